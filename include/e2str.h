@@ -1,0 +1,334 @@
+/*
+ * libe2str - reads the text in cropped word images, and gets better on a new domain by being shown examples.
+ *
+ * SPDX-License-Identifier: MIT
+ *
+ * This header is the manual. It has five parts: errors, model, images, prompt pool, reading.
+ *
+ * The library implements E2STR (arXiv 2311.13120). An image is cut into patches, a vision transformer turns them into
+ * visual tokens (in some models a resampler makes them fewer), and a small language decoder with gated cross-attention
+ * writes the text. A prompt pool keeps the visual tokens and labels of examples. For each query the most similar
+ * examples are put before it as a prompt; the weights never change, so an empty pool reads exactly like no pool, and
+ * removing an example undoes adding it.
+ *
+ * A complete program (link with `pkg-config --cflags --libs e2str`):
+ *
+ *     #include <e2str.h>
+ *     #include <stdio.h>
+ *
+ *     int main(void) {
+ *         e2str_error error = {0};
+ *         e2str_model *model = NULL;
+ *         e2str_session *session = NULL;
+ *         e2str_result *result = NULL;
+ *         e2str_image image = {0};
+ *         e2str_status status = e2str_model_open("e2str-small.gguf", NULL, &model, &error);
+ *         if (!status) status = e2str_session_new(model, &session, &error);
+ *         if (!status) status = e2str_result_new(&result, &error);
+ *         if (!status) status = e2str_image_load("word.png", NULL, &image, &error);
+ *         if (!status) status = e2str_read(session, &image, NULL, NULL, result, &error);
+ *         if (!status) printf("%s\t%.3f\n", e2str_result_text(result), e2str_result_score(result));
+ *         else fprintf(stderr, "%s: %s\n", e2str_status_name(status), error.message);
+ *         e2str_image_free(&image);
+ *         e2str_result_free(result);
+ *         e2str_session_free(session);
+ *         e2str_model_close(model);
+ *         return status ? 1 : 0;
+ *     }
+ *
+ * Threads. A model is immutable: any number of threads may use it at once. A session and a result belong to one thread
+ * at a time: make one of each per thread. A pool may be used by any number of threads at once, adding and removing
+ * included; a read that has begun keeps the examples it chose. No call waits for another session's work. The library
+ * starts no threads; OpenBLAS may (its own setting decides: OPENBLAS_NUM_THREADS). Create sessions after fork().
+ *
+ * Ownership. What a *_new, *_open or *_load function gives is the caller's, to be handed to the matching *_free or
+ * *_close, all of which accept NULL. A model must outlive its sessions and pools. Nothing passed in is kept after the
+ * call, except the memory given to e2str_model_open_memory. On failure an output pointer is set to NULL.
+ *
+ * Options. Each options structure is filled by its init function and passed by pointer; NULL means all defaults. Its
+ * first member tells the library which version of the structure the caller was compiled with: leave it alone.
+ *
+ * Text is UTF-8. Sizes are in bytes unless said otherwise. The library prints nothing, never ends the process, and
+ * changes no process-wide setting. Results are deterministic: the same input on the same CPU level and the same
+ * OpenBLAS gives the same bits.
+ *
+ * Stability. While the major version is 0, a minor version may change the interface; the soname carries both numbers.
+ */
+#ifndef E2STR_H
+#define E2STR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The version lives here and nowhere else: the Makefile reads soname and package version from these three lines. */
+#define E2STR_VERSION_MAJOR 0
+#define E2STR_VERSION_MINOR 1
+#define E2STR_VERSION_PATCH 0
+
+#if defined(__GNUC__) || defined(__clang__)
+#define E2STR_API __attribute__((visibility("default")))
+#else
+#define E2STR_API
+#endif
+
+/* ------------------------------------------------------------------------------------------------------- errors -- */
+
+/* Every call that can fail returns one of these; 0 is success. Numbers never change their meaning. */
+typedef enum e2str_status {
+    E2STR_OK = 0,
+    E2STR_ERROR_ARGUMENT = 1,     /* a NULL where none may be, or an option outside its documented range */
+    E2STR_ERROR_MEMORY = 2,       /* out of memory */
+    E2STR_ERROR_IO = 3,           /* a file cannot be opened, read, written or renamed */
+    E2STR_ERROR_FORMAT = 4,       /* a model or pool file is damaged or not such a file */
+    E2STR_ERROR_UNSUPPORTED = 5,  /* a well-formed file asks for something this version does not know */
+    E2STR_ERROR_MISMATCH = 6,     /* a pool, session and model that do not belong together */
+    E2STR_ERROR_IMAGE = 7,        /* an image cannot be decoded */
+    E2STR_ERROR_LIMIT = 8,        /* larger than a documented limit: image size, prompt length, counts in a file */
+    E2STR_ERROR_LABEL = 9,        /* a label is empty, not UTF-8, or has characters the model cannot write */
+    E2STR_ERROR_FULL = 10,        /* the pool's byte cap leaves no room for this example */
+    E2STR_ERROR_NOT_FOUND = 11    /* no example with that id is in the pool */
+} e2str_status;
+
+/* A message that names what went wrong (the file, the tensor, the character). Every `error` parameter may be NULL.
+ * Written only when a call fails; always NUL-terminated; long messages are cut. */
+#define E2STR_ERROR_SIZE 256
+typedef struct e2str_error {
+    char message[E2STR_ERROR_SIZE];
+} e2str_error;
+
+E2STR_API const char *e2str_version(void);                         /* "0.1.0", of the library in use */
+E2STR_API const char *e2str_status_name(e2str_status status);      /* "ok", "argument", "memory", ...; never NULL */
+E2STR_API const char *e2str_cpu_name(void);                        /* the kernel level chosen on this CPU: "ref", ... */
+
+/* -------------------------------------------------------------------------------------------------------- model -- */
+
+typedef struct e2str_model e2str_model;
+
+/* Called with one line (no newline) worth knowing but not an error; `user` is what the options gave. It may be called
+ * from any thread that uses the model. */
+typedef void (*e2str_log_fn)(void *user, const char *message);
+
+typedef struct e2str_model_options {
+    size_t size;
+    e2str_log_fn log; /* default NULL: silent */
+    void *log_user;
+} e2str_model_options;
+E2STR_API void e2str_model_options_init(e2str_model_options *options);
+
+/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped, not read: F32 weights are
+ * used in place; other types are expanded to f32 once. Do not change the file while the model is open.
+ * Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY, ARGUMENT. */
+E2STR_API e2str_status e2str_model_open(const char *path, const e2str_model_options *options, e2str_model **model,
+                                        e2str_error *error);
+
+/* The same from memory, which must stay unchanged until e2str_model_close and be aligned to 4 bytes. */
+E2STR_API e2str_status e2str_model_open_memory(const void *data, size_t size, const e2str_model_options *options,
+                                               e2str_model **model, e2str_error *error);
+
+typedef struct e2str_model_info {
+    size_t size;
+    char name[64];                 /* general.name of the file, cut to fit; may be "" */
+    uint64_t parameters;           /* weights, each tensor counted once */
+    uint64_t file_bytes;
+    uint32_t image_width;          /* every image is stretched to this size, in pixels */
+    uint32_t image_height;
+    uint32_t visual_tokens;        /* rows that e2str_encode writes per image */
+    uint32_t visual_width;         /* columns of a visual token; also the length of a retrieval key */
+    uint32_t vision_layers;
+    uint32_t resampler_layers;     /* 0: the decoder reads the vision tokens themselves */
+    uint32_t decoder_layers;
+    uint32_t decoder_width;
+    uint32_t vocabulary;           /* number of text tokens, special ones included */
+    uint32_t positions;            /* most tokens in prompt and answer together */
+    const char *tokenizer;         /* "bpe" or "characters" */
+} e2str_model_info;
+E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
+E2STR_API void e2str_model_info_init(e2str_model_info *info);
+
+/* 64-bit checksum (XXH64, seed 0) of the whole model file: what binds a pool file to its model. The first call reads
+ * the whole file. */
+E2STR_API uint64_t e2str_model_checksum(const e2str_model *model);
+
+E2STR_API void e2str_model_close(e2str_model *model);
+
+/* All scratch memory for one thread's encoding and reading. Memory is taken here and at the first reads; a read that
+ * needs no more than an earlier one allocates nothing. */
+typedef struct e2str_session e2str_session;
+E2STR_API e2str_status e2str_session_new(const e2str_model *model, e2str_session **session, e2str_error *error);
+E2STR_API size_t e2str_session_bytes(const e2str_session *session);
+E2STR_API void e2str_session_free(e2str_session *session);
+
+/* ------------------------------------------------------------------------------------------------------- images -- */
+
+typedef enum e2str_format { E2STR_GREY = 1, E2STR_RGB = 3, E2STR_RGBA = 4, E2STR_BGR = 5 } e2str_format;
+
+/* A view of 8-bit pixels in the caller's memory: fill the members up to `rotate`, leave `owned` 0.
+ * Row y starts at pixels + y * stride; within it pixel x at x * (1, 3 or 4); alpha is ignored. `stride` may be
+ * negative (bottom-up images, `pixels` then points to the top row) and is at least the row's width in size.
+ * `rotate` turns the picture clockwise by 0, 90, 180 or 270 degrees before it is read: a line of text that runs
+ * upwards needs 90. Width and height are 1 to 16,384. */
+typedef struct e2str_image {
+    const uint8_t *pixels;
+    uint32_t width;      /* pixels, as stored (before `rotate`) */
+    uint32_t height;
+    ptrdiff_t stride;    /* bytes from a row to the next one */
+    e2str_format format;
+    uint32_t rotate;
+    void *owned;         /* set by e2str_image_load; e2str_image_free releases it */
+} e2str_image;
+
+/* Checked from the file's header, before pixels are decoded. */
+typedef struct e2str_image_limits {
+    size_t size;
+    uint64_t max_pixels; /* default 64 * 1024 * 1024 */
+    uint32_t max_side;   /* default 16384, which is also the most */
+    uint32_t max_scans;  /* default 100; progressive JPEG scans */
+} e2str_image_limits;
+E2STR_API void e2str_image_limits_init(e2str_image_limits *limits);
+
+/* Decodes a PNG or JPEG (told apart by content) to RGB or grey. Palette, 16-bit, grey-alpha and CMYK are converted; alpha
+ * is dropped, EXIF orientation is not applied. *image must not own pixels yet.
+ * Errors: IO, IMAGE (damaged, truncated, neither PNG nor JPEG), LIMIT, MEMORY. */
+E2STR_API e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
+                                        e2str_error *error);
+E2STR_API e2str_status e2str_image_load_memory(const void *data, size_t size, const e2str_image_limits *limits,
+                                               e2str_image *image, e2str_error *error);
+E2STR_API void e2str_image_free(e2str_image *image); /* frees owned pixels and zeroes the structure; NULL is fine */
+
+/* Visual tokens and retrieval keys of n images, for the caller's own search or clustering.
+ * tokens: [n][visual_tokens][visual_width] floats, or NULL; keys: [n][visual_width] floats of unit length (mean of the
+ * tokens, spec section 7), or NULL. Errors: ARGUMENT, MEMORY. */
+E2STR_API e2str_status e2str_encode(e2str_session *session, const e2str_image *images, size_t n, float *tokens,
+                                    float *keys, e2str_error *error);
+
+/* -------------------------------------------------------------------------------------------------- prompt pool -- */
+
+typedef struct e2str_pool e2str_pool;
+
+typedef enum e2str_storage { E2STR_STORE_F16 = 1, E2STR_STORE_F32 = 2 } e2str_storage;
+
+typedef struct e2str_pool_options {
+    size_t size;
+    uint64_t max_bytes;    /* cap for e2str_pool_bytes; default 0 = none */
+    e2str_storage storage; /* of visual tokens; default E2STR_STORE_F16. Keys are always f32 */
+} e2str_pool_options;
+E2STR_API void e2str_pool_options_init(e2str_pool_options *options);
+
+E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *options, e2str_pool **pool,
+                                      e2str_error *error);
+
+/* Encodes the image once and keeps its visual tokens, key and label; the pixels are not kept. The example counts from
+ * the next read on. `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
+ * Ids start at 1, are never used twice in the life of a pool (its file included) and stay the same after a reload.
+ * Errors: LABEL (empty, not UTF-8, outside the alphabet, contains a special string such as "<image>"), LIMIT (longer
+ * than the model's positions allow), FULL, MISMATCH, ARGUMENT, MEMORY. */
+E2STR_API e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2str_image *image,
+                                      const char *label, size_t label_size, uint64_t *id, e2str_error *error);
+E2STR_API e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error); /* NOT_FOUND */
+E2STR_API void e2str_pool_clear(e2str_pool *pool);
+E2STR_API size_t e2str_pool_count(const e2str_pool *pool);
+E2STR_API uint64_t e2str_pool_bytes(const e2str_pool *pool); /* memory of all examples */
+
+/* Ids in the order in which they were added; writes at most `capacity`, returns how many there are. */
+E2STR_API size_t e2str_pool_ids(const e2str_pool *pool, uint64_t *ids, size_t capacity);
+
+/* Copies the label, NUL-terminated, cut at `capacity`; *label_size (may be NULL) is its full length without NUL. */
+E2STR_API e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, char *label, size_t capacity,
+                                        size_t *label_size, e2str_error *error);
+
+/* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
+ * (cosine; spec section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none are).
+ * ids and similarities have room for k; *found says how many were written. */
+E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
+                                          uint64_t *ids, float *similarities, size_t *found, e2str_error *error);
+
+/* One file with a checksum over all of it, written beside `path` and renamed over it only when it is complete and on
+ * the disk; on failure the old file stays. Load refuses a file made with another model (MISMATCH). */
+E2STR_API e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error);
+E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e2str_pool_options *options,
+                                       e2str_pool **pool, e2str_error *error);
+E2STR_API void e2str_pool_free(e2str_pool *pool);
+
+/* ------------------------------------------------------------------------------------------------------ reading -- */
+
+#define E2STR_MAX_EXAMPLES 64
+#define E2STR_MAX_BEAMS 16
+#define E2STR_MAX_ALTERNATIVES 8
+
+typedef struct e2str_read_options {
+    size_t size;
+    uint32_t k;                 /* examples put before the query, the nearest ones; 0..64, default 2. Without a pool: none */
+    float min_similarity;       /* -1..1, default -1: examples less similar than this are left out */
+    const uint64_t *examples;   /* instead of the nearest k: these ids, in this order (first = farthest from the query) */
+    size_t n_examples;          /* 0..64; 0 = use the nearest k */
+    uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (spec section 6) */
+    uint32_t max_tokens;        /* most tokens to write, the end token included; 1 or more, default 48; never more than positions */
+    uint32_t alternatives;      /* per character, 0..8; default 0 */
+    uint32_t clean_up;          /* 1: drop the blank in " .", " n't" and the like, as HF tokenizers do; default 0 */
+} e2str_read_options;
+E2STR_API void e2str_read_options_init(e2str_read_options *options);
+
+/* Holds what one read found. Reusable: each read replaces what it held. Strings and numbers that it hands out live
+ * until the next read into it or e2str_result_free. */
+typedef struct e2str_result e2str_result;
+E2STR_API e2str_status e2str_result_new(e2str_result **result, e2str_error *error);
+E2STR_API void e2str_result_free(e2str_result *result);
+
+/* Reads one image. pool may be NULL. Errors: ARGUMENT, MISMATCH (pool or session of another model), NOT_FOUND (an id in
+ * options.examples), LIMIT (the prompt leaves no position for an answer), MEMORY. On failure the result is empty. */
+E2STR_API e2str_status e2str_read(e2str_session *session, const e2str_image *image, const e2str_pool *pool,
+                                  const e2str_read_options *options, e2str_result *result, e2str_error *error);
+
+/* Reads n images; results[i] is what e2str_read gives for images[i], bit for bit. All arguments are checked before the
+ * first image is read; after a later failure the results from the failing one on are empty. */
+E2STR_API e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images, size_t n,
+                                        const e2str_pool *pool, const e2str_read_options *options,
+                                        e2str_result *const *results, e2str_error *error);
+
+E2STR_API const char *e2str_result_text(const e2str_result *result);      /* NUL-terminated UTF-8; "" when empty */
+E2STR_API size_t e2str_result_text_size(const e2str_result *result);      /* bytes without the NUL */
+
+/* exp of the mean log-probability of the tokens written, the end token included: 0..1, independent of length.
+ * It is the model's own estimate, not calibrated: a high score on a picture without text proves nothing. */
+E2STR_API float e2str_result_score(const e2str_result *result);
+
+/* 1 if the text was cut at the limit of new tokens, before the model wrote its end token; otherwise 0. */
+E2STR_API int e2str_result_truncated(const e2str_result *result);
+
+/* Probability that the text ends where it does. 0 if truncated. Kept apart from the characters. */
+E2STR_API float e2str_result_end_probability(const e2str_result *result);
+
+/* Characters are Unicode code points. A token of a BPE model may hold several characters, or part of one: a character's
+ * probability is the product over the tokens that hold any of its bytes, so with a character tokenizer it is simply its
+ * token's. Bytes that are no valid UTF-8 become U+FFFD and count as one character each. */
+typedef struct e2str_character {
+    size_t offset; /* of its first byte in the text */
+    size_t length; /* bytes */
+    float probability;
+} e2str_character;
+E2STR_API size_t e2str_result_characters(const e2str_result *result);
+E2STR_API e2str_status e2str_result_character(const e2str_result *result, size_t index, e2str_character *character,
+                                              e2str_error *error);
+
+/* The tokens that were most likely where character `index` begins, the one written included, best first; the end token
+ * is "" . A character that begins inside a token has none. Up to options.alternatives. */
+E2STR_API size_t e2str_result_alternatives(const e2str_result *result, size_t index);
+E2STR_API e2str_status e2str_result_alternative(const e2str_result *result, size_t index, size_t rank,
+                                                const char **text, float *probability, e2str_error *error);
+
+/* The examples that stood in the prompt, in prompt order (nearest first), with their cosine similarity to the query. */
+E2STR_API size_t e2str_result_examples(const e2str_result *result);
+E2STR_API e2str_status e2str_result_example(const e2str_result *result, size_t index, uint64_t *id, float *similarity,
+                                            e2str_error *error);
+
+/* Tokens as the decoder wrote them, special tokens and the end token left out. For tests and research. */
+E2STR_API size_t e2str_result_tokens(const e2str_result *result, const uint32_t **tokens);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,36 @@
+/* Statuses, messages and checked sizes: what every file of the library uses. */
+#ifndef E2_ERROR_H
+#define E2_ERROR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "e2str.h"
+
+#if defined(__GNUC__) || defined(__clang__)
+#define E2_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#else
+#define E2_PRINTF(format, first)
+#endif
+
+/* Writes the message (error may be NULL) and returns status: `return e2_fail(error, E2STR_ERROR_IO, "%s: ...", path);` */
+e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format, ...) E2_PRINTF(3, 4);
+
+/* Puts "what: " before the message already there, for a caller that knows the file's name. Returns status. */
+e2str_status e2_within(e2str_error *error, e2str_status status, const char *what);
+
+/* Size arithmetic on untrusted numbers: false on overflow, *result is then unspecified. */
+static inline bool e2_mul(size_t a, size_t b, size_t *result) {
+    *result = a * b;
+    return a == 0 || *result / a == b;
+}
+
+static inline bool e2_add(size_t a, size_t b, size_t *result) {
+    *result = a + b;
+    return *result >= a;
+}
+
+/* Like calloc without the zeroing: NULL when count * size overflows or memory is out. Never 0 bytes. */
+void *e2_alloc(size_t count, size_t size);
+
+#endif

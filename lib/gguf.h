@@ -1,0 +1,107 @@
+/* GGUF v3 files, model and pool alike: reading (untrusted bytes) and writing. */
+#ifndef E2_GGUF_H
+#define E2_GGUF_H
+
+#include "error.h"
+
+/* GGML tensor types that the reader knows (docs/model-format.md). Others are refused by number. */
+typedef enum e2_type {
+    E2_F32 = 0, E2_F16 = 1, E2_Q8_0 = 8, E2_I8 = 24, E2_I16 = 25, E2_I32 = 26, E2_I64 = 27, E2_F64 = 28, E2_BF16 = 30
+} e2_type;
+const char *e2_type_name(e2_type type); /* "F32", ...; "?" for others */
+
+/* GGUF metadata value types. */
+typedef enum e2_kv_type {
+    E2_KV_U8 = 0, E2_KV_I8 = 1, E2_KV_U16 = 2, E2_KV_I16 = 3, E2_KV_U32 = 4, E2_KV_I32 = 5, E2_KV_F32 = 6, E2_KV_BOOL = 7,
+    E2_KV_STRING = 8, E2_KV_ARRAY = 9, E2_KV_U64 = 10, E2_KV_I64 = 11, E2_KV_F64 = 12
+} e2_kv_type;
+
+/* Bytes inside the file; not NUL-terminated. */
+typedef struct e2_string {
+    const char *data;
+    size_t size;
+} e2_string;
+bool e2_string_is(e2_string string, const char *text); /* equal to a NUL-terminated text */
+
+#define E2_MAX_DIMS 4
+typedef struct e2_tensor {
+    e2_string name;
+    e2_type type;
+    uint32_t n_dims;
+    uint64_t dims[E2_MAX_DIMS]; /* dims[0] is the fastest: a row-major [out, in] matrix has dims {in, out}; unused = 1 */
+    size_t elements;
+    size_t bytes;
+    const void *data;           /* inside the file, aligned to the file's alignment */
+} e2_tensor;
+
+typedef struct e2_kv {
+    e2_string key;
+    e2_kv_type type;
+    e2_kv_type element;   /* of an array */
+    size_t count;         /* of an array; otherwise 1 */
+    const uint8_t *data;  /* the value, or an array's first element; may be unaligned; little-endian */
+    size_t bytes;         /* of the value or of all elements */
+} e2_kv;
+
+typedef struct e2_gguf {
+    const uint8_t *data;  /* the whole file */
+    size_t size;
+    bool mapped;          /* e2_gguf_close unmaps */
+    e2_kv *kvs;           /* in file order */
+    size_t n_kvs;
+    e2_tensor *tensors;   /* in file order */
+    size_t n_tensors;
+    uint32_t *kv_index;   /* open-addressing hash tables over the names, for duplicate checks and look-up */
+    uint32_t *tensor_index;
+    size_t kv_slots, tensor_slots;
+} e2_gguf;
+
+/* Everything is checked before it is believed: magic, version, counts against the bytes left, string and array sizes,
+ * duplicate names, dimensions and products, offsets aligned, ascending, inside the file and not overlapping. Memory
+ * used is a small multiple of the metadata's size. Big-endian files and other versions: UNSUPPORTED. */
+e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error);
+e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e2str_error *error);
+void e2_gguf_close(e2_gguf *gguf); /* zeroes *gguf; fine on a zeroed one */
+
+/* Look-ups; NULL when absent. */
+const e2_kv *e2_gguf_kv(const e2_gguf *gguf, const char *key);
+const e2_tensor *e2_gguf_tensor(const e2_gguf *gguf, const char *name);
+
+/* Typed look-ups: FORMAT, naming the key, when it is absent or of another type. Integers of any width are accepted by
+ * e2_gguf_u64 and e2_gguf_u32 if the value is in range. */
+e2str_status e2_gguf_u32(const e2_gguf *gguf, const char *key, uint32_t *value, e2str_error *error);
+e2str_status e2_gguf_u64(const e2_gguf *gguf, const char *key, uint64_t *value, e2str_error *error);
+e2str_status e2_gguf_f32(const e2_gguf *gguf, const char *key, float *value, e2str_error *error);
+e2str_status e2_gguf_bool(const e2_gguf *gguf, const char *key, bool *value, e2str_error *error);
+e2str_status e2_gguf_string(const e2_gguf *gguf, const char *key, e2_string *value, e2str_error *error);
+/* An array of `element` with *count elements; data may be unaligned. */
+e2str_status e2_gguf_array(const e2_gguf *gguf, const char *key, e2_kv_type element, const e2_kv **array, e2str_error *error);
+/* Walks a string array: start with *cursor = array->data; call array->count times. Already checked by open. */
+e2_string e2_gguf_next_string(const uint8_t **cursor);
+
+/* Tensor elements first .. first + count - 1 as f32 (F32, F16, BF16, Q8_0; Q8_0 in whole blocks of 32). */
+void e2_dequantize(const e2_tensor *tensor, size_t first, size_t count, float *out);
+float e2_f16_to_f32(uint16_t half);
+uint16_t e2_f32_to_f16(float value); /* round to nearest even; overflow to infinity */
+
+/* ---- writing: metadata first, then tensor declarations, then the data in the same order ---- */
+typedef struct e2_gguf_writer e2_gguf_writer;
+
+/* Writes to memory grown as needed: any failure is remembered and reported by e2_gguf_writer_finish. Alignment 32. */
+e2_gguf_writer *e2_gguf_writer_new(void); /* NULL: out of memory; every call below accepts NULL */
+void e2_gguf_write_u32(e2_gguf_writer *writer, const char *key, uint32_t value);
+void e2_gguf_write_u64(e2_gguf_writer *writer, const char *key, uint64_t value);
+void e2_gguf_write_f32(e2_gguf_writer *writer, const char *key, float value);
+void e2_gguf_write_bool(e2_gguf_writer *writer, const char *key, bool value);
+void e2_gguf_write_string(e2_gguf_writer *writer, const char *key, e2_string value);
+void e2_gguf_write_u64_array(e2_gguf_writer *writer, const char *key, const uint64_t *values, size_t count);
+void e2_gguf_write_string_array(e2_gguf_writer *writer, const char *key, const e2_string *values, size_t count);
+/* The data are borrowed until finish; `pieces` pointers of piece_bytes each are written one after the other. */
+void e2_gguf_write_tensor(e2_gguf_writer *writer, const char *name, e2_type type, uint32_t n_dims, const uint64_t *dims,
+                          const void *const *pieces, size_t n_pieces, size_t piece_bytes);
+/* Header and padding in memory, data streamed: calls sink for each run of bytes in file order. */
+typedef e2str_status (*e2_sink)(void *user, const void *data, size_t size, e2str_error *error);
+e2str_status e2_gguf_writer_finish(e2_gguf_writer *writer, e2_sink sink, void *user, e2str_error *error);
+void e2_gguf_writer_free(e2_gguf_writer *writer);
+
+#endif

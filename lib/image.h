@@ -1,0 +1,29 @@
+/* Pixels to the network's input: rotate, resize (Pillow's bilinear, bit-exact), normalise. */
+#ifndef E2_IMAGE_H
+#define E2_IMAGE_H
+
+#include "arena.h"
+#include "error.h"
+
+#define E2_MAX_SIDE 16384u
+
+/* How a model wants its images (spec section 1a). */
+typedef struct e2_image_config {
+    uint32_t width, height;
+    bool bgr;               /* channel order of the planes; otherwise R, G, B */
+    float mean[3], std[3];  /* of value / 255, in the order of the planes */
+} e2_image_config;
+
+/* ARGUMENT when the view is not usable: no pixels, sizes out of range, a stride shorter than a row, a bad format or
+ * rotation. The message names the member. */
+e2str_status e2_image_check(const e2str_image *image, e2str_error *error);
+
+/* Steps of the path, apart for the tests. rgb_out: [height][width][3] bytes, after rotation. */
+e2str_status e2_image_resize(const e2str_image *image, uint32_t width, uint32_t height, uint8_t *rgb_out,
+                             e2_arena *scratch, e2str_error *error);
+
+/* Checks, rotates, resizes and normalises: planes [3][height][width]. */
+e2str_status e2_image_planes(const e2str_image *image, const e2_image_config *config, float *planes, e2_arena *scratch,
+                             e2str_error *error);
+
+#endif

@@ -1,0 +1,115 @@
+/* A model: its sizes from the metadata, its weights as f32 pointers into the file (or expanded copies). */
+#ifndef E2_MODEL_H
+#define E2_MODEL_H
+
+#include <pthread.h>
+
+#include "gguf.h"
+#include "image.h"
+#include "tokenizer.h"
+
+typedef enum e2_activation { E2_GELU, E2_QUICK_GELU, E2_RELU } e2_activation;
+
+/* y = x W^T + b. weight: [out][in] row-major; bias: [out] or NULL. */
+typedef struct e2_linear {
+    const float *weight;
+    const float *bias;
+    uint32_t in, out;
+} e2_linear;
+
+typedef struct e2_norm {
+    const float *weight, *bias; /* [width] */
+} e2_norm;
+
+/* Vision transformer (spec section 2). */
+typedef struct e2_vision_block {
+    e2_norm norm1;
+    e2_linear qkv;      /* [3 * width, width]: rows of query, key, value */
+    e2_linear out;
+    e2_norm norm2;
+    e2_linear up, down;
+} e2_vision_block;
+
+typedef struct e2_vision {
+    uint32_t patch_height, patch_width, width, layers, heads, feed_forward;
+    uint32_t grid_height, grid_width, patches; /* image / patch; patches = grid_height * grid_width */
+    e2_activation activation;                  /* GELU or QUICK_GELU */
+    bool class_token, norm_post;
+    float epsilon;
+    e2_linear patch;                           /* in = 3 * patch_height * patch_width, order (c, dy, dx) */
+    const float *class_embedding;              /* [width], or NULL without class token */
+    const float *positions;                    /* [patches + class_token, width]; the class token's row first */
+    e2_vision_block *blocks;
+    e2_norm post;                              /* when norm_post */
+} e2_vision;
+
+/* Perceiver resampler (spec section 3); layers == 0: none. */
+typedef struct e2_resampler_layer {
+    e2_norm norm_media, norm_latents;
+    e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, width], keys first */
+    e2_norm norm_ff;
+    e2_linear up, down;
+} e2_resampler_layer;
+
+typedef struct e2_resampler {
+    uint32_t layers, latents, heads, head_size, feed_forward;
+    float epsilon;
+    const float *latent_table;                 /* [latents, width] */
+    e2_resampler_layer *blocks;
+    e2_norm norm;
+} e2_resampler;
+
+/* Decoder with gated cross-attention (spec sections 4 and 5). */
+typedef struct e2_cross {
+    e2_norm norm;
+    e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, vision width], keys first */
+    float attention_gate, feed_forward_gate;   /* tanh already applied */
+    e2_norm norm_ff;
+    e2_linear up, down;
+} e2_cross;
+
+typedef struct e2_decoder_layer {
+    const e2_cross *cross;                     /* before this layer, or NULL */
+    e2_norm norm1;
+    e2_linear qkv, out;                        /* qkv: [3 * width, width]: rows of query, key, value */
+    e2_norm norm2;
+    e2_linear up, down;
+} e2_decoder_layer;
+
+typedef struct e2_decoder {
+    uint32_t width, layers, heads, feed_forward, vocabulary;
+    uint32_t positions, position_offset;       /* most tokens; the table has positions + position_offset rows */
+    e2_activation activation;
+    float epsilon;
+    uint32_t cross_every, cross_layers, cross_heads, cross_head_size, cross_feed_forward;
+    bool only_immediate_media;                 /* text sees its latest image only; otherwise all images so far */
+    const float *token_table;                  /* [vocabulary, width]; also the output matrix */
+    const float *position_table;
+    e2_cross *crosses;                         /* [cross_layers] */
+    e2_decoder_layer *blocks;                  /* [layers] */
+    e2_norm norm;
+} e2_decoder;
+
+struct e2str_model {
+    e2_gguf gguf;
+    e2str_log_fn log;
+    void *log_user;
+    e2_image_config image;
+    e2_vision vision;
+    e2_resampler resampler;
+    e2_decoder decoder;
+    bool key_from_vision_tokens;               /* retrieval key: mean of vision tokens, not of the resampler's latents */
+    uint32_t media_tokens;                     /* visual tokens per image: latents or patches */
+    e2_tokenizer *tokenizer;
+    uint64_t parameters;
+    char name[64];
+    void **owned;                              /* expanded weights and tables, freed by close */
+    size_t n_owned, owned_capacity;
+    pthread_mutex_t checksum_lock;
+    bool checksum_known;
+    uint64_t checksum;
+};
+
+void e2_log(const e2str_model *model, const char *format, ...) E2_PRINTF(2, 3);
+
+#endif

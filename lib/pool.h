@@ -1,0 +1,63 @@
+/* The prompt pool: examples as refcounted, immutable blocks, behind a lock held only to look at the list. */
+#ifndef E2_POOL_H
+#define E2_POOL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "model.h"
+
+/* One example. Immutable once it is in a pool; a reader that holds a reference may use it after it was removed. */
+typedef struct e2_example {
+    atomic_uint references;
+    uint64_t id;
+    uint64_t bytes;          /* of the whole block: what e2str_pool_bytes counts */
+    e2str_storage storage;
+    void *tokens;            /* [media_tokens][vision width], uint16_t (f16) or float; 64-byte aligned */
+    float *key;              /* [vision width], unit length */
+    uint32_t *ids;           /* the label's tokens */
+    uint32_t n_ids;
+    char *label;             /* NUL-terminated */
+    size_t label_size;
+} e2_example;
+
+struct e2str_pool {
+    const e2str_model *model;
+    uint64_t max_bytes;
+    e2str_storage storage;
+    pthread_rwlock_t lock;   /* guards everything below */
+    e2_example **examples;   /* in the order added: ascending ids */
+    size_t count, capacity;
+    uint64_t next_id;
+    uint64_t bytes;
+};
+
+/* One chosen example and its cosine similarity to the query. */
+typedef struct e2_choice {
+    e2_example *example;
+    float similarity;
+} e2_choice;
+
+/* Makes an example outside any pool, references = 1: copies everything given. tokens: f32, stored as `storage`.
+ * label_ids from e2_tokenize. MEMORY on failure. */
+e2str_status e2_example_new(const e2str_model *model, e2str_storage storage, const float *tokens, const float *key,
+                            const char *label, size_t label_size, const uint32_t *label_ids, uint32_t n_ids,
+                            e2_example **example, e2str_error *error);
+void e2_example_release(e2_example *example); /* frees at the last reference; NULL is fine */
+
+/* The visual tokens as f32: a pointer into the example, or converted into `buffer` [media_tokens * vision width]. */
+const float *e2_example_tokens(const e2str_model *model, const e2_example *example, float *buffer);
+
+/* Puts an example into the pool and takes over the caller's reference when it succeeds; gives it the next id, or keeps
+ * the id it has if that is not 0 (loading). FULL, MEMORY. */
+e2str_status e2_pool_insert(e2str_pool *pool, e2_example *example, e2str_error *error);
+
+/* The nearest k as in e2str_pool_nearest; each choice holds a reference that the caller releases. choices: room for k. */
+e2str_status e2_pool_choose(const e2str_pool *pool, const float *key, size_t k, float min_similarity, e2_choice *choices,
+                            size_t *found, e2str_error *error);
+
+/* The examples with these ids, in this order, with their similarity to key. NOT_FOUND names the id. */
+e2str_status e2_pool_choose_ids(const e2str_pool *pool, const float *key, const uint64_t *ids, size_t n,
+                                e2_choice *choices, e2str_error *error);
+
+#endif

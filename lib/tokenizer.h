@@ -1,0 +1,38 @@
+/* Text <-> token ids: byte-level BPE with merges (spec section 10), or one token per character. */
+#ifndef E2_TOKENIZER_H
+#define E2_TOKENIZER_H
+
+#include "gguf.h"
+
+typedef enum e2_tokenizer_kind { E2_TOKENIZER_BPE, E2_TOKENIZER_CHARACTERS } e2_tokenizer_kind;
+
+typedef struct e2_tokenizer e2_tokenizer;
+
+/* Reads the tokenizer.* keys of a model file (docs/model-format.md). Strings stay in the file, which must outlive it. */
+e2str_status e2_tokenizer_open(const e2_gguf *gguf, e2_tokenizer **tokenizer, e2str_error *error);
+void e2_tokenizer_free(e2_tokenizer *tokenizer);
+
+e2_tokenizer_kind e2_tokenizer_kind_of(const e2_tokenizer *tokenizer);
+uint32_t e2_tokenizer_size(const e2_tokenizer *tokenizer);       /* number of tokens */
+uint32_t e2_tokenizer_bos(const e2_tokenizer *tokenizer);        /* first token of every prompt */
+uint32_t e2_tokenizer_end(const e2_tokenizer *tokenizer);        /* <|endofchunk|>: ends a label */
+uint32_t e2_tokenizer_image(const e2_tokenizer *tokenizer);      /* <image>: stands for the visual tokens */
+bool e2_tokenizer_is_special(const e2_tokenizer *tokenizer, uint32_t token); /* writes no text */
+
+/* A label's ids, without BOS, <image> or end. *ids is malloc'ed, the caller frees it.
+ * LABEL: empty, not UTF-8, a character outside the alphabet (named in the message), a literal special string. */
+e2str_status e2_tokenize(const e2_tokenizer *tokenizer, const char *text, size_t size, uint32_t **ids, size_t *count,
+                         e2str_error *error);
+
+/* The raw bytes that a token writes: a pointer into the file or the tokenizer's own table. Size 0 for special tokens.
+ * The bytes of one BPE token need not be whole UTF-8 characters. */
+e2_string e2_token_bytes(const e2_tokenizer *tokenizer, uint32_t token);
+
+/* Length (1..4) of the valid UTF-8 character at text[0..size), its code point in *code (may be NULL); 0 if invalid:
+ * overlong forms, surrogates and code points above U+10FFFF are. */
+size_t e2_utf8_next(const char *text, size_t size, uint32_t *code);
+
+/* The clean-up of HF tokenizers (spec section 6), in place; returns the new size. */
+size_t e2_clean_up(char *text, size_t size);
+
+#endif
