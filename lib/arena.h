@@ -7,7 +7,7 @@
 typedef struct e2_arena_block e2_arena_block;
 
 typedef struct e2_arena {
-    e2_arena_block *first;   /* blocks in the order they are filled; each larger than all before it */
+    e2_arena_block *first;   /* blocks in the order they are filled */
     e2_arena_block *current; /* NULL: nothing allocated */
 } e2_arena;
 

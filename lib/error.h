@@ -8,9 +8,9 @@
 #include "e2str.h"
 
 #if defined(__GNUC__) || defined(__clang__)
-#define E2_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define E2_PRINTF(text, first) __attribute__((format(printf, text, first)))
 #else
-#define E2_PRINTF(format, first)
+#define E2_PRINTF(text, first)
 #endif
 
 /* Writes the message (error may be NULL) and returns status: `return e2_fail(error, E2STR_ERROR_IO, "%s: ...", path);` */
