@@ -1,25 +1,220 @@
-# Skeleton while the parts are written; targets: all check clean
-CC ?= cc
+# libe2str: `make help` lists the targets.
+
+BUILD  ?= build
+CC     ?= cc
+CXX    ?= c++
+LD     ?= ld
+OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
-BASE = -std=c11 -D_POSIX_C_SOURCE=200809L -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wvla -fPIC -fvisibility=hidden -Iinclude -Ilib -Ikernels -MMD -MP
-LIB_SRC = $(wildcard lib/*.c kernels/*.c kernels/ref/*.c)
-LIB_OBJ = $(LIB_SRC:%.c=build/%.o)
-LIBS = -lopenblas -lpng -ljpeg -lm -lpthread
-TESTS = $(patsubst tests/%.c,build/tests/%,$(wildcard tests/test_*.c))
-all: build/libe2str.a $(patsubst examples/%.c,build/%,$(wildcard examples/*.c))
-build/kernels/%.o: CFLAGS += -O3
-build/%.o: %.c
+CXXFLAGS ?= -O2 -g
+KERNEL_CFLAGS ?= -O3 -fno-math-errno -fno-trapping-math
+PKG_CONFIG ?= pkg-config
+PYTHON ?= python3
+
+prefix ?= /usr/local
+PREFIX ?= $(prefix)
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR ?= $(PREFIX)/share/e2str
+INSTALL ?= install
+
+# The version is written in the header and nowhere else. While the major version is 0 the soname carries the minor one.
+version_part = $(shell sed -n 's/^.define E2STR_VERSION_$(1) //p' include/e2str.h)
+MAJOR := $(call version_part,MAJOR)
+MINOR := $(call version_part,MINOR)
+VERSION := $(MAJOR).$(MINOR).$(call version_part,PATCH)
+SONAME := libe2str.so.$(if $(filter 0,$(MAJOR)),$(MAJOR).$(MINOR),$(MAJOR))
+
+# $(call library,pkg-config names,flags when there is no such .pc file)
+library = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null || echo $(2))
+library_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
+LIBS ?= $(call library,openblas,-lopenblas) $(call library,libpng,-lpng) $(call library,libjpeg,-ljpeg) -lm -lpthread
+LIBS := $(LIBS)
+TEST_LIBS = $(call library,cmocka,-lcmocka)
+
+WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith $(if $(WERROR),-Werror)
+C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wvla
+INCLUDES := -Iinclude -Ilib -Ikernels $(call library_cflags,openblas) $(call library_cflags,libpng libjpeg)
+BASE = -std=c11 -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
+BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
+
+# Examples: each examples/*.c is one program, except that e2str is made of e2str.c and all cli_*.c.
+LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c kernels/*.c kernels/*/*.c))
+CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str.c examples/cli_*.c))
+EXAMPLE_SRC = $(filter-out examples/e2str.c examples/cli_%.c,$(wildcard examples/*.c))
+EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
+           $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
+COMMAND = $(if $(CLI_OBJ),$(BUILD)/e2str)
+TEST_SRC = $(wildcard tests/test_*.c)
+TESTS = $(TEST_SRC:%.c=$(BUILD)/%)
+SUPPORT_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+SHELL_TESTS = $(wildcard tests/test_*.sh)
+FUZZ_SRC = $(wildcard tests/fuzz/fuzz_*.c)
+FUZZERS = $(FUZZ_SRC:%.c=$(BUILD)/%)
+
+ifeq ($(V),1)
+Q =
+say = @:
+else
+Q = @
+say = @printf '  %-4s %s\n'
+endif
+
+all: lib shared $(COMMAND) examples
+lib: $(BUILD)/libe2str.a
+shared: $(BUILD)/libe2str.so
+examples: $(EXAMPLES)
+
+help:
+	@echo 'make               library (static and shared), the e2str command and the examples, in $(BUILD)/'
+	@echo 'make demo          install what is missing, build, read the sample images'
+	@echo 'make test          install what is missing, build, run every test (check is the same)'
+	@echo 'make install       into PREFIX ($(PREFIX)), below DESTDIR; uninstall takes it away again'
+	@echo 'make lib shared examples   the parts of make all'
+	@echo 'make deps          check for OpenBLAS, libpng, libjpeg-turbo, cmocka; install them if root or sudo allows'
+	@echo 'make asan ubsan tsan       the tests under a sanitizer, in $(BUILD)/asan and so on'
+	@echo 'make fuzz          replay hostile files; FUZZER=1 CC=clang fuzzes, FUZZ_SECONDS each (60)'
+	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
+	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
+	@echo 'make clean'
+	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1'
+
+# ---- what has to be installed ----
+
+deps:
+	@CC='$(CC)' sh tests/deps.sh install build test
+
+# Stops a plain `make` with the names of the missing packages instead of a compiler's message.
+$(BUILD)/.deps: tests/deps.sh
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -c $< -o $@
-build/libe2str.a: $(LIB_OBJ)
-	ar rcs $@ $^
-build/tests/%: build/tests/%.o $(LIB_OBJ)
-	$(CC) $(CFLAGS) $< $(LIB_OBJ) -o $@ -lcmocka $(LIBS)
-build/%: build/examples/%.o build/libe2str.a
-	$(CC) $(CFLAGS) $^ -o $@ $(LIBS)
-check: $(TESTS)
-	@for t in $(TESTS); do echo $$t; $$t || exit 1; done
+	@CC='$(CC)' sh tests/deps.sh check build
+	@touch $@
+
+# ---- objects and libraries ----
+
+$(BUILD)/kernels/%.o: CFLAGS += $(KERNEL_CFLAGS)
+$(BUILD)/examples/%.o: BASE += -DE2STR_DATADIR='"$(DATADIR)"'
+
+$(BUILD)/%.o: %.c | $(BUILD)/.deps
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(BUILD)/%.o: %.cpp | $(BUILD)/.deps
+	@mkdir -p $(@D)
+	$(say) CXX $<
+	$(Q)$(CXX) $(BASEXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+
+# One object in which every hidden symbol is local: a program that links the archive sees e2str_* and nothing else.
+$(BUILD)/libe2str.a: $(LIB_OBJ)
+	$(say) AR $@
+	$(Q)$(LD) -r -o $(BUILD)/libe2str.o $(LIB_OBJ)
+	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/libe2str.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $(BUILD)/libe2str.o
+
+$(BUILD)/libe2str.so.$(VERSION): $(LIB_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -Wl,-z,relro,-z,now \
+	    $(LIB_OBJ) -o $@ $(LIBS)
+
+$(BUILD)/$(SONAME): $(BUILD)/libe2str.so.$(VERSION)
+	$(Q)ln -sf $(<F) $@
+
+$(BUILD)/libe2str.so: $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(<F) $@
+
+# ---- programs ----
+
+$(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
+	$(say) LINK $@
+	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+# Test programs link the objects, not the library: they also call internal functions.
+$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT_OBJ) $(LIB_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBS) $(LIBS)
+
+# ---- checks ----
+
+export CC CXX BUILD PKG_CONFIG PYTHON
+
+check: test
+test: deps
+	@$(MAKE) --no-print-directory all test-programs
+	@sh tests/run.sh $(TESTS) $(SHELL_TESTS)
+test-programs: $(TESTS)
+
+# The runner and its programs for one sanitizer: the C tests, and the command's tests where leaks count as failures.
+SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ LDFLAGS='$(LDFLAGS)' sanitized-tests
+sanitized-tests: $(TESTS) $(COMMAND)
+	@sh tests/run.sh $(TESTS) $(SANITIZED_SHELL_TESTS)
+
+asan:
+	+@ASAN_OPTIONS=detect_leaks=1 $(SANITIZED) CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address' \
+	    SANITIZED_SHELL_TESTS='$(wildcard tests/test_cli.sh)'
+ubsan:
+	+@$(SANITIZED) CFLAGS='-O1 -g -fsanitize=undefined -fno-sanitize-recover=all' \
+	    SANITIZED_SHELL_TESTS='$(wildcard tests/test_cli.sh)'
+# Fixed addresses: with much address randomisation the runtime of ThreadSanitizer does not start.
+tsan:
+	+@RUN="$$(setarch -R true 2>/dev/null && echo setarch -R)" $(SANITIZED) CFLAGS='-O1 -g -fsanitize=thread'
+
+fuzz-programs: $(FUZZERS)
+fuzz:
+	@CC='$(CC)' FUZZER='$(FUZZER)' MAKE='$(MAKE)' sh tests/fuzz/run.sh
+
+parity: $(COMMAND)
+	$(PYTHON) tests/parity/full_size.py
+
+interop:
+	sh tests/interop.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory $(BUILD)/e2str
+	@E2STR=$(BUILD)/e2str sh examples/demo/demo.sh
+
+# ---- installing ----
+
+$(BUILD)/e2str.pc: e2str.pc.in include/e2str.h
+	@mkdir -p $(@D)
+	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' e2str.pc.in > $@
+
+install: lib shared $(COMMAND)
+	@rm -f $(BUILD)/e2str.pc
+	@$(MAKE) --no-print-directory $(BUILD)/e2str.pc
+	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)
+	$(Q)$(INSTALL) -m 755 $(BUILD)/e2str $(DESTDIR)$(BINDIR)/e2str
+	$(Q)$(INSTALL) -m 644 $(BUILD)/libe2str.a $(DESTDIR)$(LIBDIR)/libe2str.a
+	$(Q)$(INSTALL) -m 755 $(BUILD)/libe2str.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libe2str.so.$(VERSION)
+	$(Q)ln -sf libe2str.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	$(Q)ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libe2str.so
+	$(Q)$(INSTALL) -m 644 $(BUILD)/e2str.pc $(DESTDIR)$(LIBDIR)/pkgconfig/e2str.pc
+	$(Q)$(INSTALL) -m 644 include/e2str.h $(DESTDIR)$(INCLUDEDIR)/e2str.h
+	$(Q)$(INSTALL) -m 644 weights/e2str-small.gguf $(DESTDIR)$(DATADIR)/e2str-small.gguf
+
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(BINDIR)/e2str $(DESTDIR)$(INCLUDEDIR)/e2str.h $(DESTDIR)$(LIBDIR)/libe2str.a \
+	    $(DESTDIR)$(LIBDIR)/libe2str.so $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libe2str.so.$(VERSION) \
+	    $(DESTDIR)$(LIBDIR)/pkgconfig/e2str.pc $(DESTDIR)$(DATADIR)/e2str-small.gguf
+	$(Q)! test -d $(DESTDIR)$(DATADIR) || rmdir $(DESTDIR)$(DATADIR)
+
 clean:
-	rm -rf build
--include $(shell find build -name '*.d' 2>/dev/null)
-.PHONY: all check clean
+	rm -rf $(BUILD)
+
+-include $(wildcard $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ)) $(TESTS:=.d) \
+    $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
+
+.PHONY: all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-programs \
+    parity interop demo install uninstall clean
+.SECONDARY:
+.DELETE_ON_ERROR:

@@ -1,0 +1,57 @@
+#!/bin/sh
+# deps.sh check|install build [test]: is everything there that building (and testing) needs? Asks the compiler, not a
+# package database. `install` installs what is missing where apt-get and root or passwordless sudo are at hand; else,
+# and with `check`, it names the packages and ends with status 1.
+set -u
+mode=$1
+shift
+: "${CC:=cc}"
+
+directory=$(mktemp -d) || exit 1
+trap 'rm -rf "$directory"' EXIT
+
+# links HEADER LIBRARY: a program with this header and library can be compiled and linked
+links() {
+    printf '#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n#include <setjmp.h>\n%s\n%s\n' \
+        "#include <$1>" 'int main(void) { return 0; }' > "$directory/test.c"
+    # shellcheck disable=SC2046,SC2086 # several flags
+    $CC $(pkg-config --cflags "$3" 2>/dev/null) "$directory/test.c" -o "$directory/test" "-l$2" >/dev/null 2>&1
+}
+
+find_missing() {
+    missing=
+    command -v "${CC%% *}" >/dev/null && links stdlib.h c none || missing="$missing build-essential"
+    for what; do
+        case $what in
+        build)
+            links cblas.h openblas openblas || missing="$missing libopenblas-dev"
+            links png.h png libpng || missing="$missing libpng-dev"
+            links jpeglib.h jpeg libjpeg || missing="$missing libjpeg62-turbo-dev"
+            ;;
+        test)
+            links cmocka.h cmocka cmocka || missing="$missing libcmocka-dev"
+            command -v pkg-config >/dev/null || missing="$missing pkg-config"
+            ;;
+        esac
+    done
+}
+
+find_missing "$@"
+[ -z "$missing" ] && exit 0
+
+if [ "$mode" = install ] && command -v apt-get >/dev/null; then
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo='sudo -n'
+    if [ -z "$sudo" ] || sudo -n true 2>/dev/null; then
+        echo "installing:$missing"
+        export DEBIAN_FRONTEND=noninteractive
+        # shellcheck disable=SC2086 # several words each
+        { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends $missing; } \
+            > "$directory/log" 2>&1 || cat "$directory/log"
+        find_missing "$@"
+        [ -z "$missing" ] && exit 0
+    fi
+fi
+echo "missing packages (Debian's names):$missing" >&2
+echo "install them: sudo apt-get install$missing" >&2
+exit 1
