@@ -10,6 +10,9 @@ typedef enum e2_type {
 } e2_type;
 const char *e2_type_name(e2_type type); /* "F32", ...; "?" for others */
 
+/* Elements are stored in blocks of *elements that take *bytes; false for a type that is not in the list. */
+bool e2_type_block(e2_type type, size_t *elements, size_t *bytes);
+
 /* GGUF metadata value types. */
 typedef enum e2_kv_type {
     E2_KV_U8 = 0, E2_KV_I8 = 1, E2_KV_U16 = 2, E2_KV_I16 = 3, E2_KV_U32 = 4, E2_KV_I32 = 5, E2_KV_F32 = 6, E2_KV_BOOL = 7,
@@ -23,9 +26,16 @@ typedef struct e2_string {
 } e2_string;
 bool e2_string_is(e2_string string, const char *text); /* equal to a NUL-terminated text */
 
+/* An untrusted string for a message: printable ASCII, the rest as \xNN, long ones cut. e2_show(name).text lives until
+ * the end of the full expression. */
+typedef struct e2_shown {
+    char text[68];
+} e2_shown;
+e2_shown e2_show(e2_string string);
+
 #define E2_MAX_DIMS 4
 typedef struct e2_tensor {
-    e2_string name;
+    e2_string name;             /* first member: see e2_gguf.tensor_order */
     e2_type type;
     uint32_t n_dims;
     uint64_t dims[E2_MAX_DIMS]; /* dims[0] is the fastest: a row-major [out, in] matrix has dims {in, out}; unused = 1 */
@@ -35,7 +45,7 @@ typedef struct e2_tensor {
 } e2_tensor;
 
 typedef struct e2_kv {
-    e2_string key;
+    e2_string key;        /* first member: see e2_gguf.kv_order */
     e2_kv_type type;
     e2_kv_type element;   /* of an array */
     size_t count;         /* of an array; otherwise 1 */
@@ -51,14 +61,14 @@ typedef struct e2_gguf {
     size_t n_kvs;
     e2_tensor *tensors;   /* in file order */
     size_t n_tensors;
-    uint32_t *kv_index;   /* open-addressing hash tables over the names, for duplicate checks and look-up */
-    uint32_t *tensor_index;
-    size_t kv_slots, tensor_slots;
+    const e2_string **kv_order; /* the names, sorted, each inside its e2_kv or e2_tensor: for duplicate checks and */
+    const e2_string **tensor_order; /* look-up in a time that no choice of names can make long */
 } e2_gguf;
 
 /* Everything is checked before it is believed: magic, version, counts against the bytes left, string and array sizes,
- * duplicate names, dimensions and products, offsets aligned, ascending, inside the file and not overlapping. Memory
- * used is a small multiple of the metadata's size. Big-endian files and other versions: UNSUPPORTED. */
+ * duplicate names, dimensions and products, offsets aligned, ascending, inside the file and not overlapping, nothing
+ * after the last tensor but its padding. Memory used is a small multiple of the metadata's size. Big-endian files,
+ * other versions, nested arrays and unknown tensor types: UNSUPPORTED. Messages of e2_gguf_open begin with the path. */
 e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error);
 e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e2str_error *error);
 void e2_gguf_close(e2_gguf *gguf); /* zeroes *gguf; fine on a zeroed one */
@@ -74,8 +84,9 @@ e2str_status e2_gguf_u64(const e2_gguf *gguf, const char *key, uint64_t *value, 
 e2str_status e2_gguf_f32(const e2_gguf *gguf, const char *key, float *value, e2str_error *error);
 e2str_status e2_gguf_bool(const e2_gguf *gguf, const char *key, bool *value, e2str_error *error);
 e2str_status e2_gguf_string(const e2_gguf *gguf, const char *key, e2_string *value, e2str_error *error);
-/* An array of `element` with *count elements; data may be unaligned. */
-e2str_status e2_gguf_array(const e2_gguf *gguf, const char *key, e2_kv_type element, const e2_kv **array, e2str_error *error);
+/* An array of `element`; its data may be unaligned. */
+e2str_status e2_gguf_array(const e2_gguf *gguf, const char *key, e2_kv_type element, const e2_kv **array,
+                           e2str_error *error);
 /* Walks a string array: start with *cursor = array->data; call array->count times. Already checked by open. */
 e2_string e2_gguf_next_string(const uint8_t **cursor);
 
@@ -88,15 +99,18 @@ uint16_t e2_f32_to_f16(float value); /* round to nearest even; overflow to infin
 typedef struct e2_gguf_writer e2_gguf_writer;
 
 /* Writes to memory grown as needed: any failure is remembered and reported by e2_gguf_writer_finish. Alignment 32. */
-e2_gguf_writer *e2_gguf_writer_new(void); /* NULL: out of memory; every call below accepts NULL */
+e2_gguf_writer *e2_gguf_writer_new(void); /* NULL: out of memory; every call below accepts it (finish: MEMORY) */
 void e2_gguf_write_u32(e2_gguf_writer *writer, const char *key, uint32_t value);
 void e2_gguf_write_u64(e2_gguf_writer *writer, const char *key, uint64_t value);
 void e2_gguf_write_f32(e2_gguf_writer *writer, const char *key, float value);
 void e2_gguf_write_bool(e2_gguf_writer *writer, const char *key, bool value);
 void e2_gguf_write_string(e2_gguf_writer *writer, const char *key, e2_string value);
+void e2_gguf_write_u32_array(e2_gguf_writer *writer, const char *key, const uint32_t *values, size_t count);
+void e2_gguf_write_f32_array(e2_gguf_writer *writer, const char *key, const float *values, size_t count);
 void e2_gguf_write_u64_array(e2_gguf_writer *writer, const char *key, const uint64_t *values, size_t count);
 void e2_gguf_write_string_array(e2_gguf_writer *writer, const char *key, const e2_string *values, size_t count);
-/* The data are borrowed until finish; `pieces` pointers of piece_bytes each are written one after the other. */
+/* The data are borrowed until finish (the list of pointers is copied); `pieces` pointers of piece_bytes each are written
+ * one after the other and must fill the tensor: otherwise finish gives ARGUMENT. */
 void e2_gguf_write_tensor(e2_gguf_writer *writer, const char *name, e2_type type, uint32_t n_dims, const uint64_t *dims,
                           const void *const *pieces, size_t n_pieces, size_t piece_bytes);
 /* Header and padding in memory, data streamed: calls sink for each run of bytes in file order. */
