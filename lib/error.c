@@ -31,6 +31,23 @@ void *e2_alloc(size_t count, size_t size) {
     return malloc(bytes ? bytes : 1);
 }
 
+e2str_status e2_options_read(void *known, const void *given, const char *name, e2str_error *error) {
+    if (!given) return E2STR_OK;
+    size_t known_size, given_size;
+    memcpy(&known_size, known, sizeof known_size);
+    memcpy(&given_size, given, sizeof given_size);
+    if (given_size < known_size || given_size > 4096)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s.size is %zu: fill the structure with its init function first",
+                       name, given_size);
+    for (size_t i = known_size; i < given_size; i++)
+        if (((const unsigned char *)given)[i])
+            return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "%s sets something that library version %s does not know",
+                           name, e2str_version());
+    memcpy(known, given, known_size);
+    memcpy(known, &known_size, sizeof known_size);
+    return E2STR_OK;
+}
+
 #define TEXT_(x) #x
 #define TEXT(x) TEXT_(x)
 

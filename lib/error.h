@@ -19,6 +19,10 @@ e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format
 /* Puts "what: " before the message already there, for a caller that knows the file's name. Returns status. */
 e2str_status e2_within(e2str_error *error, e2str_status status, const char *what);
 
+/* Reads an options structure: `known` holds the defaults, `given` (may be NULL) what the caller passed. Both begin with
+ * their size. A caller compiled with a newer header may pass a longer one as long as what is not known here is 0. */
+e2str_status e2_options_read(void *known, const void *given, const char *name, e2str_error *error);
+
 /* Size arithmetic on untrusted numbers: false on overflow, *result is then unspecified. */
 static inline bool e2_mul(size_t a, size_t b, size_t *result) {
     *result = a * b;
