@@ -17,10 +17,13 @@ e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format
 
 e2str_status e2_within(e2str_error *error, e2str_status status, const char *what) {
     if (error) {
-        char message[E2STR_ERROR_SIZE];
-        memcpy(message, error->message, sizeof message);
-        message[sizeof message - 1] = 0;
-        snprintf(error->message, sizeof error->message, "%s: %s", what, message);
+        /* Of a long path the end is kept: it is what tells files apart, and the reason must fit too. */
+        size_t size = strlen(what), longest = E2STR_ERROR_SIZE / 2;
+        const char *tail = size > longest ? what + size - longest : what;
+        char message[2 * E2STR_ERROR_SIZE];
+        snprintf(message, sizeof message, "%s%s: %s", tail == what ? "" : "...", tail, error->message);
+        memcpy(error->message, message, sizeof error->message - 1);
+        error->message[sizeof error->message - 1] = 0;
     }
     return status;
 }

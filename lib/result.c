@@ -1,0 +1,234 @@
+#include "result.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Room for `more` elements of `size` bytes behind those there are; NULL when memory is out. */
+static void *grow(e2_buffer *buffer, size_t more, size_t size) {
+    size_t wanted;
+    if (!e2_add(buffer->count, more, &wanted)) return NULL;
+    if (wanted > buffer->capacity || !buffer->data) {
+        size_t bytes, capacity = wanted > 2 * buffer->capacity ? wanted : 2 * buffer->capacity;
+        if (capacity < 64) capacity = 64;
+        if (!e2_mul(capacity, size, &bytes)) return NULL;
+        void *data = realloc(buffer->data, bytes);
+        if (!data) return NULL;
+        buffer->data = data;
+        buffer->capacity = capacity;
+    }
+    return (char *)buffer->data + buffer->count * size;
+}
+
+static bool append_bytes(e2_buffer *buffer, const char *data, size_t size) {
+    char *at = grow(buffer, size, 1);
+    if (!at) return false;
+    memcpy(at, data, size);
+    buffer->count += size;
+    return true;
+}
+
+#define REPLACEMENT "\xEF\xBF\xBD"
+
+/* The next character of raw bytes: how many it takes, and what to write for it. */
+static size_t next_character(const char *raw, size_t size, const char **shown, size_t *shown_size) {
+    size_t length = e2_utf8_next(raw, size, NULL);
+    *shown = length ? raw : REPLACEMENT;
+    *shown_size = length ? length : 3;
+    return length ? length : 1;
+}
+
+static bool append_valid(e2_buffer *buffer, const char *raw, size_t size) {
+    while (size > 0) {
+        const char *shown;
+        size_t shown_size, length = next_character(raw, size, &shown, &shown_size);
+        if (!append_bytes(buffer, shown, shown_size)) return false;
+        raw += length;
+        size -= length;
+    }
+    return true;
+}
+
+/* The bytes of all tokens one after the other, and for each byte its token's index in the answer. */
+static bool collect_bytes(e2str_result *result, const e2str_model *model, const e2_answer *answer) {
+    for (uint32_t i = 0; i < answer->n; i++) {
+        uint32_t token = answer->tokens[i].token;
+        if (e2_tokenizer_is_special(model->tokenizer, token)) continue;
+        e2_string bytes = e2_token_bytes(model->tokenizer, token);
+        uint32_t *id = grow(&result->tokens, 1, sizeof *id), *owner = grow(&result->owners, bytes.size, sizeof *owner);
+        if (!id || !owner || !append_bytes(&result->raw, bytes.data, bytes.size)) return false;
+        *id = token;
+        result->tokens.count++;
+        for (size_t j = 0; j < bytes.size; j++) owner[j] = i;
+        result->owners.count += bytes.size;
+    }
+    return true;
+}
+
+/* Cleans the raw bytes up. It only takes blanks away, so walking both texts tells which bytes stayed. */
+static bool clean_raw(e2str_result *result) {
+    size_t size = result->raw.count;
+    char *cleaned = grow(&result->raw, size, 1); /* scratch behind the text */
+    if (!cleaned) return false;
+    char *raw = result->raw.data;
+    uint32_t *owners = result->owners.data;
+    memcpy(cleaned, raw, size);
+    size_t cleaned_size = e2_clean_up(cleaned, size);
+    for (size_t i = 0, j = 0; i < size && j < cleaned_size; i++)
+        if (raw[i] == cleaned[j]) {
+            raw[j] = raw[i];
+            owners[j++] = owners[i];
+        }
+    result->raw.count = result->owners.count = cleaned_size;
+    return true;
+}
+
+static bool append_alternatives(e2str_result *result, const e2str_model *model, const e2_answer *answer,
+                                const e2_candidate *candidates, e2_result_character *character) {
+    character->first_alternative = (uint32_t)result->alternatives.count;
+    for (uint32_t i = 0; i < answer->n_alternatives; i++) {
+        e2_result_alternative *alternative = grow(&result->alternatives, 1, sizeof *alternative);
+        if (!alternative) return false;
+        *alternative = (e2_result_alternative){result->strings.count, candidates[i].probability};
+        bool special = e2_tokenizer_is_special(model->tokenizer, candidates[i].token);
+        e2_string bytes = special ? (e2_string){"", 0} : e2_token_bytes(model->tokenizer, candidates[i].token);
+        if (!append_valid(&result->strings, bytes.data, bytes.size) || !append_bytes(&result->strings, "", 1)) return false;
+        result->alternatives.count++;
+        character->n_alternatives++;
+    }
+    return true;
+}
+
+/* One character: raw bytes begin .. begin + length - 1. */
+static bool append_character(e2str_result *result, const e2str_model *model, const e2_answer *answer, size_t begin,
+                             size_t length, const char *shown, size_t shown_size) {
+    const uint32_t *owners = result->owners.data;
+    double log_probability = 0.0;
+    for (size_t i = 0; i < length; i++)
+        if (i == 0 || owners[begin + i] != owners[begin + i - 1])
+            log_probability += answer->tokens[owners[begin + i]].log_probability;
+    e2_result_character *character = grow(&result->characters, 1, sizeof *character);
+    if (!character) return false;
+    *character = (e2_result_character){.shown = {result->text.count, shown_size, (float)exp(log_probability)}};
+    bool begins_token = begin == 0 || owners[begin] != owners[begin - 1];
+    if (begins_token &&
+        !append_alternatives(result, model, answer, answer->tokens[owners[begin]].alternatives, character))
+        return false;
+    result->characters.count++;
+    return append_bytes(&result->text, shown, shown_size);
+}
+
+static bool append_characters(e2str_result *result, const e2str_model *model, const e2_answer *answer) {
+    const char *raw = result->raw.data;
+    for (size_t i = 0, length; i < result->raw.count; i += length) {
+        const char *shown;
+        size_t shown_size;
+        length = next_character(raw + i, result->raw.count - i, &shown, &shown_size);
+        if (!append_character(result, model, answer, i, length, shown, shown_size)) return false;
+    }
+    if (!append_bytes(&result->text, "", 1)) return false;
+    result->text.count--;
+    return true;
+}
+
+e2str_status e2_result_fill(e2str_result *result, const e2str_model *model, const e2_answer *answer, bool clean_up,
+                            e2str_error *error) {
+    if (!collect_bytes(result, model, answer) || (clean_up && result->raw.count && !clean_raw(result)) ||
+        !append_characters(result, model, answer)) {
+        e2_result_clear(result);
+        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a result");
+    }
+    double sum = answer->ended ? answer->end_log_probability : 0.0;
+    for (uint32_t i = 0; i < answer->n; i++) sum += answer->tokens[i].log_probability;
+    uint32_t n = answer->n + answer->ended;
+    result->score = n ? (float)exp(sum / n) : 0.0f;
+    result->end_probability = answer->ended ? expf(answer->end_log_probability) : 0.0f;
+    result->truncated = !answer->ended;
+    return E2STR_OK;
+}
+
+void e2_result_clear(e2str_result *result) {
+    e2_buffer *buffers[] = {&result->raw,          &result->owners,  &result->text,  &result->characters,
+                            &result->alternatives, &result->strings, &result->tokens};
+    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->count = 0;
+    if (result->text.data) *(char *)result->text.data = 0;
+    result->n_examples = 0;
+    result->score = result->end_probability = 0.0f;
+    result->truncated = 0;
+}
+
+e2str_status e2str_result_new(e2str_result **result, e2str_error *error) {
+    if (!result) return e2_fail(error, E2STR_ERROR_ARGUMENT, "result is NULL");
+    *result = calloc(1, sizeof **result);
+    return *result ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a result");
+}
+
+void e2str_result_free(e2str_result *result) {
+    if (!result) return;
+    free(result->raw.data);
+    free(result->owners.data);
+    free(result->text.data);
+    free(result->characters.data);
+    free(result->alternatives.data);
+    free(result->strings.data);
+    free(result->tokens.data);
+    free(result);
+}
+
+const char *e2str_result_text(const e2str_result *result) {
+    return result && result->text.data ? result->text.data : "";
+}
+
+size_t e2str_result_text_size(const e2str_result *result) { return result ? result->text.count : 0; }
+float e2str_result_score(const e2str_result *result) { return result ? result->score : 0.0f; }
+int e2str_result_truncated(const e2str_result *result) { return result ? result->truncated : 0; }
+float e2str_result_end_probability(const e2str_result *result) { return result ? result->end_probability : 0.0f; }
+size_t e2str_result_characters(const e2str_result *result) { return result ? result->characters.count : 0; }
+size_t e2str_result_examples(const e2str_result *result) { return result ? result->n_examples : 0; }
+
+static const e2_result_character *character_at(const e2str_result *result, size_t index) {
+    if (!result || index >= result->characters.count) return NULL;
+    return (const e2_result_character *)result->characters.data + index;
+}
+
+e2str_status e2str_result_character(const e2str_result *result, size_t index, e2str_character *character,
+                                    e2str_error *error) {
+    const e2_result_character *found = character_at(result, index);
+    if (!found || !character)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "character %zu of %zu, or a NULL", index,
+                       e2str_result_characters(result));
+    *character = found->shown;
+    return E2STR_OK;
+}
+
+size_t e2str_result_alternatives(const e2str_result *result, size_t index) {
+    const e2_result_character *found = character_at(result, index);
+    return found ? found->n_alternatives : 0;
+}
+
+e2str_status e2str_result_alternative(const e2str_result *result, size_t index, size_t rank, const char **text,
+                                      float *probability, e2str_error *error) {
+    const e2_result_character *found = character_at(result, index);
+    if (!found || rank >= found->n_alternatives)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "alternative %zu of %zu at character %zu of %zu", rank,
+                       e2str_result_alternatives(result, index), index, e2str_result_characters(result));
+    const e2_result_alternative *alternative =
+        (const e2_result_alternative *)result->alternatives.data + found->first_alternative + rank;
+    if (text) *text = (const char *)result->strings.data + alternative->text;
+    if (probability) *probability = alternative->probability;
+    return E2STR_OK;
+}
+
+e2str_status e2str_result_example(const e2str_result *result, size_t index, uint64_t *id, float *similarity,
+                                  e2str_error *error) {
+    if (!result || index >= result->n_examples)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "example %zu of %zu", index, e2str_result_examples(result));
+    if (id) *id = result->examples[index].id;
+    if (similarity) *similarity = result->examples[index].similarity;
+    return E2STR_OK;
+}
+
+size_t e2str_result_tokens(const e2str_result *result, const uint32_t **tokens) {
+    if (tokens) *tokens = result ? result->tokens.data : NULL;
+    return result ? result->tokens.count : 0;
+}

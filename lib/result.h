@@ -1,0 +1,48 @@
+/* What one read found, in buffers that are kept for the next read. */
+#ifndef E2_RESULT_H
+#define E2_RESULT_H
+
+#include "search.h"
+
+typedef struct e2_result_character {
+    e2str_character shown;
+    uint32_t first_alternative, n_alternatives;
+} e2_result_character;
+
+typedef struct e2_result_alternative {
+    size_t text; /* offset into strings, NUL-terminated */
+    float probability;
+} e2_result_alternative;
+
+/* A buffer that grows and is never given back before the end. */
+typedef struct e2_buffer {
+    void *data;
+    size_t count, capacity; /* elements */
+} e2_buffer;
+
+typedef struct e2_result_example {
+    uint64_t id;
+    float similarity;
+} e2_result_example;
+
+struct e2str_result {
+    e2_buffer raw;          /* char: the tokens' bytes as written */
+    e2_buffer owners;       /* uint32_t per byte of raw: the token that wrote it */
+    e2_buffer text;         /* char: valid UTF-8, NUL-terminated once something was read */
+    e2_buffer characters;   /* e2_result_character */
+    e2_buffer alternatives; /* e2_result_alternative */
+    e2_buffer strings;      /* char: the alternatives' texts */
+    e2_buffer tokens;       /* uint32_t, without special tokens */
+    e2_result_example examples[E2STR_MAX_EXAMPLES];
+    size_t n_examples;
+    float score, end_probability;
+    int truncated;
+};
+
+void e2_result_clear(e2str_result *result);
+
+/* Fills a cleared result from an answer. MEMORY. */
+e2str_status e2_result_fill(e2str_result *result, const e2str_model *model, const e2_answer *answer, bool clean_up,
+                            e2str_error *error);
+
+#endif
