@@ -1,0 +1,180 @@
+/* e2str eval: word accuracy on a set of labelled images. */
+#include "cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct tally {
+    size_t images, failed, exact, any_case, alphanumeric;
+    double file_ms, read_ms;
+} tally;
+
+static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
+
+static bool equal_but_case(const char *a, const char *b) {
+    while (*a && lower(*a) == lower(*b)) a++, b++;
+    return lower(*a) == lower(*b);
+}
+
+/* Length of the next character to compare at text: ASCII letters, digits, '^', and U+4E00..U+9FA5. Steps over the rest,
+ * as WordMetric does (specification, section 6); 0 at the end. */
+static size_t next_kept(const char **text) {
+    for (; **text; ++*text) {
+        const unsigned char *at = (const unsigned char *)*text;
+        char c = lower(**text);
+        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '^') return 1;
+        if (at[0] < 0xe4 || at[0] > 0xe9 || (at[1] & 0xc0) != 0x80 || (at[2] & 0xc0) != 0x80) continue;
+        unsigned code = (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+        if (code >= 0x4e00 && code <= 0x9fa5) return 3;
+    }
+    return 0;
+}
+
+static bool equal_alphanumeric(const char *a, const char *b) {
+    for (;;) {
+        size_t length = next_kept(&a);
+        if (next_kept(&b) != length) return false;
+        if (!length) return true;
+        for (size_t i = 0; i < length; i++)
+            if (lower(a[i]) != lower(b[i])) return false;
+        a += length;
+        b += length;
+    }
+}
+
+static bool write_wrong(const cli *run, const cli_label *row) {
+    const char *text = e2str_result_text(run->result);
+    double score = e2str_result_score(run->result);
+    if (run->json) {
+        fputs("{\"image\":", stdout);
+        cli_write_json(row->path, strlen(row->path));
+        fputs(",\"label\":", stdout);
+        cli_write_json(row->text, strlen(row->text));
+        fputs(",\"text\":", stdout);
+        cli_write_json(text, strlen(text));
+        fputs(",\"score\":", stdout);
+        cli_write_number(score);
+        putchar('}');
+    } else {
+        cli_write_tsv(row->path);
+        putchar('\t');
+        cli_write_tsv(row->text);
+        putchar('\t');
+        cli_write_tsv(text);
+        printf("\t%.3f", score);
+    }
+    return cli_end_line();
+}
+
+static void warn_row(const cli_label *row, const e2str_error *error) {
+    char where[32];
+    snprintf(where, sizeof where, "line %zu: ", row->line);
+    cli_warn_image(where, row->path, error);
+}
+
+/* Reads one image and counts it; false when the output cannot be written. */
+static bool evaluate(cli *run, const cli_label *row, tally *counts) {
+    e2str_error error = {{0}};
+    e2str_image image;
+    double begin = cli_milliseconds();
+    e2str_status status = cli_load_image(run, row->path, &image, &error);
+    double loaded = cli_milliseconds();
+    if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, &error);
+    counts->file_ms += loaded - begin;
+    counts->read_ms += cli_milliseconds() - loaded;
+    counts->images++;
+    e2str_image_free(&image);
+    if (status) {
+        warn_row(row, &error);
+        counts->failed++;
+        return true;
+    }
+    const char *text = e2str_result_text(run->result);
+    bool exact = !strcmp(text, row->text);
+    counts->exact += exact;
+    counts->any_case += equal_but_case(text, row->text);
+    counts->alphanumeric += equal_alphanumeric(text, row->text);
+    return exact || !run->verbose || write_wrong(run, row);
+}
+
+static double share(size_t part, size_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
+
+static bool report(const cli *run, const tally *counts, size_t examples) {
+    size_t n = counts->images;
+    double file = n ? counts->file_ms / (double)n : 0, read = n ? counts->read_ms / (double)n : 0;
+    if (run->json) {
+        fputs("{\"labels\":", stdout);
+        cli_write_json(run->labels_path, strlen(run->labels_path));
+        fputs(",\"model\":", stdout);
+        cli_write_json(run->model_found, strlen(run->model_found));
+        printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
+        printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", examples, run->read.k, run->read.beams);
+        printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
+        printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
+               share(counts->any_case, n), share(counts->alphanumeric, n));
+        printf(",\"ms_per_image\":%.3f,\"ms_file\":%.3f,\"ms_read\":%.3f}", file + read, file, read);
+        return cli_end_line();
+    }
+    printf("images            %zu", n);
+    if (counts->failed) printf(" (%zu failed, counted as wrong)", counts->failed);
+    if (examples) printf("\npool              %zu examples, k = %u", examples, run->read.k);
+    printf("\nexact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
+    printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
+    printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
+           counts->alphanumeric);
+    printf("\nms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);
+    return cli_end_line();
+}
+
+/* The first rows become the pool; false when one of them cannot. */
+static bool fill_pool(cli *run, const cli_labels *labels) {
+    e2str_error error = {{0}};
+    if (e2str_pool_new(run->model, &run->pool_options, &run->pool, &error)) {
+        cli_warn("%s", error.message);
+        return false;
+    }
+    for (size_t i = 0; i < run->pool_first; i++) {
+        uint64_t id;
+        cli_progress("adding", i, run->pool_first);
+        if (!cli_add_example(run, labels->rows[i].path, labels->rows[i].text, &id, &error)) continue;
+        warn_row(&labels->rows[i], &error);
+    }
+    cli_progress("adding", run->pool_first, run->pool_first);
+    return true;
+}
+
+static bool evaluate_all(cli *run, const cli_labels *labels, tally *counts) {
+    if (!cli_open_model(run, true)) return false;
+    if (run->pool_path && !cli_load_pool(run, run->pool_path)) return false;
+    if (run->pool_first && !fill_pool(run, labels)) return false;
+    size_t first = run->pool_first + run->skip;
+    size_t count = labels->count - first < run->limit ? labels->count - first : run->limit;
+    for (size_t i = 0; i < count; i++) {
+        cli_progress("reading", i, count);
+        if (!evaluate(run, &labels->rows[first + i], counts)) return false;
+    }
+    cli_progress("reading", count, count);
+    return report(run, counts, run->pool ? e2str_pool_count(run->pool) : 0);
+}
+
+int cli_eval(cli *run) {
+    if (!run->labels_path) {
+        cli_warn("eval: --labels FILE is needed");
+        return CLI_USAGE;
+    }
+    if (run->pool_path && run->pool_first) {
+        cli_warn("eval: --pool and --pool-first exclude each other");
+        return CLI_USAGE;
+    }
+    cli_labels labels;
+    if (!cli_labels_load(&labels, run->labels_path)) return CLI_FAILED;
+    tally counts = {0};
+    bool good = false;
+    if (run->shuffle) cli_labels_shuffle(&labels, run->seed);
+    if (run->pool_first >= labels.count || run->skip >= labels.count - run->pool_first)
+        cli_warn("%s: --pool-first and --skip leave none of the %zu labels", run->labels_path, labels.count);
+    else
+        good = evaluate_all(run, &labels, &counts) && !counts.failed && !labels.bad;
+    cli_labels_free(&labels);
+    return good ? CLI_OK : CLI_FAILED;
+}

@@ -1,0 +1,50 @@
+/* e2str info: what a model or pool file holds. */
+#include "cli.h"
+
+static int model_info(const cli *run, const char *path) {
+    e2str_model_info info;
+    e2str_model_info_init(&info);
+    e2str_error error = {{0}};
+    if (e2str_model_get_info(run->model, &info, &error)) {
+        cli_warn("%s: %s", path, error.message);
+        return CLI_FAILED;
+    }
+    printf("model           %s\n", path);
+    printf("name            %s\n", info.name);
+    printf("checksum        %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
+    printf("file            %llu bytes\n", (unsigned long long)info.file_bytes);
+    printf("parameters      %llu\n", (unsigned long long)info.parameters);
+    printf("image           %u x %u pixels\n", info.image_width, info.image_height);
+    printf("visual tokens   %u of width %u\n", info.visual_tokens, info.visual_width);
+    printf("vision          %u layers\n", info.vision_layers);
+    printf("resampler       %u layers\n", info.resampler_layers);
+    printf("decoder         %u layers of width %u\n", info.decoder_layers, info.decoder_width);
+    printf("vocabulary      %u tokens, %s\n", info.vocabulary, info.tokenizer);
+    printf("positions       %u\n", info.positions);
+    printf("library         %s, kernels: %s\n", e2str_version(), e2str_cpu_name());
+    return CLI_OK;
+}
+
+/* The file decides: what does not open as a model is tried as a pool of the model in use. */
+int cli_info(cli *run) {
+    const char *path = run->operands[0];
+    e2str_error as_model = {{0}}, as_pool = {{0}};
+    e2str_status status = e2str_model_open(path, NULL, &run->model, &as_model);
+    if (!status) return model_info(run, path);
+    if (status == E2STR_ERROR_IO) {
+        cli_warn("%s", as_model.message);
+        return CLI_FAILED;
+    }
+    if (!cli_open_model(run, false)) return CLI_FAILED;
+    status = e2str_pool_load(run->model, path, NULL, &run->pool, &as_pool);
+    if (!status) {
+        e2str_pool_free(run->pool);
+        run->pool = NULL;
+        return cli_pool_info(run);
+    }
+    if (status == E2STR_ERROR_MISMATCH)
+        cli_warn("%s is not the pool's model: %s", run->model_found, as_pool.message);
+    else
+        cli_warn("neither a model (%s) nor a pool (%s)", as_model.message, as_pool.message);
+    return CLI_FAILED;
+}
