@@ -218,7 +218,6 @@ static void tiny_string(tiny_builder *b, const char *key, const char *value) {
 static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet) {
     e2_string *tokens = tiny_checked(malloc((4 + strlen(alphabet)) * sizeof *tokens));
     static const char *const special[4] = {"<pad>", "<bos>", "<end>", "<image>"};
-    static const uint64_t special_ids[4] = {0, 1, 2, 3};
     size_t count = 0;
     for (; count < 4; count++) tokens[count] = (e2_string){special[count], strlen(special[count])};
     while (*alphabet) {
