@@ -110,6 +110,10 @@ struct e2str_model {
     uint64_t checksum;
 };
 
+/* The two steps of opening, after the file itself: sizes and tokenizer, then weights. The messages name key or tensor. */
+e2str_status e2_model_read_config(e2str_model *model, e2str_error *error);
+e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error);
+
 void e2_log(const e2str_model *model, const char *format, ...) E2_PRINTF(2, 3);
 
 #endif

@@ -1,0 +1,127 @@
+/* A model's life: opened from a file or memory, asked about, closed. */
+#include "model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+
+void e2_log(const e2str_model *model, const char *format, ...) {
+    if (!model->log) return;
+    char message[E2STR_ERROR_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    model->log(model->log_user, message);
+}
+
+void e2str_model_options_init(e2str_model_options *options) {
+    if (options) *options = (e2str_model_options){.size = sizeof *options};
+}
+
+static e2str_status check_arguments(const e2str_model_options *options, e2str_model **model, e2str_error *error) {
+    if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
+    *model = NULL;
+    if (options && options->size != sizeof *options)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "options->size is not set: e2str_model_options_init does");
+    return E2STR_OK;
+}
+
+/* Makes the model of a parsed file, which it takes over, closing it on failure. */
+static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2str_model **model, e2str_error *error) {
+    e2str_model *made = calloc(1, sizeof *made);
+    if (!made || pthread_mutex_init(&made->checksum_lock, NULL)) {
+        free(made);
+        e2_gguf_close(gguf);
+        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the model");
+    }
+    made->gguf = *gguf;
+    if (options) {
+        made->log = options->log;
+        made->log_user = options->log_user;
+    }
+    e2str_status status = e2_model_read_config(made, error);
+    if (!status) status = e2_model_bind_tensors(made, error);
+    if (status)
+        e2str_model_close(made);
+    else
+        *model = made;
+    return status;
+}
+
+e2str_status e2str_model_open(const char *path, const e2str_model_options *options, e2str_model **model,
+                              e2str_error *error) {
+    e2_gguf gguf;
+    e2str_status status = check_arguments(options, model, error);
+    if (!status) status = e2_gguf_open(path, &gguf, error);
+    if (status) return status;
+    status = load(&gguf, options, model, error);
+    return status ? e2_within(error, status, path) : E2STR_OK;
+}
+
+e2str_status e2str_model_open_memory(const void *data, size_t size, const e2str_model_options *options,
+                                     e2str_model **model, e2str_error *error) {
+    e2_gguf gguf;
+    e2str_status status = check_arguments(options, model, error);
+    if (!status && (uintptr_t)data % 4) status = e2_fail(error, E2STR_ERROR_ARGUMENT, "data is not aligned to 4 bytes");
+    if (!status) status = e2_gguf_open_memory(data, size, &gguf, error);
+    return status ? status : load(&gguf, options, model, error);
+}
+
+void e2str_model_info_init(e2str_model_info *info) {
+    if (info) *info = (e2str_model_info){.size = sizeof *info};
+}
+
+e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error) {
+    if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
+    if (!info) return e2_fail(error, E2STR_ERROR_ARGUMENT, "info is NULL");
+    if (info->size != sizeof *info)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "info->size is not set: e2str_model_info_init does");
+    *info = (e2str_model_info){
+        .size = sizeof *info,
+        .parameters = model->parameters,
+        .file_bytes = model->gguf.size,
+        .image_width = model->image.width,
+        .image_height = model->image.height,
+        .visual_tokens = model->media_tokens,
+        .visual_width = model->vision.width,
+        .vision_layers = model->vision.layers,
+        .resampler_layers = model->resampler.layers,
+        .decoder_layers = model->decoder.layers,
+        .decoder_width = model->decoder.width,
+        .vocabulary = model->decoder.vocabulary,
+        .positions = model->decoder.positions,
+        .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
+    };
+    memcpy(info->name, model->name, sizeof info->name);
+    return E2STR_OK;
+}
+
+uint64_t e2str_model_checksum(const e2str_model *model) {
+    if (!model) return 0;
+    e2str_model *cache = (e2str_model *)model; /* every model is made by load() above, so none is really const */
+    pthread_mutex_lock(&cache->checksum_lock);
+    if (!cache->checksum_known) {
+        e2_hash hash;
+        e2_hash_begin(&hash);
+        e2_hash_add(&hash, model->gguf.data, model->gguf.size);
+        cache->checksum = e2_hash_end(&hash);
+        cache->checksum_known = true;
+    }
+    uint64_t checksum = cache->checksum;
+    pthread_mutex_unlock(&cache->checksum_lock);
+    return checksum;
+}
+
+void e2str_model_close(e2str_model *model) {
+    if (!model) return;
+    e2_tokenizer_free(model->tokenizer);
+    for (size_t i = 0; i < model->n_owned; i++) free(model->owned[i]);
+    free(model->owned);
+    pthread_mutex_destroy(&model->checksum_lock);
+    e2_gguf_close(&model->gguf);
+    free(model);
+}

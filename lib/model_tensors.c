@@ -1,0 +1,247 @@
+/* The tensors of a model file: name, shape and destination as docs/model-format.md lists them. */
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+
+typedef struct binder {
+    e2str_model *model;
+    bool *used; /* by index in the file */
+    char prefix[48];
+    e2str_status status; /* once set, nothing more is done */
+    e2str_error *error;
+    size_t expanded, expanded_bytes;
+} binder;
+
+/* --------------------------------------------------------------------------------------------------- one tensor -- */
+
+/* The model frees `memory` when it is closed; on failure it is freed here. */
+static bool own(binder *b, void *memory) {
+    e2str_model *model = b->model;
+    if (memory && model->n_owned == model->owned_capacity) {
+        size_t capacity = model->owned_capacity ? model->owned_capacity * 2 : 16;
+        void **owned = realloc(model->owned, capacity * sizeof *owned);
+        if (!owned) {
+            free(memory);
+            memory = NULL;
+        } else {
+            model->owned = owned;
+            model->owned_capacity = capacity;
+        }
+    }
+    if (memory)
+        model->owned[model->n_owned++] = memory;
+    else
+        b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
+    return memory != NULL;
+}
+
+static const float *expand(binder *b, const e2_tensor *tensor) {
+    size_t bytes;
+    if (!e2_mul(tensor->elements, sizeof(float), &bytes) || !e2_add(bytes, 63, &bytes)) bytes = SIZE_MAX;
+    float *values = aligned_alloc(64, bytes & ~(size_t)63);
+    if (!own(b, values)) return NULL;
+    e2_dequantize(tensor, 0, tensor->elements, values);
+    b->expanded++;
+    b->expanded_bytes += bytes & ~(size_t)63;
+    return values;
+}
+
+static void check_shape(binder *b, const e2_tensor *tensor, uint64_t out, uint64_t in) {
+    uint64_t first = in ? in : out, second = in ? out : 1;
+    const uint64_t *dims = tensor->dims;
+    if (dims[0] == first && dims[1] == second && dims[2] == 1 && dims[3] == 1) return;
+    b->status = e2_fail(b->error, E2STR_ERROR_FORMAT,
+                        "tensor %s has dimensions {%llu, %llu, %llu, %llu}, expected {%llu, %llu, 1, 1}",
+                        e2_show(tensor->name).text, (unsigned long long)dims[0], (unsigned long long)dims[1],
+                        (unsigned long long)dims[2], (unsigned long long)dims[3], (unsigned long long)first,
+                        (unsigned long long)second);
+}
+
+/* Prefix + name with the shape [out, in], or [out] when in is 0. NULL on failure. */
+static const e2_tensor *find(binder *b, const char *name, uint64_t out, uint64_t in) {
+    char full[128];
+    if (b->status) return NULL;
+    snprintf(full, sizeof full, "%s%s", b->prefix, name);
+    const e2_tensor *tensor = e2_gguf_tensor(&b->model->gguf, full);
+    if (!tensor) {
+        b->status = e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s is missing", full);
+        return NULL;
+    }
+    e2_type type = tensor->type;
+    if (type != E2_F32 && type != E2_F16 && type != E2_BF16 && type != E2_Q8_0)
+        b->status = e2_fail(b->error, E2STR_ERROR_UNSUPPORTED, "tensor %s has type %s, not F32, F16, BF16 or Q8_0",
+                            full, e2_type_name(type));
+    else
+        check_shape(b, tensor, out, in);
+    b->used[tensor - b->model->gguf.tensors] = true;
+    b->model->parameters += tensor->elements;
+    return b->status ? NULL : tensor;
+}
+
+static const float *table(binder *b, const char *name, uint64_t out, uint64_t in) {
+    const e2_tensor *tensor = find(b, name, out, in);
+    if (!tensor) return NULL;
+    if (tensor->type != E2_F32) return expand(b, tensor);
+    if ((uintptr_t)tensor->data % sizeof(float)) {
+        b->status =
+            e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s is not aligned to 4 bytes", e2_show(tensor->name).text);
+        return NULL;
+    }
+    return tensor->data;
+}
+
+/* ------------------------------------------------------------------------------------------- the kinds of tensor -- */
+
+static const float *part(binder *b, const char *name, const char *suffix, uint64_t out, uint64_t in) {
+    char full[64];
+    snprintf(full, sizeof full, "%s.%s", name, suffix);
+    return table(b, full, out, in);
+}
+
+static void matrix(binder *b, const char *name, e2_linear *linear, uint32_t out, uint32_t in) {
+    *linear = (e2_linear){.weight = part(b, name, "weight", out, in), .in = in, .out = out};
+}
+
+static void matrix_bias(binder *b, const char *name, e2_linear *linear, uint32_t out, uint32_t in) {
+    matrix(b, name, linear, out, in);
+    linear->bias = part(b, name, "bias", out, 0);
+}
+
+static void norm(binder *b, const char *name, e2_norm *to, uint32_t width) {
+    to->weight = part(b, name, "weight", width, 0);
+    to->bias = part(b, name, "bias", width, 0);
+}
+
+static void gate(binder *b, const char *name, float *to) {
+    const e2_tensor *tensor = find(b, name, 1, 0);
+    float value;
+    if (!tensor) return;
+    e2_dequantize(tensor, 0, 1, &value);
+    *to = tanhf(value);
+}
+
+static void prefix(binder *b, const char *format, ...) E2_PRINTF(2, 3);
+static void prefix(binder *b, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(b->prefix, sizeof b->prefix, format, arguments);
+    va_end(arguments);
+}
+
+/* Zeroed array of `count` layers; a count that the file's tensors cannot fill takes no memory. */
+static void *layers(binder *b, const char *what, uint32_t count, size_t size) {
+    if (b->status) return NULL;
+    if (count > b->model->gguf.n_tensors) {
+        b->status = e2_fail(b->error, E2STR_ERROR_FORMAT, "%u %s layers, but the file has only %zu tensors", count,
+                            what, b->model->gguf.n_tensors);
+        return NULL;
+    }
+    void *memory = calloc(count, size);
+    return own(b, memory) ? memory : NULL;
+}
+
+/* ----------------------------------------------------------------------------------------------------- the lists -- */
+
+static void bind_vision(binder *b, e2_vision *v) {
+    uint32_t w = v->width, f = v->feed_forward;
+    prefix(b, "vision.");
+    matrix_bias(b, "patch", &v->patch, w, 3 * v->patch_height * v->patch_width);
+    if (v->class_token) v->class_embedding = table(b, "class_embedding", w, 0);
+    v->positions = table(b, "positions", (uint64_t)v->patches + v->class_token, w);
+    if (v->norm_post) norm(b, "norm_post", &v->post, w);
+    v->blocks = layers(b, "vision", v->layers, sizeof *v->blocks);
+    for (uint32_t i = 0; !b->status && i < v->layers; i++) {
+        e2_vision_block *block = &v->blocks[i];
+        prefix(b, "vision.blk.%u.", i);
+        norm(b, "norm1", &block->norm1, w);
+        matrix_bias(b, "attn_qkv", &block->qkv, 3 * w, w);
+        matrix_bias(b, "attn_out", &block->out, w, w);
+        norm(b, "norm2", &block->norm2, w);
+        matrix_bias(b, "ffn_up", &block->up, f, w);
+        matrix_bias(b, "ffn_down", &block->down, w, f);
+    }
+}
+
+static void bind_resampler(binder *b, e2_resampler *r, uint32_t w) {
+    uint32_t inner = r->heads * r->head_size, f = r->feed_forward;
+    prefix(b, "resampler.");
+    r->latent_table = table(b, "latents", r->latents, w);
+    norm(b, "norm", &r->norm, w);
+    r->blocks = layers(b, "resampler", r->layers, sizeof *r->blocks);
+    for (uint32_t i = 0; !b->status && i < r->layers; i++) {
+        e2_resampler_layer *layer = &r->blocks[i];
+        prefix(b, "resampler.blk.%u.", i);
+        norm(b, "norm_media", &layer->norm_media, w);
+        norm(b, "norm_latents", &layer->norm_latents, w);
+        matrix(b, "attn_query", &layer->query, inner, w);
+        matrix(b, "attn_key_value", &layer->key_value, 2 * inner, w);
+        matrix(b, "attn_out", &layer->out, w, inner);
+        norm(b, "norm_ff", &layer->norm_ff, w);
+        matrix(b, "ffn_up", &layer->up, f, w);
+        matrix(b, "ffn_down", &layer->down, w, f);
+    }
+}
+
+/* The gated cross-attention before a decoder layer; b->prefix is the layer's. */
+static void bind_cross(binder *b, e2_cross *cross, const e2_decoder *d, uint32_t vision_width) {
+    uint32_t w = d->width, inner = d->cross_heads * d->cross_head_size, f = d->cross_feed_forward;
+    norm(b, "cross.norm", &cross->norm, w);
+    matrix(b, "cross.attn_query", &cross->query, inner, w);
+    matrix(b, "cross.attn_key_value", &cross->key_value, 2 * inner, vision_width);
+    matrix(b, "cross.attn_out", &cross->out, w, inner);
+    gate(b, "cross.attn_gate", &cross->attention_gate);
+    gate(b, "cross.ffn_gate", &cross->feed_forward_gate);
+    norm(b, "cross.norm_ff", &cross->norm_ff, w);
+    matrix(b, "cross.ffn_up", &cross->up, f, w);
+    matrix(b, "cross.ffn_down", &cross->down, w, f);
+}
+
+static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
+    uint32_t w = d->width, f = d->feed_forward;
+    prefix(b, "decoder.");
+    d->token_table = table(b, "tokens", d->vocabulary, w);
+    d->position_table = table(b, "positions", (uint64_t)d->positions + d->position_offset, w);
+    norm(b, "norm", &d->norm, w);
+    d->crosses = layers(b, "cross-attention", d->cross_layers, sizeof *d->crosses);
+    d->blocks = layers(b, "decoder", d->layers, sizeof *d->blocks);
+    for (uint32_t i = 0; !b->status && i < d->layers; i++) {
+        e2_decoder_layer *layer = &d->blocks[i];
+        prefix(b, "decoder.blk.%u.", i);
+        if ((i + 1) % d->cross_every == 0) {
+            e2_cross *cross = &d->crosses[(i + 1) / d->cross_every - 1];
+            bind_cross(b, cross, d, vision_width);
+            layer->cross = cross;
+        }
+        norm(b, "norm1", &layer->norm1, w);
+        matrix_bias(b, "attn_qkv", &layer->qkv, 3 * w, w);
+        matrix_bias(b, "attn_out", &layer->out, w, w);
+        norm(b, "norm2", &layer->norm2, w);
+        matrix_bias(b, "ffn_up", &layer->up, f, w);
+        matrix_bias(b, "ffn_down", &layer->down, w, f);
+    }
+}
+
+static void refuse_unlisted(binder *b) {
+    const e2_gguf *gguf = &b->model->gguf;
+    for (size_t i = 0; !b->status && i < gguf->n_tensors; i++)
+        if (!b->used[i])
+            b->status = e2_fail(b->error, E2STR_ERROR_UNSUPPORTED, "tensor %s is not one of this model's",
+                                e2_show(gguf->tensors[i].name).text);
+}
+
+e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
+    binder b = {.model = model, .error = error};
+    b.used = calloc(model->gguf.n_tensors + 1, sizeof *b.used);
+    if (!b.used) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the model");
+    bind_vision(&b, &model->vision);
+    if (model->resampler.layers) bind_resampler(&b, &model->resampler, model->vision.width);
+    bind_decoder(&b, &model->decoder, model->vision.width);
+    refuse_unlisted(&b);
+    free(b.used);
+    if (!b.status && b.expanded) e2_log(model, "%zu tensors expanded to f32: %zu bytes", b.expanded, b.expanded_bytes);
+    return b.status;
+}
