@@ -17,10 +17,11 @@ for program; do
     name=$(basename "$program")
     log=$BUILD/tests/$name.log
     case $program in
-    *.sh) timeout "$TEST_SECONDS" bash "$program" > "$log" 2>&1 < /dev/null ;;
-    # shellcheck disable=SC2086 # RUN is a command with its arguments, or nothing
-    *) timeout "$TEST_SECONDS" $RUN "$program" > "$log" 2>&1 < /dev/null ;;
+    *.sh) runner=bash ;;
+    *) runner=$RUN ;;
     esac
+    # shellcheck disable=SC2086 # the runner is a command with its arguments, or nothing
+    timeout "$TEST_SECONDS" $runner "$program" > "$log" 2>&1 < /dev/null
     status=$?
     skipped=$(grep -cE "$skip" "$log") # cmocka 1.1.5 writes "not ok" for these, later ones "ok"
     good=$(grep -vE "$skip" "$log" | grep -cE '^ok( |$)')

@@ -1,0 +1,49 @@
+#!/bin/bash
+# What the libraries export and what they call, and that the header stands alone and shows the program that is tested.
+set -u
+. tests/cases.sh
+
+functions_of_header() {
+    $CC -E -P include/e2str.h | grep -v typedef | grep -oE '\be2str_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u
+}
+exported_by_so() { nm -D --defined-only "$BUILD/libe2str.so" | awk '{print $3}' | sort -u; }
+global_in_a() { nm -g --defined-only "$BUILD/libe2str.a" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u; }
+
+functions_of_header > "$work/header"
+exported_by_so > "$work/so"
+global_in_a > "$work/a"
+check 'the header declares functions' test "$(wc -l < "$work/header")" -gt 30
+check 'libe2str.so exports what the header declares and nothing else' diff "$work/header" "$work/so"
+check 'libe2str.a defines what the header declares and nothing else' diff "$work/header" "$work/a"
+
+# Calls that end the process, print, or change what belongs to the whole process.
+forbidden='_?exit|_Exit|quick_exit|abort|raise|kill|__assert_fail|v?printf|v?fprintf|puts|putchar|fputs|perror'
+forbidden+='|__v?f?printf_chk|stdout|stderr|signal|sigaction|setlocale|setenv|putenv|srand|openblas_set_num_threads'
+nm -u "$BUILD/libe2str.a" | awk '{print $2}' | sed 's/@.*//' | sort -u > "$work/called"
+check 'the library calls something' grep -qx malloc "$work/called"
+no_forbidden_call() { ! grep -xE "$forbidden" "$work/called"; }
+check 'the library never exits, aborts, asserts, prints or changes the process' no_forbidden_call
+
+version=$(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)
+soname=$(objdump -p "$BUILD/libe2str.so" | awk '$1 == "SONAME" {print $2}')
+check 'soname carries major and minor' test "$soname" = "libe2str.so.${version%.*}"
+check 'the soname link leads to the full version' test "$(readlink "$BUILD/$soname")" = "libe2str.so.$version"
+
+for standard in c11 c17; do
+    echo '#include "e2str.h"' > "$work/header.c"
+    check "the header compiles alone as $standard" \
+        "$CC" -std=$standard -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -Iinclude -fsyntax-only "$work/header.c"
+done
+if command -v "$CXX" > /dev/null; then
+    for standard in c++11 c++17; do
+        cp "$work/header.c" "$work/header.cpp"
+        check "the header compiles alone as $standard" \
+            "$CXX" -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only "$work/header.cpp"
+    done
+else
+    skip 'the header compiles as C++' 'no C++ compiler'
+fi
+
+sed -n '/^ \*     #include <e2str.h>/,/^ \*     }$/p' include/e2str.h | sed -e 's/^ \*     //' -e 's/^ \*$//' > "$work/manual.c"
+check "the header's program is examples/read_word.c" diff "$work/manual.c" examples/read_word.c
+finish
