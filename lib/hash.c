@@ -36,9 +36,7 @@ static const uint8_t *stripes(uint64_t lanes[4], const uint8_t *data, size_t siz
     return data;
 }
 
-void e2_hash_begin(e2_hash *hash) {
-    *hash = (e2_hash){.lanes = {PRIME1 + PRIME2, PRIME2, 0, 0 - PRIME1}};
-}
+void e2_hash_begin(e2_hash *hash) { *hash = (e2_hash){.lanes = {PRIME1 + PRIME2, PRIME2, 0, 0 - PRIME1}}; }
 
 void e2_hash_add(e2_hash *hash, const void *data, size_t size) {
     if (!size) return;

@@ -11,7 +11,7 @@
 typedef struct e2_example {
     atomic_uint references;
     uint64_t id;
-    uint64_t bytes;          /* of the whole block: what e2str_pool_bytes counts */
+    uint64_t bytes;          /* of the whole block and its row in a pool's keys: what e2str_pool_bytes counts */
     e2str_storage storage;
     void *tokens;            /* [media_tokens][vision width], uint16_t (f16) or float; 64-byte aligned */
     float *key;              /* [vision width], unit length */
@@ -27,6 +27,7 @@ struct e2str_pool {
     e2str_storage storage;
     pthread_rwlock_t lock;   /* guards everything below */
     e2_example **examples;   /* in the order added: ascending ids */
+    float *keys;             /* [count][vision width], a copy in the same order: a search reads it in one go */
     size_t count, capacity;
     uint64_t next_id;
     uint64_t bytes;
@@ -38,11 +39,22 @@ typedef struct e2_choice {
     float similarity;
 } e2_choice;
 
+/* A label's tokens, malloc'ed: LABEL as e2_tokenize; LIMIT when BOS, the example and a query after it leave no position
+ * for an answer. */
+e2str_status e2_label_ids(const e2str_model *model, const char *label, size_t label_size, uint32_t **ids,
+                          uint32_t *n_ids, e2str_error *error);
+
 /* Makes an example outside any pool, references = 1: copies everything given. tokens: f32, stored as `storage`.
- * label_ids from e2_tokenize. MEMORY on failure. */
+ * label_ids from e2_label_ids. MEMORY; LIMIT when a token is not finite in that storage or the key not of unit length
+ * (within 1e-3): whatever is in a pool can be saved and loaded again. */
 e2str_status e2_example_new(const e2str_model *model, e2str_storage storage, const float *tokens, const float *key,
                             const char *label, size_t label_size, const uint32_t *label_ids, uint32_t n_ids,
                             e2_example **example, e2str_error *error);
+/* The same from tokens that are stored as `storage` already. */
+e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage storage, const void *tokens,
+                                   const float *key, const char *label, size_t label_size, const uint32_t *label_ids,
+                                   uint32_t n_ids, e2_example **example, e2str_error *error);
+e2_example *e2_example_retain(e2_example *example); /* returns it */
 void e2_example_release(e2_example *example); /* frees at the last reference; NULL is fine */
 
 /* The visual tokens as f32: a pointer into the example, or converted into `buffer` [media_tokens * vision width]. */
@@ -52,12 +64,24 @@ const float *e2_example_tokens(const e2str_model *model, const e2_example *examp
  * the id it has if that is not 0 (loading). FULL, MEMORY. */
 e2str_status e2_pool_insert(e2str_pool *pool, e2_example *example, e2str_error *error);
 
-/* The nearest k as in e2str_pool_nearest; each choice holds a reference that the caller releases. choices: room for k. */
-e2str_status e2_pool_choose(const e2str_pool *pool, const float *key, size_t k, float min_similarity, e2_choice *choices,
-                            size_t *found, e2str_error *error);
+/* The nearest k as in e2str_pool_nearest; each choice holds a reference that the caller releases. Room for k. */
+e2str_status e2_pool_choose(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
+                            e2_choice *choices, size_t *found, e2str_error *error);
 
 /* The examples with these ids, in this order, with their similarity to key. NOT_FOUND names the id. */
 e2str_status e2_pool_choose_ids(const e2str_pool *pool, const float *key, const uint64_t *ids, size_t n,
                                 e2_choice *choices, e2str_error *error);
+
+/* The lock is no part of a pool's value: functions that only look take it, too. */
+static inline pthread_rwlock_t *e2_pool_lock(const e2str_pool *pool) { return &((e2str_pool *)pool)->lock; }
+
+/* ---- the pool file (docs/pool-format.md), apart from the public calls for tests and fuzzing ---- */
+
+/* XXH64 over the file with the value of `checksum`, a u64 in it, taken as zero. */
+uint64_t e2_pool_checksum(const e2_gguf *gguf, const e2_kv *checksum);
+
+/* e2str_pool_load of an opened file. */
+e2str_status e2_pool_from_gguf(const e2str_model *model, const e2_gguf *gguf, const e2str_pool_options *options,
+                               e2str_pool **pool, e2str_error *error);
 
 #endif

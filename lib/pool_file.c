@@ -1,0 +1,348 @@
+/* Pool files: GGUF with a checksum (docs/pool-format.md). */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomic_file.h"
+#include "hash.h"
+#include "pool.h"
+
+#define VERSION          1
+#define ARCHITECTURE     "e2str-pool"
+#define KEY_ARCHITECTURE "general.architecture"
+#define KEY_CHECKSUM     "e2str.pool.checksum"
+#define KEY_VERSION      "e2str.pool.version"
+#define KEY_MODEL        "e2str.pool.model_checksum"
+#define KEY_NEXT_ID      "e2str.pool.next_id"
+#define KEY_STORAGE      "e2str.pool.storage"
+#define KEY_IDS          "e2str.pool.ids"
+#define KEY_LABELS       "e2str.pool.labels"
+#define TENSOR_KEYS      "keys"
+#define TENSOR_TOKENS    "tokens"
+
+/* Where save puts the checksum's value: after the header, the architecture (a string) and the name of its own key. */
+#define LENGTH(text) (sizeof(text) - 1)
+#define CHECKSUM_OFFSET                                                                                                \
+    (24 + (8 + LENGTH(KEY_ARCHITECTURE) + 4 + 8 + LENGTH(ARCHITECTURE)) + (8 + LENGTH(KEY_CHECKSUM) + 4))
+
+/* ------------------------------------------------------------------------------------------------------ save -- */
+
+/* The pool's content at one moment; holds references, so that writing needs no lock. */
+typedef struct snapshot {
+    e2_example **examples;
+    size_t count;
+    uint64_t next_id;
+} snapshot;
+
+static bool snapshot_take(const e2str_pool *pool, snapshot *taken) {
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    *taken = (snapshot){.examples = e2_alloc(pool->count, sizeof *taken->examples), .next_id = pool->next_id};
+    if (taken->examples)
+        for (; taken->count < pool->count; taken->count++)
+            taken->examples[taken->count] = e2_example_retain(pool->examples[taken->count]);
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return taken->examples != NULL;
+}
+
+static void snapshot_free(snapshot *taken) {
+    for (size_t i = 0; i < taken->count; i++) e2_example_release(taken->examples[i]);
+    free(taken->examples);
+}
+
+/* scratch: room for one e2_string per example, used for each list in turn; the writer copies the lists. */
+static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, void *scratch) {
+    uint64_t *ids = scratch;
+    for (size_t i = 0; i < taken->count; i++) ids[i] = taken->examples[i]->id;
+    e2_gguf_write_u64_array(writer, KEY_IDS, ids, taken->count);
+    e2_string *labels = scratch;
+    for (size_t i = 0; i < taken->count; i++)
+        labels[i] = (e2_string){taken->examples[i]->label, taken->examples[i]->label_size};
+    e2_gguf_write_string_array(writer, KEY_LABELS, labels, taken->count);
+}
+
+static void declare_tensors(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
+    bool half = pool->storage == E2STR_STORE_F16;
+    size_t width = pool->model->vision.width, media = pool->model->media_tokens;
+    const void **pieces = scratch;
+    if (!taken->count) return; /* GGUF has no empty tensors */
+    for (size_t i = 0; i < taken->count; i++) pieces[i] = taken->examples[i]->key;
+    const uint64_t key_dims[] = {width, taken->count};
+    e2_gguf_write_tensor(writer, TENSOR_KEYS, E2_F32, 2, key_dims, pieces, taken->count, width * sizeof(float));
+    for (size_t i = 0; i < taken->count; i++) pieces[i] = taken->examples[i]->tokens;
+    const uint64_t token_dims[] = {width, media, taken->count};
+    e2_gguf_write_tensor(writer, TENSOR_TOKENS, half ? E2_F16 : E2_F32, 3, token_dims, pieces, taken->count,
+                         media * width * (half ? sizeof(uint16_t) : sizeof(float)));
+}
+
+static void declare(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
+    const char *storage = pool->storage == E2STR_STORE_F16 ? "f16" : "f32";
+    e2_gguf_write_string(writer, KEY_ARCHITECTURE, (e2_string){ARCHITECTURE, LENGTH(ARCHITECTURE)});
+    e2_gguf_write_u64(writer, KEY_CHECKSUM, 0); /* put in when the rest is written */
+    e2_gguf_write_u32(writer, KEY_VERSION, VERSION);
+    e2_gguf_write_u64(writer, KEY_MODEL, e2str_model_checksum(pool->model));
+    e2_gguf_write_u64(writer, KEY_NEXT_ID, taken->next_id);
+    e2_gguf_write_string(writer, KEY_STORAGE, (e2_string){storage, strlen(storage)});
+    declare_lists(writer, taken, scratch);
+    declare_tensors(writer, pool, taken, scratch);
+}
+
+typedef struct output {
+    e2_atomic_file file;
+    e2_hash hash;
+} output;
+
+static e2str_status write_and_hash(void *user, const void *data, size_t size, e2str_error *error) {
+    output *to = user;
+    e2_hash_add(&to->hash, data, size);
+    return e2_atomic_write(&to->file, data, size, error);
+}
+
+static e2str_status write_file(e2_gguf_writer *writer, const char *path, e2str_error *error) {
+    output to;
+    e2_hash_begin(&to.hash);
+    e2str_status status = e2_atomic_begin(path, &to.file, error);
+    if (status) return status;
+    status = e2_gguf_writer_finish(writer, write_and_hash, &to, error);
+    uint64_t checksum = e2_hash_end(&to.hash);
+    if (!status) status = e2_atomic_patch(&to.file, CHECKSUM_OFFSET, &checksum, sizeof checksum, error);
+    if (!status) return e2_atomic_commit(&to.file, error);
+    e2_atomic_abandon(&to.file);
+    return status;
+}
+
+e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error) {
+    if (!pool || !path) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "path" : "pool");
+    snapshot taken;
+    bool complete = snapshot_take(pool, &taken);
+    void *scratch = e2_alloc(taken.count, sizeof(e2_string));
+    e2_gguf_writer *writer = e2_gguf_writer_new();
+    e2str_status status;
+    if (complete && scratch && writer) {
+        declare(writer, pool, &taken, scratch);
+        status = write_file(writer, path, error);
+    } else {
+        status = e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory for saving a pool", path);
+    }
+    e2_gguf_writer_free(writer);
+    free(scratch);
+    snapshot_free(&taken);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------ load -- */
+
+uint64_t e2_pool_checksum(const e2_gguf *gguf, const e2_kv *checksum) {
+    static const uint8_t zero[sizeof(uint64_t)];
+    const uint8_t *after = checksum->data + sizeof zero;
+    e2_hash hash;
+    e2_hash_begin(&hash);
+    e2_hash_add(&hash, gguf->data, (size_t)(checksum->data - gguf->data));
+    e2_hash_add(&hash, zero, sizeof zero);
+    e2_hash_add(&hash, after, (size_t)(gguf->data + gguf->size - after));
+    return e2_hash_end(&hash);
+}
+
+/* Is it a pool file, undamaged, and of a version that this code knows? */
+static e2str_status check_file(const e2_gguf *gguf, e2str_error *error) {
+    e2_string architecture;
+    uint64_t expected;
+    uint32_t version;
+    e2str_status status = e2_gguf_string(gguf, KEY_ARCHITECTURE, &architecture, error);
+    if (status) return status;
+    if (!e2_string_is(architecture, ARCHITECTURE))
+        return e2_fail(error, E2STR_ERROR_FORMAT, "not a pool file: its architecture is %s, not " ARCHITECTURE,
+                       e2_show(architecture).text);
+    const e2_kv *checksum = e2_gguf_kv(gguf, KEY_CHECKSUM);
+    if (!checksum || checksum->type != E2_KV_U64)
+        return e2_fail(error, E2STR_ERROR_FORMAT, "key %s is missing or not a u64", KEY_CHECKSUM);
+    memcpy(&expected, checksum->data, sizeof expected);
+    if (e2_pool_checksum(gguf, checksum) != expected)
+        return e2_fail(error, E2STR_ERROR_FORMAT, "the checksum does not match: the file is damaged");
+    status = e2_gguf_u32(gguf, KEY_VERSION, &version, error);
+    if (!status && version != VERSION)
+        status = e2_fail(error, E2STR_ERROR_UNSUPPORTED, "the pool file has version %" PRIu32 ", only %d is supported",
+                         version, VERSION);
+    return status;
+}
+
+static bool any_of(e2_string name, const char *const *known, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (e2_string_is(name, known[i])) return true;
+    return false;
+}
+
+/* Keys of other programs are fine; one of ours that is not known would change what the file means. */
+static e2str_status check_names(const e2_gguf *gguf, e2str_error *error) {
+    static const char *const keys[] = {KEY_CHECKSUM, KEY_VERSION, KEY_MODEL, KEY_NEXT_ID,
+                                       KEY_STORAGE,  KEY_IDS,     KEY_LABELS};
+    static const char *const tensors[] = {TENSOR_KEYS, TENSOR_TOKENS};
+    for (size_t i = 0; i < gguf->n_kvs; i++) {
+        e2_string key = gguf->kvs[i].key;
+        bool ours = key.size >= LENGTH("e2str.") && memcmp(key.data, "e2str.", LENGTH("e2str.")) == 0;
+        if (ours && !any_of(key, keys, sizeof keys / sizeof *keys))
+            return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown key %s", e2_show(key).text);
+    }
+    for (size_t i = 0; i < gguf->n_tensors; i++)
+        if (!any_of(gguf->tensors[i].name, tensors, sizeof tensors / sizeof *tensors))
+            return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown tensor %s", e2_show(gguf->tensors[i].name).text);
+    return E2STR_OK;
+}
+
+static e2str_status check_model(const e2_gguf *gguf, const e2str_model *model, e2str_error *error) {
+    uint64_t made_with, given = e2str_model_checksum(model);
+    e2str_status status = e2_gguf_u64(gguf, KEY_MODEL, &made_with, error);
+    if (!status && made_with != given)
+        status =
+            e2_fail(error, E2STR_ERROR_MISMATCH,
+                    "the pool was made with another model (checksum %016" PRIx64 ", this model has %016" PRIx64 ")",
+                    made_with, given);
+    return status;
+}
+
+/* What the file holds, as far as it is known to be there and of the right shape. */
+typedef struct contents {
+    e2str_storage storage;
+    size_t count;
+    uint64_t next_id;
+    const uint8_t *ids, *labels; /* u64[count], strings */
+    const float *keys;           /* [count][width]; NULL when count is 0, as tokens */
+    const uint8_t *tokens;
+    size_t token_bytes; /* of one example */
+} contents;
+
+static e2str_status read_storage(const e2_gguf *gguf, e2str_storage *storage, e2str_error *error) {
+    e2_string name;
+    e2str_status status = e2_gguf_string(gguf, KEY_STORAGE, &name, error);
+    if (status) return status;
+    *storage = e2_string_is(name, "f16") ? E2STR_STORE_F16 : E2STR_STORE_F32;
+    if (*storage == E2STR_STORE_F32 && !e2_string_is(name, "f32"))
+        return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "key %s is %s, not f16 or f32", KEY_STORAGE, e2_show(name).text);
+    return E2STR_OK;
+}
+
+/* A tensor with exactly this type and these 3 dimensions, aligned for use in place. */
+static e2str_status read_tensor(const e2_gguf *gguf, const char *name, e2_type type, const uint64_t dims[3],
+                                const void **data, e2str_error *error) {
+    const e2_tensor *tensor = e2_gguf_tensor(gguf, name);
+    if (!tensor) return e2_fail(error, E2STR_ERROR_FORMAT, "tensor %s is missing", name);
+    const uint64_t *is = tensor->dims;
+    if (tensor->type != type || is[0] != dims[0] || is[1] != dims[1] || is[2] != dims[2] || is[3] != 1)
+        return e2_fail(error, E2STR_ERROR_FORMAT,
+                       "tensor %s is %s [%" PRIu64 ", %" PRIu64 ", %" PRIu64 ", %" PRIu64 "], expected %s [%" PRIu64
+                       ", %" PRIu64 ", %" PRIu64 ", 1]",
+                       name, e2_type_name(tensor->type), is[0], is[1], is[2], is[3], e2_type_name(type), dims[0],
+                       dims[1], dims[2]);
+    if ((uintptr_t)tensor->data % sizeof(float))
+        return e2_fail(error, E2STR_ERROR_FORMAT, "tensor %s is not aligned to %zu bytes", name, sizeof(float));
+    *data = tensor->data;
+    return E2STR_OK;
+}
+
+static e2str_status read_tensors(const e2_gguf *gguf, const e2str_model *model, contents *file, e2str_error *error) {
+    uint64_t width = model->vision.width, media = model->media_tokens;
+    bool half = file->storage == E2STR_STORE_F16;
+    const uint64_t key_dims[3] = {width, file->count, 1}, token_dims[3] = {width, media, file->count};
+    const void *keys, *tokens;
+    if (!file->count && gguf->n_tensors) return e2_fail(error, E2STR_ERROR_FORMAT, "the pool is empty but has tensors");
+    if (!file->count) return E2STR_OK;
+    e2str_status status = read_tensor(gguf, TENSOR_KEYS, E2_F32, key_dims, &keys, error);
+    if (!status) status = read_tensor(gguf, TENSOR_TOKENS, half ? E2_F16 : E2_F32, token_dims, &tokens, error);
+    if (status) return status;
+    file->keys = keys;
+    file->tokens = tokens;
+    file->token_bytes = (size_t)(width * media) * (half ? sizeof(uint16_t) : sizeof(float));
+    return E2STR_OK;
+}
+
+static e2str_status read_contents(const e2_gguf *gguf, const e2str_model *model, contents *file, e2str_error *error) {
+    const e2_kv *ids = NULL, *labels = NULL;
+    *file = (contents){0};
+    e2str_status status = read_storage(gguf, &file->storage, error);
+    if (!status) status = e2_gguf_u64(gguf, KEY_NEXT_ID, &file->next_id, error);
+    if (!status) status = e2_gguf_array(gguf, KEY_IDS, E2_KV_U64, &ids, error);
+    if (!status) status = e2_gguf_array(gguf, KEY_LABELS, E2_KV_STRING, &labels, error);
+    if (status) return status;
+    if (!file->next_id) return e2_fail(error, E2STR_ERROR_FORMAT, "key %s is 0", KEY_NEXT_ID);
+    if (ids->count != labels->count)
+        return e2_fail(error, E2STR_ERROR_FORMAT, "%zu ids but %zu labels", ids->count, labels->count);
+    file->count = ids->count;
+    file->ids = ids->data;
+    file->labels = labels->data;
+    return read_tensors(gguf, model, file, error);
+}
+
+/* What would be a caller's mistake elsewhere is a fault of the file here. */
+static e2str_status fault_of_file(e2str_status status) {
+    return status == E2STR_ERROR_LABEL || status == E2STR_ERROR_LIMIT ? E2STR_ERROR_FORMAT : status;
+}
+
+static e2str_status load_example(e2str_pool *pool, const contents *file, size_t index, uint64_t id, e2_string label,
+                                 e2str_error *error) {
+    const e2str_model *model = pool->model;
+    uint32_t *label_ids, n_ids;
+    e2_example *example = NULL;
+    e2str_status status = e2_label_ids(model, label.data, label.size, &label_ids, &n_ids, error);
+    if (status) return status;
+    status = e2_example_new_stored(model, file->storage, file->tokens + index * file->token_bytes,
+                                   file->keys + index * model->vision.width, label.data, label.size, label_ids, n_ids,
+                                   &example, error);
+    free(label_ids);
+    if (status) return status;
+    example->id = id;
+    status = e2_pool_insert(pool, example, error);
+    if (status) e2_example_release(example);
+    return status;
+}
+
+static e2str_status load_examples(e2str_pool *pool, const contents *file, e2str_error *error) {
+    const uint8_t *labels = file->labels;
+    uint64_t id, last = 0;
+    for (size_t i = 0; i < file->count; i++, last = id) {
+        memcpy(&id, file->ids + i * sizeof id, sizeof id);
+        if (id <= last || id >= file->next_id)
+            return e2_fail(error, E2STR_ERROR_FORMAT,
+                           "id %" PRIu64 " is not between the one before it (%" PRIu64 ") and the next (%" PRIu64 ")",
+                           id, last, file->next_id);
+        e2str_status status = load_example(pool, file, i, id, e2_gguf_next_string(&labels), error);
+        if (!status) continue;
+        char which[40];
+        snprintf(which, sizeof which, "example %" PRIu64, id);
+        return e2_within(error, fault_of_file(status), which);
+    }
+    return E2STR_OK;
+}
+
+e2str_status e2_pool_from_gguf(const e2str_model *model, const e2_gguf *gguf, const e2str_pool_options *options,
+                               e2str_pool **pool, e2str_error *error) {
+    contents file;
+    e2str_pool *fresh = NULL;
+    *pool = NULL;
+    e2str_status status = check_file(gguf, error);
+    if (!status) status = check_names(gguf, error);
+    if (!status) status = check_model(gguf, model, error);
+    if (!status) status = read_contents(gguf, model, &file, error);
+    if (!status) status = e2str_pool_new(model, options, &fresh, error);
+    if (status) return status;
+    fresh->storage = file.storage;
+    fresh->next_id = file.next_id;
+    status = load_examples(fresh, &file, error);
+    if (status)
+        e2str_pool_free(fresh);
+    else
+        *pool = fresh;
+    return status;
+}
+
+e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e2str_pool_options *options,
+                             e2str_pool **pool, e2str_error *error) {
+    if (pool) *pool = NULL;
+    if (!model || !path || !pool)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", !model ? "model" : !path ? "path" : "pool");
+    e2_gguf gguf;
+    e2str_status status = e2_gguf_open(path, &gguf, error);
+    if (status) return status;
+    status = e2_pool_from_gguf(model, &gguf, options, pool, error);
+    e2_gguf_close(&gguf);
+    return status ? e2_within(error, status, path) : E2STR_OK;
+}
