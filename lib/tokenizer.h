@@ -8,7 +8,8 @@ typedef enum e2_tokenizer_kind { E2_TOKENIZER_BPE, E2_TOKENIZER_CHARACTERS } e2_
 
 typedef struct e2_tokenizer e2_tokenizer;
 
-/* Reads the tokenizer.* keys of a model file (docs/model-format.md). Strings stay in the file, which must outlive it. */
+/* Reads the tokenizer keys of a model file (docs/model-format.md). Strings stay in the file, which must outlive it.
+ * FORMAT, UNSUPPORTED, LIMIT, MEMORY: the message names the key and entry. */
 e2str_status e2_tokenizer_open(const e2_gguf *gguf, e2_tokenizer **tokenizer, e2str_error *error);
 void e2_tokenizer_free(e2_tokenizer *tokenizer);
 
@@ -20,7 +21,8 @@ uint32_t e2_tokenizer_image(const e2_tokenizer *tokenizer);      /* <image>: sta
 bool e2_tokenizer_is_special(const e2_tokenizer *tokenizer, uint32_t token); /* writes no text */
 
 /* A label's ids, without BOS, <image> or end. *ids is malloc'ed, the caller frees it.
- * LABEL: empty, not UTF-8, a character outside the alphabet (named in the message), a literal special string. */
+ * LABEL: empty, not UTF-8, a character outside the alphabet (U+0000 always is), with BPE a literal special string; the
+ * message names what and where. LIMIT: more than 1 MiB. MEMORY. */
 e2str_status e2_tokenize(const e2_tokenizer *tokenizer, const char *text, size_t size, uint32_t **ids, size_t *count,
                          e2str_error *error);
 
