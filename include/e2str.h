@@ -224,8 +224,8 @@ E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool
 /* Encodes the image once and keeps its visual tokens, key and label; the pixels are not kept. The example counts from
  * the next read on. `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
  * Ids start at 1, are never used twice in the life of a pool (its file included) and stay the same after a reload.
- * Errors: LABEL (empty, not UTF-8, outside the alphabet, contains a special string such as "<image>"), LIMIT (longer
- * than the model's positions allow), FULL, MISMATCH, ARGUMENT, MEMORY. */
+ * Errors: LABEL (empty, not UTF-8, outside the alphabet, with a BPE tokenizer a special string such as "<image>" in it),
+ * LIMIT (longer than the model's positions allow), FULL, MISMATCH, ARGUMENT, MEMORY. */
 E2STR_API e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2str_image *image,
                                       const char *label, size_t label_size, uint64_t *id, e2str_error *error);
 E2STR_API e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error); /* NOT_FOUND */
