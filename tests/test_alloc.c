@@ -1,0 +1,180 @@
+/*
+ * Out of memory at every place: each call is repeated with its first, second, third ... allocation failing, and must
+ * return MEMORY with a message, leave nothing behind (the sanitizer run sees leaks), and work again afterwards. And a
+ * warm session allocates nothing per read. The linker wraps the library's allocation calls (see the Makefile).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "e2str.h"
+#include "tiny_model.h"
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+
+static size_t allocations; /* since the last reset */
+static size_t fail_at;     /* this one fails; 0: none */
+
+static int fails(void) { return ++allocations == fail_at; }
+
+void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
+void *__wrap_calloc(size_t count, size_t size) { return fails() ? NULL : __real_calloc(count, size); }
+void *__wrap_realloc(void *old, size_t size) { return fails() ? NULL : __real_realloc(old, size); }
+void *__wrap_aligned_alloc(size_t alignment, size_t size) {
+    return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+typedef struct world {
+    uint8_t *file;
+    size_t size;
+    e2str_model *model;
+    e2str_session *session;
+    e2str_pool *pool;
+    e2str_result *result;
+    uint8_t pixels[20 * 30];
+    e2str_image image;
+    char path[64];
+} world;
+
+typedef e2str_status step(world *w, e2str_error *error);
+
+/* Runs a step with each of its allocations failing in turn, until it gets by with none failing. */
+static void exhaust(world *w, step *run) {
+    for (size_t n = 1; n < 100000; n++) {
+        e2str_error error = {0};
+        allocations = 0;
+        fail_at = n;
+        e2str_status status = run(w, &error);
+        fail_at = 0;
+        if (allocations < n) {
+            if (status) fail_msg("%s", error.message);
+            return;
+        }
+        if (status != E2STR_ERROR_MEMORY || !error.message[0])
+            fail_msg("allocation %zu fails: status '%s', message '%s'", n, e2str_status_name(status), error.message);
+    }
+    fail_msg("it never stops allocating");
+}
+
+static e2str_status open_model(world *w, e2str_error *error) {
+    return e2str_model_open_memory(w->file, w->size, NULL, &w->model, error);
+}
+static e2str_status new_session(world *w, e2str_error *error) { return e2str_session_new(w->model, &w->session, error); }
+static e2str_status new_result(world *w, e2str_error *error) { return e2str_result_new(&w->result, error); }
+static e2str_status new_pool(world *w, e2str_error *error) { return e2str_pool_new(w->model, NULL, &w->pool, error); }
+static e2str_status add(world *w, e2str_error *error) {
+    uint64_t id;
+    return e2str_pool_add(w->pool, w->session, &w->image, "Ab1", 3, &id, error);
+}
+static e2str_status save(world *w, e2str_error *error) { return e2str_pool_save(w->pool, w->path, error); }
+static e2str_status load(world *w, e2str_error *error) {
+    e2str_pool *pool;
+    e2str_status status = e2str_pool_load(w->model, w->path, NULL, &pool, error);
+    e2str_pool_free(pool);
+    return status;
+}
+static e2str_status load_png(world *w, e2str_error *error) {
+    (void)w;
+    e2str_image image = {0};
+    e2str_status status = e2str_image_load("tests/images/ok-palette-8-bit.png", NULL, &image, error);
+    e2str_image_free(&image);
+    return status;
+}
+static e2str_status load_jpeg(world *w, e2str_error *error) {
+    (void)w;
+    e2str_image image = {0};
+    e2str_status status = e2str_image_load("tests/images/ok-progressive.jpg", NULL, &image, error);
+    e2str_image_free(&image);
+    return status;
+}
+static e2str_status read_beams(world *w, e2str_error *error) {
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    options.beams = 3;
+    options.alternatives = 3;
+    options.clean_up = 1;
+    return e2str_read(w->session, &w->image, w->pool, &options, w->result, error);
+}
+
+/* A fresh session and result each time: otherwise only the first try would allocate. */
+static e2str_status read_cold(world *w, e2str_error *error) {
+    size_t former = fail_at;
+    fail_at = 0;
+    e2str_session_free(w->session);
+    e2str_result_free(w->result);
+    if (new_session(w, error) || new_result(w, error)) fail_msg("%s", error->message);
+    fail_at = former;
+    allocations = 0;
+    return read_beams(w, error);
+}
+
+static int set_up(void **state) {
+    world *w = calloc(1, sizeof *w);
+    w->file = tiny_model_build(&(tiny_model_options){.resampler_layers = 1, .type = E2_F16}, &w->size);
+    for (size_t i = 0; i < sizeof w->pixels; i++) w->pixels[i] = (uint8_t)(i * 37);
+    w->image = (e2str_image){w->pixels, 30, 20, 30, E2STR_GREY, 0, NULL};
+    snprintf(w->path, sizeof w->path, "/tmp/e2str-test-alloc-%ld.pool", (long)getpid());
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    world *w = *state;
+    e2str_result_free(w->result);
+    e2str_pool_free(w->pool);
+    e2str_session_free(w->session);
+    e2str_model_close(w->model);
+    remove(w->path);
+    free(w->file);
+    free(w);
+    return 0;
+}
+
+static void every_allocation_may_fail(void **state) {
+    world *w = *state;
+    exhaust(w, open_model);
+    exhaust(w, new_session);
+    exhaust(w, new_result);
+    exhaust(w, new_pool);
+    exhaust(w, add);
+    assert_int_equal(e2str_pool_count(w->pool), 1);
+    exhaust(w, read_cold);
+    assert_true(e2str_result_characters(w->result) > 0);
+    exhaust(w, save);
+    exhaust(w, load);
+    exhaust(w, load_png);
+    exhaust(w, load_jpeg);
+}
+
+static void a_warm_read_allocates_nothing(void **state) {
+    world *w = *state;
+    e2str_error error;
+    if (open_model(w, &error) || new_session(w, &error) || new_result(w, &error) || new_pool(w, &error) ||
+        add(w, &error) || read_beams(w, &error))
+        fail_msg("%s", error.message);
+    allocations = 0;
+    for (int i = 0; i < 3; i++) assert_int_equal(read_beams(w, &error), E2STR_OK);
+    assert_int_equal(allocations, 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_warm_read_allocates_nothing, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("alloc", tests, NULL, NULL);
+}
