@@ -23,6 +23,7 @@
 #include "gguf.h"
 
 typedef struct tiny_model_options {
+    const char *name;                       /* "tiny random model" */
     uint64_t seed;                          /* of the weights */
     uint32_t resampler_layers;              /* 0: none; with 5 latents, 2 heads of 8, feed-forward 32 */
     const char *alphabet;                   /* UTF-8, all different; 0-9A-Za-z */
@@ -240,7 +241,7 @@ static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet) {
 static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     static const float mean[3] = {0.48f, 0.46f, 0.41f}, std[3] = {0.27f, 0.26f, 0.28f};
     tiny_string(b, "general.architecture", "e2str");
-    tiny_string(b, "general.name", "tiny random model");
+    tiny_string(b, "general.name", o->name);
     e2_gguf_write_u32(b->writer, "e2str.version", 1);
     e2_gguf_write_u32(b->writer, "e2str.image.height", o->image_height);
     e2_gguf_write_u32(b->writer, "e2str.image.width", o->image_width);
@@ -293,6 +294,7 @@ static e2str_status tiny_sink(void *user, const void *data, size_t size, e2str_e
 static tiny_model_options tiny_defaults(const tiny_model_options *options) {
     tiny_model_options o = options ? *options : (tiny_model_options){0};
 #define TINY_DEFAULT(member, value) o.member = o.member ? o.member : (value)
+    TINY_DEFAULT(name, "tiny random model");
     TINY_DEFAULT(alphabet, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
     TINY_DEFAULT(positions, 64);
     TINY_DEFAULT(image_width, 128);

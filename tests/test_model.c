@@ -1,0 +1,449 @@
+/* The model loader: what it makes of a good file, and what it says of bad ones (tests/bad). */
+#include <dirent.h>
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "hash.h"
+#include "model.h"
+#include "tiny_model.h"
+
+static e2str_model *open_tiny(const tiny_model_options *options, uint8_t **file) {
+    size_t size;
+    e2str_model *model;
+    e2str_error error = {""};
+    *file = tiny_model_build(options, &size);
+    if (e2str_model_open_memory(*file, size, NULL, &model, &error)) fail_msg("%s", error.message);
+    return model;
+}
+
+/* Where the file has this tensor. */
+static const float *in_file(const e2str_model *model, const char *name) {
+    const e2_tensor *tensor = e2_gguf_tensor(&model->gguf, name);
+    assert_non_null(tensor);
+    return tensor->data;
+}
+
+static void check_linear(const e2str_model *model, e2_linear linear, uint32_t out, uint32_t in, const char *name,
+                         bool bias) {
+    char full[96];
+    assert_int_equal(linear.out, out);
+    assert_int_equal(linear.in, in);
+    snprintf(full, sizeof full, "%s.weight", name);
+    assert_ptr_equal(linear.weight, in_file(model, full));
+    snprintf(full, sizeof full, "%s.bias", name);
+    if (bias)
+        assert_ptr_equal(linear.bias, in_file(model, full));
+    else
+        assert_null(linear.bias);
+}
+
+static void check_norm(const e2str_model *model, e2_norm norm, const char *name) {
+    char full[96];
+    snprintf(full, sizeof full, "%s.weight", name);
+    assert_ptr_equal(norm.weight, in_file(model, full));
+    snprintf(full, sizeof full, "%s.bias", name);
+    assert_ptr_equal(norm.bias, in_file(model, full));
+}
+
+static void every_weight_in_its_place(void **state) {
+    (void)state;
+    uint8_t *file;
+    e2str_model *model = open_tiny(&(tiny_model_options){.resampler_layers = 2,
+                                                         .vision_layers = 2,
+                                                         .decoder_layers = 4,
+                                                         .cross_every = 2,
+                                                         .decoder_width = 24,
+                                                         .vision_feed_forward = 40,
+                                                         .decoder_feed_forward = 48,
+                                                         .class_token = true,
+                                                         .norm_post = true},
+                                   &file);
+    const e2_vision *v = &model->vision;
+    assert_int_equal(v->grid_width, 8);
+    assert_int_equal(v->grid_height, 4);
+    assert_int_equal(v->patches, 32);
+    check_linear(model, v->patch, 16, 3 * 8 * 16, "vision.patch", true);
+    assert_ptr_equal(v->class_embedding, in_file(model, "vision.class_embedding"));
+    assert_ptr_equal(v->positions, in_file(model, "vision.positions"));
+    check_norm(model, v->post, "vision.norm_post");
+    check_norm(model, v->blocks[1].norm1, "vision.blk.1.norm1");
+    check_linear(model, v->blocks[1].qkv, 48, 16, "vision.blk.1.attn_qkv", true);
+    check_linear(model, v->blocks[1].out, 16, 16, "vision.blk.1.attn_out", true);
+    check_norm(model, v->blocks[1].norm2, "vision.blk.1.norm2");
+    check_linear(model, v->blocks[1].up, 40, 16, "vision.blk.1.ffn_up", true);
+    check_linear(model, v->blocks[1].down, 16, 40, "vision.blk.1.ffn_down", true);
+
+    const e2_resampler *r = &model->resampler;
+    assert_int_equal(model->media_tokens, TINY_LATENTS);
+    assert_ptr_equal(r->latent_table, in_file(model, "resampler.latents"));
+    check_norm(model, r->norm, "resampler.norm");
+    check_norm(model, r->blocks[1].norm_media, "resampler.blk.1.norm_media");
+    check_norm(model, r->blocks[1].norm_latents, "resampler.blk.1.norm_latents");
+    check_linear(model, r->blocks[1].query, 16, 16, "resampler.blk.1.attn_query", false);
+    check_linear(model, r->blocks[1].key_value, 32, 16, "resampler.blk.1.attn_key_value", false);
+    check_linear(model, r->blocks[1].out, 16, 16, "resampler.blk.1.attn_out", false);
+    check_norm(model, r->blocks[1].norm_ff, "resampler.blk.1.norm_ff");
+    check_linear(model, r->blocks[1].up, 32, 16, "resampler.blk.1.ffn_up", false);
+    check_linear(model, r->blocks[1].down, 16, 32, "resampler.blk.1.ffn_down", false);
+
+    const e2_decoder *d = &model->decoder;
+    assert_int_equal(d->cross_layers, 2);
+    assert_null(d->blocks[0].cross);
+    assert_ptr_equal(d->blocks[1].cross, &d->crosses[0]);
+    assert_null(d->blocks[2].cross);
+    assert_ptr_equal(d->blocks[3].cross, &d->crosses[1]);
+    assert_ptr_equal(d->token_table, in_file(model, "decoder.tokens"));
+    assert_ptr_equal(d->position_table, in_file(model, "decoder.positions"));
+    check_norm(model, d->norm, "decoder.norm");
+    check_norm(model, d->blocks[3].norm1, "decoder.blk.3.norm1");
+    check_linear(model, d->blocks[3].qkv, 72, 24, "decoder.blk.3.attn_qkv", true);
+    check_linear(model, d->blocks[3].out, 24, 24, "decoder.blk.3.attn_out", true);
+    check_norm(model, d->blocks[3].norm2, "decoder.blk.3.norm2");
+    check_linear(model, d->blocks[3].up, 48, 24, "decoder.blk.3.ffn_up", true);
+    check_linear(model, d->blocks[3].down, 24, 48, "decoder.blk.3.ffn_down", true);
+    const e2_cross *cross = &d->crosses[1];
+    check_norm(model, cross->norm, "decoder.blk.3.cross.norm");
+    check_linear(model, cross->query, 16, 24, "decoder.blk.3.cross.attn_query", false);
+    check_linear(model, cross->key_value, 32, 16, "decoder.blk.3.cross.attn_key_value", false);
+    check_linear(model, cross->out, 24, 16, "decoder.blk.3.cross.attn_out", false);
+    assert_true(cross->attention_gate == tanhf(*in_file(model, "decoder.blk.3.cross.attn_gate")));
+    assert_true(cross->feed_forward_gate == tanhf(*in_file(model, "decoder.blk.3.cross.ffn_gate")));
+    assert_true(cross->attention_gate != cross->feed_forward_gate);
+    check_norm(model, cross->norm_ff, "decoder.blk.3.cross.norm_ff");
+    check_linear(model, cross->up, 32, 24, "decoder.blk.3.cross.ffn_up", false);
+    check_linear(model, cross->down, 24, 32, "decoder.blk.3.cross.ffn_down", false);
+    e2str_model_close(model);
+    free(file);
+}
+
+static void every_key_in_its_place(void **state) {
+    (void)state;
+    uint8_t *file;
+    e2str_model *model = open_tiny(&(tiny_model_options){.vision_activation = "quick_gelu",
+                                                         .channels = "bgr",
+                                                         .key = "vision_tokens",
+                                                         .all_media = true,
+                                                         .positions = 50},
+                                   &file);
+    assert_int_equal(model->image.width, 128);
+    assert_int_equal(model->image.height, 32);
+    assert_true(model->image.bgr);
+    assert_true(model->image.mean[0] == 0.48f && model->image.mean[1] == 0.46f && model->image.mean[2] == 0.41f);
+    assert_true(model->image.std[0] == 0.27f && model->image.std[1] == 0.26f && model->image.std[2] == 0.28f);
+    assert_int_equal(model->vision.activation, E2_QUICK_GELU);
+    assert_int_equal(model->vision.heads, 2);
+    assert_false(model->vision.class_token || model->vision.norm_post);
+    assert_true(model->vision.epsilon == 1e-5f && model->decoder.epsilon == 1e-5f);
+    assert_null(model->vision.class_embedding);
+    assert_int_equal(model->resampler.layers, 0);
+    assert_int_equal(model->media_tokens, 32);
+    assert_int_equal(model->decoder.activation, E2_RELU);
+    assert_int_equal(model->decoder.vocabulary, 66);
+    assert_int_equal(model->decoder.positions, 50);
+    assert_int_equal(model->decoder.position_offset, 2);
+    assert_int_equal(model->decoder.cross_heads, TINY_HEADS);
+    assert_int_equal(model->decoder.cross_head_size, TINY_HEAD_SIZE);
+    assert_false(model->decoder.only_immediate_media);
+    assert_true(model->key_from_vision_tokens);
+    e2str_model_close(model);
+    free(file);
+
+    model = open_tiny(&(tiny_model_options){.decoder_activation = "gelu"}, &file);
+    assert_int_equal(model->vision.activation, E2_GELU);
+    assert_int_equal(model->decoder.activation, E2_GELU);
+    assert_false(model->image.bgr || model->key_from_vision_tokens);
+    assert_true(model->decoder.only_immediate_media);
+    e2str_model_close(model);
+    free(file);
+}
+
+static void info_counts_each_weight_once(void **state) {
+    (void)state;
+    uint8_t *file;
+    e2str_model *model = open_tiny(NULL, &file);
+    e2str_model_info info;
+    e2str_error error;
+    e2str_model_info_init(&info);
+    assert_int_equal(e2str_model_get_info(model, &info, &error), E2STR_OK);
+    uint64_t weights = 0;
+    for (size_t i = 0; i < model->gguf.n_tensors; i++) weights += model->gguf.tensors[i].elements;
+    assert_int_equal(info.parameters, weights);
+    assert_int_equal(info.file_bytes, model->gguf.size);
+    assert_string_equal(info.name, "tiny random model");
+    assert_string_equal(info.tokenizer, "characters");
+    assert_int_equal(info.image_width, 128);
+    assert_int_equal(info.image_height, 32);
+    assert_int_equal(info.visual_tokens, 32);
+    assert_int_equal(info.visual_width, 16);
+    assert_int_equal(info.vision_layers, 1);
+    assert_int_equal(info.resampler_layers, 0);
+    assert_int_equal(info.decoder_layers, 2);
+    assert_int_equal(info.decoder_width, 16);
+    assert_int_equal(info.vocabulary, 66);
+    assert_int_equal(info.positions, 64);
+    info.size = 0;
+    assert_int_equal(e2str_model_get_info(model, &info, &error), E2STR_ERROR_ARGUMENT);
+    assert_int_equal(e2str_model_get_info(model, NULL, &error), E2STR_ERROR_ARGUMENT);
+    assert_int_equal(e2str_model_get_info(NULL, &info, &error), E2STR_ERROR_ARGUMENT);
+    e2str_model_close(model);
+    free(file);
+}
+
+typedef struct log_lines {
+    int count;
+    char last[256];
+} log_lines;
+
+static void remember(void *user, const char *message) {
+    log_lines *lines = user;
+    lines->count++;
+    snprintf(lines->last, sizeof lines->last, "%s", message);
+}
+
+/* The same weights in another type: expanded within the type's precision, 64-byte aligned, and said to the log. */
+static void other_types_are_expanded(void **state) {
+    (void)state;
+    static const struct {
+        e2_type type;
+        float tolerance; /* of the largest weight, 1.7 / sqrt(32) */
+    } cases[] = {{E2_F16, 1e-3f}, {E2_BF16, 8e-3f}, {E2_Q8_0, 5e-3f}};
+    tiny_model_options options = {.vision_width = 32, .decoder_width = 32, .resampler_layers = 1};
+    uint8_t *file, *other_file;
+    e2str_model *model = open_tiny(&options, &file);
+    assert_int_equal(model->n_owned, 4); /* the four lists of layers: every weight is used in place */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t size;
+        e2str_model *other;
+        e2str_model_options open_options;
+        log_lines lines = {0};
+        options.type = cases[i].type;
+        other_file = tiny_model_build(&options, &size);
+        e2str_model_options_init(&open_options);
+        open_options.log = remember;
+        open_options.log_user = &lines;
+        assert_int_equal(e2str_model_open_memory(other_file, size, &open_options, &other, NULL), E2STR_OK);
+        assert_int_equal(lines.count, 1);
+        assert_non_null(strstr(lines.last, "tensors expanded to f32"));
+        assert_int_equal(other->parameters, model->parameters);
+        const e2_linear *a = &model->decoder.blocks[1].qkv, *b = &other->decoder.blocks[1].qkv;
+        assert_int_equal((uintptr_t)b->weight % 64, 0);
+        bool exact = true;
+        for (size_t j = 0; j < (size_t)a->in * a->out; j++) {
+            assert_true(fabsf(a->weight[j] - b->weight[j]) <= cases[i].tolerance * 0.31f);
+            exact = exact && a->weight[j] == b->weight[j];
+        }
+        assert_false(exact);
+        assert_memory_equal(a->bias, b->bias, a->out * sizeof(float));
+        e2str_model_close(other);
+        free(other_file);
+    }
+    e2str_model_close(model);
+    free(file);
+}
+
+static void check_name(const char *given, const char *expected) {
+    uint8_t *file;
+    e2str_model *model = open_tiny(&(tiny_model_options){.name = given}, &file);
+    assert_string_equal(model->name, expected);
+    e2str_model_close(model);
+    free(file);
+}
+
+static void name_is_safe_and_cut_between_characters(void **state) {
+    (void)state;
+#define TEN "0123456789"
+    check_name("caf\xc3\xa9", "caf\xc3\xa9");
+    check_name("a\x1b[2J\xff\xc2\x80\x7f", "a?[2J???");
+    check_name(TEN TEN TEN TEN TEN TEN "123456", TEN TEN TEN TEN TEN TEN "123");
+    check_name(TEN TEN TEN TEN TEN TEN "1\xc3\xa9x", TEN TEN TEN TEN TEN TEN "1\xc3\xa9");
+    check_name(TEN TEN TEN TEN TEN TEN "12\xc3\xa9", TEN TEN TEN TEN TEN TEN "12");
+#undef TEN
+}
+
+static void gate_that_is_no_number_passes_through(void **state) {
+    (void)state;
+    uint8_t *file;
+    e2str_model *model = open_tiny(NULL, &file), *other;
+    const e2_tensor *gate = e2_gguf_tensor(&model->gguf, "decoder.blk.1.cross.attn_gate");
+    size_t size = model->gguf.size;
+    memcpy(file + ((const uint8_t *)gate->data - file), &(float){NAN}, sizeof(float));
+    assert_int_equal(e2str_model_open_memory(file, size, NULL, &other, NULL), E2STR_OK);
+    assert_true(isnan(other->decoder.crosses[1].attention_gate));
+    assert_false(isnan(other->decoder.crosses[1].feed_forward_gate));
+    e2str_model_close(other);
+    e2str_model_close(model);
+    free(file);
+}
+
+typedef struct checksum_thread {
+    pthread_t thread;
+    const e2str_model *model;
+    uint64_t checksum;
+} checksum_thread;
+
+static void *ask_checksum(void *user) {
+    checksum_thread *self = user;
+    self->checksum = e2str_model_checksum(self->model);
+    return NULL;
+}
+
+static void checksum_of_the_whole_file(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *file = tiny_model_build(NULL, &size);
+    e2str_model *model;
+    assert_int_equal(e2str_model_open_memory(file, size, NULL, &model, NULL), E2STR_OK);
+    e2_hash hash;
+    e2_hash_begin(&hash);
+    e2_hash_add(&hash, file, size);
+    checksum_thread threads[4];
+    for (int i = 0; i < 4; i++) {
+        threads[i].model = model;
+        assert_int_equal(pthread_create(&threads[i].thread, NULL, ask_checksum, &threads[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i].thread, NULL);
+        assert_true(threads[i].checksum == e2_hash_end(&hash));
+    }
+    assert_true(e2str_model_checksum(model) == e2_hash_end(&hash));
+    assert_true(e2str_model_checksum(NULL) == 0);
+    e2str_model_close(model);
+    free(file);
+}
+
+static void from_a_file_as_from_memory(void **state) {
+    (void)state;
+    char path[] = "/tmp/e2str-model-XXXXXX";
+    uint8_t *file;
+    size_t size;
+    e2str_model *model, *mapped;
+    e2str_error error;
+    file = tiny_model_build(NULL, &size);
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    assert_int_equal(write(descriptor, file, size), size);
+    close(descriptor);
+    assert_int_equal(e2str_model_open_memory(file, size, NULL, &model, NULL), E2STR_OK);
+    assert_int_equal(e2str_model_open(path, NULL, &mapped, NULL), E2STR_OK);
+    unlink(path); /* the mapping stays */
+    assert_true(e2str_model_checksum(model) == e2str_model_checksum(mapped));
+    assert_memory_equal(model->decoder.token_table, mapped->decoder.token_table, 66 * 16 * sizeof(float));
+    e2str_model_close(model);
+    e2str_model_close(mapped);
+    assert_int_equal(e2str_model_open(path, NULL, &mapped, &error), E2STR_ERROR_IO);
+    assert_null(mapped);
+    assert_non_null(strstr(error.message, path));
+    assert_int_equal(e2str_model_open("/tmp", NULL, &mapped, &error), E2STR_ERROR_IO);
+    assert_string_equal(error.message, "/tmp: is a directory");
+    free(file);
+}
+
+static void arguments_are_checked(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *file = tiny_model_build(NULL, &size), *odd = malloc(size + 1);
+    e2str_model *model = (e2str_model *)file;
+    e2str_model_options options = {0};
+    e2str_error error;
+    assert_int_equal(e2str_model_open(NULL, NULL, &model, &error), E2STR_ERROR_ARGUMENT);
+    assert_null(model);
+    assert_int_equal(e2str_model_open("x", NULL, NULL, &error), E2STR_ERROR_ARGUMENT);
+    assert_int_equal(e2str_model_open_memory(file, size, NULL, NULL, &error), E2STR_ERROR_ARGUMENT);
+    assert_int_equal(e2str_model_open_memory(NULL, 0, NULL, &model, &error), E2STR_ERROR_ARGUMENT);
+    assert_int_equal(e2str_model_open_memory(file, size, &options, &model, &error), E2STR_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "e2str_model_options_init"));
+    memcpy(odd + 1, file, size);
+    assert_int_equal(e2str_model_open_memory(odd + 1, size, NULL, &model, &error), E2STR_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "aligned"));
+    assert_null(model);
+    e2str_model_close(NULL);
+    e2str_model_options_init(NULL);
+    e2str_model_info_init(NULL);
+    free(odd);
+    free(file);
+}
+
+/* The status that a file's name begins with, and the words of expected.tsv. */
+static void check_bad_file(const char *name, const char *words) {
+    char path[512];
+    snprintf(path, sizeof path, "tests/bad/%s", name);
+    e2str_model *model;
+    e2str_error error = {""};
+    e2str_status status = e2str_model_open(path, NULL, &model, &error);
+    const char *expected = e2str_status_name(status);
+    if (strncmp(name, expected, strlen(expected)) != 0 || name[strlen(expected)] != '-')
+        fail_msg("%s: status %s, message \"%s\"", name, expected, error.message);
+    if (status) {
+        assert_null(model);
+        if (strncmp(error.message, path, strlen(path)) != 0 || !strstr(error.message + strlen(path), words))
+            fail_msg("%s: the message \"%s\" lacks \"%s\"", name, error.message, words);
+    }
+    e2str_model_close(model);
+}
+
+static void bad_files(void **state) {
+    (void)state;
+    char line[400];
+    size_t listed = 0, present = 0;
+    FILE *list = fopen("tests/bad/expected.tsv", "r");
+    assert_non_null(list);
+    while (fgets(line, sizeof line, list)) {
+        char *words = strchr(line, '\t');
+        assert_non_null(words);
+        *words++ = 0;
+        words[strcspn(words, "\n")] = 0;
+        check_bad_file(line, words);
+        listed++;
+    }
+    fclose(list);
+    DIR *folder = opendir("tests/bad");
+    assert_non_null(folder);
+    for (struct dirent *entry; (entry = readdir(folder));) {
+        size_t length = strlen(entry->d_name);
+        present += length > 5 && strcmp(entry->d_name + length - 5, ".gguf") == 0;
+    }
+    closedir(folder);
+    assert_true(listed >= 90);
+    assert_int_equal(present, listed);
+}
+
+/* Every proper prefix of a model, from a buffer of exactly its size: FORMAT, and nothing is read beyond. */
+static void every_truncation(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *file = tiny_model_build(&(tiny_model_options){.resampler_layers = 1, .alphabet = "ab"}, &size);
+    for (size_t cut = 0; cut + 32 < size; cut += cut < 8192 ? 1 : 997) {
+        uint8_t *part = malloc(cut + !cut);
+        assert_non_null(part);
+        memcpy(part, file, cut);
+        e2str_model *model;
+        e2str_error error = {""};
+        assert_int_equal(e2str_model_open_memory(part, cut, NULL, &model, &error), E2STR_ERROR_FORMAT);
+        assert_null(model);
+        assert_true(error.message[0]);
+        free(part);
+    }
+    free(file);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_weight_in_its_place),
+        cmocka_unit_test(every_key_in_its_place),
+        cmocka_unit_test(info_counts_each_weight_once),
+        cmocka_unit_test(other_types_are_expanded),
+        cmocka_unit_test(name_is_safe_and_cut_between_characters),
+        cmocka_unit_test(gate_that_is_no_number_passes_through),
+        cmocka_unit_test(checksum_of_the_whole_file),
+        cmocka_unit_test(from_a_file_as_from_memory),
+        cmocka_unit_test(arguments_are_checked),
+        cmocka_unit_test(bad_files),
+        cmocka_unit_test(every_truncation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
