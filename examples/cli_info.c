@@ -25,11 +25,19 @@ static int model_info(const cli *run, const char *path) {
     return CLI_OK;
 }
 
+static void write_note(void *user, const char *message) {
+    (void)user;
+    printf("note            %s\n", message);
+}
+
 /* The file decides: what does not open as a model is tried as a pool of the model in use. */
 int cli_info(cli *run) {
     const char *path = run->operands[0];
     e2str_error as_model = {{0}}, as_pool = {{0}};
-    e2str_status status = e2str_model_open(path, NULL, &run->model, &as_model);
+    e2str_model_options options;
+    e2str_model_options_init(&options);
+    options.log = write_note;
+    e2str_status status = e2str_model_open(path, &options, &run->model, &as_model);
     if (!status) return model_info(run, path);
     if (status == E2STR_ERROR_IO) {
         cli_warn("%s", as_model.message);

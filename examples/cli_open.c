@@ -47,11 +47,6 @@ static char *find_shipped_model(char *tried, size_t tried_size) {
     return NULL;
 }
 
-static void note(void *user, const char *message) {
-    (void)user;
-    cli_warn("note: %s", message);
-}
-
 bool cli_open_model(cli *run, bool reading) {
     const char *given = run->model_path ? run->model_path : getenv("E2STR_MODEL");
     if (given && !*given && !run->model_path) given = NULL;
@@ -62,10 +57,7 @@ bool cli_open_model(cli *run, bool reading) {
         return false;
     }
     e2str_error error = {{0}};
-    e2str_model_options options;
-    e2str_model_options_init(&options);
-    options.log = note;
-    e2str_status status = e2str_model_open(run->model_found, &options, &run->model, &error);
+    e2str_status status = e2str_model_open(run->model_found, NULL, &run->model, &error);
     if (!status && reading) status = e2str_session_new(run->model, &run->session, &error);
     if (!status && reading) status = e2str_result_new(&run->result, &error);
     if (status) cli_warn("%s", error.message);

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by the shell tests: cases print "ok - name" or "not ok - name", which tests/run.sh counts.
-: "${BUILD:=build}" "${CC:=cc}" "${CXX:=c++}" "${PKG_CONFIG:=pkg-config}"
+: "${BUILD:=build}" "${CC:=cc}" "${CXX:=c++}" "${PKG_CONFIG:=pkg-config}" "${PYTHON:=python3}"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0

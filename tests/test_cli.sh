@@ -1,0 +1,270 @@
+#!/bin/bash
+# The e2str command: exit statuses, messages, both outputs, pools, accuracy.
+set -u
+. tests/cases.sh
+root=$(pwd)
+e2str=$(realpath "$BUILD")/e2str
+images=examples/images
+export E2STR_MODEL=$root/weights/e2str-small.gguf
+has_python=$(command -v "$PYTHON")
+
+# expect NAME STATUS COMMAND...: runs it; its output is in $work/out and $work/err
+expect() {
+    local name=$1 wanted=$2 status
+    shift 2
+    "$@" > "$work/out" 2> "$work/err" < /dev/null
+    status=$?
+    if [ "$status" -ne "$wanted" ]; then
+        sed 's/^/# /' "$work/out" "$work/err"
+        check "$name: status $status, not $wanted:" false "$@"
+    else
+        echo "ok - $name"
+    fi
+}
+says() { check "and says: $1" grep -qF -- "$1" "$work/err"; }
+prints() { check "and prints $1 lines" test "$(wc -l < "$work/out")" -eq "$1"; }
+holds() { check "and has: $1" grep -qF -- "$1" "$work/out"; }
+quiet() { check 'and says nothing' test ! -s "$work/err"; }
+
+# ---- help and usage ----
+expect 'no arguments are wrong usage' 2 "$e2str"
+says 'usage: e2str read'
+for how in help --help -h; do expect "e2str $how" 0 "$e2str" $how; holds 'e2str pool add'; quiet; done
+expect 'e2str help read' 0 "$e2str" help read
+holds '--alternatives N'
+expect 'e2str pool add --help' 0 "$e2str" pool add --help
+holds '--max-bytes N'
+expect 'e2str --version' 0 "$e2str" --version
+holds "e2str $(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)"
+expect 'an unknown command' 2 "$e2str" write x.png
+says 'no such command: write'
+expect 'an unknown pool command' 2 "$e2str" pool
+expect 'help for an unknown command' 2 "$e2str" help write
+expect 'an unknown option' 2 "$e2str" read --nonsense x.png
+says 'usage: e2str read'
+expect 'an option of another command' 2 "$e2str" read --seed 1 x.png
+expect 'read without an image' 2 "$e2str" read
+expect 'an option without its value' 2 "$e2str" read x.png -m
+for wrong in '-k 65' '-k -1' '-k two' '--beam 0' '--beam 17' '--max-tokens 0' '--min-similarity 1.5' \
+    '--min-similarity nan' '--min-similarity 0.5x' '--rotate 45' '--alternatives 9'; do
+    # shellcheck disable=SC2086 # an option and its value
+    expect "out of range: $wrong" 2 "$e2str" read $wrong x.png
+done
+expect 'a storage type that there is not' 2 "$e2str" pool add p --storage f64 x.png X
+expect 'pool add without examples' 2 "$e2str" pool add "$work/p"
+expect 'pool add with an image but no text' 2 "$e2str" pool add "$work/p" x.png
+expect 'pool remove with a word for an id' 2 "$e2str" pool remove "$work/p" one
+expect 'eval without labels' 2 "$e2str" eval
+expect 'eval with two pools' 2 "$e2str" eval --labels "$images/labels.tsv" -p p --pool-first 2
+
+# ---- read ----
+expect 'reads an image' 0 "$e2str" read "$images/open.png"
+quiet
+check 'and prints path, text, score' grep -qE "^$images/open.png	OPEN	[01]\.[0-9]{3}$" "$work/out"
+expect 'reads JPEG and PNG' 0 "$e2str" read "$images/library.jpg" "$images/2026.png"
+prints 2
+check 'in the order given' test "$(cut -f 1 "$work/out" | paste -sd ' ')" = "$images/library.jpg $images/2026.png"
+expect 'options may follow images' 0 "$e2str" read "$images/open.png" --beam 3
+holds OPEN
+expect 'a file named like an option' 1 "$e2str" read -- --json
+says '--json'
+with_stdin() { "$e2str" read - < "$images/open.png"; }
+expect 'reads standard input' 0 with_stdin
+check 'and names it -' grep -qE '^-	OPEN	' "$work/out"
+expect 'an empty standard input' 1 "$e2str" read -
+says 'standard input'
+expect 'cuts at --max-tokens' 0 "$e2str" read --json --max-tokens 2 "$images/open.png"
+holds '"truncated":true'
+expect 'turns the image' 0 "$e2str" read --rotate 180 "$images/open.png"
+
+head -c 1500 "$images/open.png" > "$work/cut.png"
+echo 'not an image' > "$work/text.png"
+: > "$work/empty.jpg"
+mkdir "$work/folder.png"
+expect 'goes on after images that fail' 1 "$e2str" read "$work/missing.png" "$images/open.png" "$work/cut.png" \
+    "$work/text.png" "$work/folder.png" "$work/empty.jpg" "$images/2026.png"
+prints 2
+for name in missing.png cut.png text.png folder.png empty.jpg; do says "$work/$name: "; done
+check 'with one message each' test "$(wc -l < "$work/err")" -eq 5
+check 'that names the path once' test "$(grep -c "missing.png.*missing.png" "$work/err")" -eq 0
+
+cp "$images/open.png" "$work/a	b
+c\"\\.png"
+expect 'a path with tab and line end' 0 "$e2str" read "$work/a	b
+c\"\\.png"
+prints 1
+
+# ---- the model ----
+expect 'a missing model' 1 "$e2str" read -m "$work/none.gguf" "$images/open.png"
+says "$work/none.gguf"
+expect 'a model that is none' 1 "$e2str" read -m "$images/open.png" "$images/open.png"
+says "$images/open.png"
+expect 'a folder as model' 1 "$e2str" read -m "$work" "$images/open.png"
+expect 'E2STR_MODEL is used' 1 env E2STR_MODEL="$work/none.gguf" "$e2str" read "$images/open.png"
+says "$work/none.gguf"
+mkdir -p "$work/tree/build" "$work/tree/weights" "$work/usr/bin" "$work/usr/share/e2str" "$work/alone"
+cp "$e2str" "$work/tree/build" && cp "$e2str" "$work/usr/bin" && cp "$e2str" "$work/alone"
+ln -s "$E2STR_MODEL" "$work/tree/weights/" && ln -s "$E2STR_MODEL" "$work/usr/share/e2str/"
+expect 'the build tree has a model' 0 env -u E2STR_MODEL "$work/tree/build/e2str" read "$images/open.png"
+expect 'an installation has a model' 0 env -u E2STR_MODEL "$work/usr/bin/e2str" read "$images/open.png"
+if [ -e /usr/local/share/e2str/e2str-small.gguf ]; then
+    skip 'without a model the places are listed' 'one is installed in /usr/local'
+else
+    expect 'without a model' 1 env -u E2STR_MODEL "$work/alone/e2str" read "$images/open.png"
+    says "$work/alone/../weights/e2str-small.gguf"
+    says "$work/alone/../share/e2str/e2str-small.gguf"
+fi
+expect 'info of a model' 0 "$e2str" info "$E2STR_MODEL"
+holds "file            $(stat -L -c %s "$E2STR_MODEL") bytes"
+check 'with a checksum' grep -qE '^checksum        [0-9a-f]{16}$' "$work/out"
+expect 'info of something else' 1 "$e2str" info "$images/open.png"
+says 'neither a model'
+expect 'info of a missing file' 1 "$e2str" info "$work/none"
+says "$work/none"
+
+# ---- pools ----
+pool=$work/words.pool
+expect 'a pool to read with has to exist' 1 "$e2str" read -p "$pool" "$images/open.png"
+says "$pool"
+expect 'pool add makes a pool' 0 "$e2str" pool add "$pool" "$images/open.png" OPEN "$images/exit.jpg" EXIT
+check 'with ids from 1' test "$(cat "$work/out")" = "$(printf '1\tOPEN\n2\tEXIT')"
+expect 'pool add extends it from labels' 0 "$e2str" pool add "$pool" --labels "$images/labels.tsv"
+prints "$(wc -l < "$images/labels.tsv")"
+expect 'pool list' 0 "$e2str" pool list "$pool"
+prints $((2 + $(wc -l < "$images/labels.tsv")))
+expect 'pool remove' 0 "$e2str" pool remove "$pool" 2 12
+expect 'pool list without them' 0 "$e2str" pool list "$pool"
+prints "$(wc -l < "$images/labels.tsv")"
+check 'the others keep their ids' test "$(cut -f 1 "$work/out" | paste -sd ' ')" = '1 3 4 5 6 7 8 9 10 11'
+expect 'pool remove of an unknown id' 1 "$e2str" pool remove "$pool" 2
+says 2
+expect 'pool add after remove' 0 "$e2str" pool add "$pool" "$images/exit.jpg" EXIT
+check 'never gives an id again' test "$(cut -f 1 "$work/out")" = 13
+expect 'pool info' 0 "$e2str" pool info "$pool"
+holds 'examples        11'
+holds "file            $(stat -c %s "$pool") bytes"
+expect 'info of a pool' 0 "$e2str" info "$pool"
+holds 'examples        11'
+expect 'reads with a pool' 0 "$e2str" read -p "$pool" -k 3 --json "$images/open.png"
+check 'and names three examples' test "$(grep -o '"similarity"' "$work/out" | wc -l)" -eq 3
+holds '{"id":1,"similarity":1,"label":"OPEN"}'
+expect 'no example is similar enough' 0 "$e2str" read -p "$pool" --min-similarity 1 --json "$images/garden.jpg"
+expect 'k = 0' 0 "$e2str" read -p "$pool" -k 0 "$images/open.png" "$images/garden.jpg"
+cp "$work/out" "$work/zero"
+expect 'no pool' 0 "$e2str" read "$images/open.png" "$images/garden.jpg"
+check 'reads the same as k = 0' diff "$work/zero" "$work/out"
+
+cp "$pool" "$work/before"
+expect 'a label outside the alphabet' 1 "$e2str" pool add "$pool" "$images/open.png" 'Käse'
+says "$images/open.png"
+check 'leaves the pool as it was' cmp "$pool" "$work/before"
+expect 'an empty label' 1 "$e2str" pool add "$pool" "$images/open.png" ''
+expect 'good examples are kept when others fail' 1 "$e2str" pool add "$pool" "$work/missing.png" A "$images/2026.png" 2026
+prints 1
+expect 'a full pool' 1 "$e2str" pool add "$work/full.pool" --max-bytes 10 "$images/open.png" OPEN
+check 'is not written' test ! -e "$work/full.pool"
+expect 'a pool in a folder that is not there' 1 "$e2str" pool add "$work/no/where.pool" "$images/open.png" OPEN
+says "$work/no/where.pool"
+expect 'an image as pool' 1 "$e2str" pool add "$work/cut.png" "$images/open.png" OPEN
+check 'is not overwritten' cmp -n 1500 "$work/cut.png" "$images/open.png"
+head -c 5000 "$pool" > "$work/half.pool"
+expect 'a cut pool' 1 "$e2str" pool list "$work/half.pool"
+says "$work/half.pool"
+expect 'f32 storage' 0 "$e2str" pool add "$work/f32.pool" --storage f32 --labels "$images/labels.tsv"
+f16=$(stat -c %s "$pool")
+check 'takes about twice the room' test "$(stat -c %s "$work/f32.pool")" -gt $((f16 * 3 / 2))
+expect 'remove all' 0 "$e2str" pool remove "$work/f32.pool" 1 2 3 4 5 6 7 8 9 10
+expect 'an empty pool reads like no pool' 0 "$e2str" read -p "$work/f32.pool" "$images/open.png" "$images/garden.jpg"
+check 'to the last digit' diff "$work/zero" "$work/out"
+
+# ---- JSON ----
+if [ -n "$has_python" ]; then
+    valid() { "$PYTHON" -m json.tool --json-lines "$work/out" > /dev/null; }
+    cp "$images/open.png" "$work/$(printf 'a\tb"\\\303\251\377.png')"
+    expect 'JSON of good and bad images' 1 "$e2str" read --json --alternatives 3 "$images/open.png" "$work/missing.png" \
+        "$work"/a?b*.png
+    prints 4
+    check 'is valid' valid
+    cat > "$work/check.py" << 'END'
+import json, math, sys
+good, bad, *odd = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+assert good["text"] == "OPEN" and good["truncated"] is False
+assert "".join(c["text"] for c in good["characters"]) == good["text"]
+for c in good["characters"]:
+    assert len(c["alternatives"]) == 3 and c["alternatives"][0]["probability"] >= c["alternatives"][1]["probability"]
+    assert 0 < c["probability"] <= 1
+logs = [math.log(c["probability"]) for c in good["characters"]] + [math.log(good["end_probability"])]
+assert abs(math.exp(sum(logs) / len(logs)) - good["score"]) < 1e-4, "score is the mean over characters and end"
+assert good["examples"] == []
+assert bad["status"] == "io" and "missing.png" in bad["error"] and "text" not in bad
+assert any(o["image"].endswith("a\tb\"\\\u00e9\ufffd.png") for o in odd)
+END
+    check 'and holds what it should' "$PYTHON" "$work/check.py" "$work/out"
+    expect 'eval as JSON' 0 "$e2str" eval --json --verbose --labels "$images/labels.tsv"
+    check 'is valid' valid
+else
+    skip 'JSON is valid' 'no python3'
+fi
+
+# ---- eval ----
+total=$(wc -l < "$images/labels.tsv")
+"$e2str" read "$images"/*.[pj]*g 2> /dev/null | sed "s|^$images/||" | cut -f 1,2 | LC_ALL=C sort > "$work/read.tsv"
+exact=$(LC_ALL=C sort "$images/labels.tsv" | LC_ALL=C comm -12 - "$work/read.tsv" | wc -l)
+expect 'eval' 0 "$e2str" eval --labels "$images/labels.tsv"
+holds "images            $total"
+check 'counts what read reads' grep -qE "^exact .*\($exact\)$" "$work/out"
+expect 'eval prints the wrong reads' 0 "$e2str" eval --verbose --labels "$images/labels.tsv"
+prints $((total - exact + 5))
+
+# The three accuracies: labels made from the model's own reading, changed in case, in punctuation, in a letter.
+text() { "$e2str" read "$images/$1" | cut -f 2; }
+mkdir -p "$work/set/images"
+cp "$images"/{open,2026,garden,platform}.png "$images"/garden.jpg "$work/set/images/" 2> /dev/null
+printf 'open.png\t%s\ngarden.jpg\t%s\n2026.png\t%s-\nimages/platform.png\t%sx\n' "$(text open.png)" \
+    "$(text garden.jpg | tr 'a-zA-Z' 'A-Za-z')" "$(text 2026.png)" "$(text platform.png)" > "$work/set/labels.tsv"
+expect 'eval with images beside the labels' 0 "$e2str" eval --labels "$work/set/labels.tsv"
+check 'exact' grep -qE '^exact +25.00 % +\(1\)' "$work/out"
+check 'case-insensitive' grep -qE '^case-insensitive +50.00 % +\(2\)' "$work/out"
+check 'alphanumeric' grep -qE '^alphanumeric +75.00 % +\(3' "$work/out"
+in_folder() { (cd "$work/set" && "$e2str" eval --labels labels.tsv); }
+expect 'eval from the folder of the labels' 0 in_folder
+
+printf 'open.png\tOPEN\nno tab here\n2026.png\t\nnone.png\tx\n\n\ty\n2026.png\t2026\r\n' > "$work/set/bad.tsv"
+expect 'eval with bad lines' 1 "$e2str" eval --labels "$work/set/bad.tsv"
+holds 'images            3 (1 failed, counted as wrong)'
+says 'bad.tsv:2: no tab'
+says 'bad.tsv:3: no text'
+says 'line 4: '
+says 'bad.tsv:6: no image'
+says 'bad.tsv:7: line ends in CR LF'
+check 'the CR is no part of the text' grep -qE '^exact .*\(2\)' "$work/out"
+: > "$work/set/empty.tsv"
+expect 'eval with an empty labels file' 1 "$e2str" eval --labels "$work/set/empty.tsv"
+says 'no labels'
+expect 'eval with a folder as labels' 1 "$e2str" eval --labels "$work/set"
+expect 'eval with a missing labels file' 1 "$e2str" eval --labels "$work/none.tsv"
+says "$work/none.tsv"
+expect 'eval --skip --limit' 0 "$e2str" eval --labels "$images/labels.tsv" --skip 8 --limit 5
+holds 'images            2'
+expect 'eval --skip all' 1 "$e2str" eval --labels "$images/labels.tsv" --skip "$total"
+
+# The order that --seed 1 gives is part of the interface: figures in documents depend on it.
+sed 's/\t.*/\t~/' "$images/labels.tsv" > "$work/set/order.tsv"
+cp "$images"/*.[pj]*g "$work/set/images/"
+expect 'eval --seed' 0 "$e2str" eval --labels "$work/set/order.tsv" --verbose --seed 1
+check 'shuffles the same everywhere' test "$(sed -n 's|.*/images/\([a-z0-9]*\)\..*|\1|p' "$work/out" | paste -sd ' ')" = "2026 platform music coffee exit library open street total garden"
+expect 'eval --pool-first' 0 "$e2str" eval --labels "$images/labels.tsv" --seed 1 --pool-first 4 -k 1
+holds 'images            6'
+holds 'pool              4 examples, k = 1'
+expect 'eval with a pool file' 0 "$e2str" eval --labels "$images/labels.tsv" -p "$pool"
+holds 'pool              12 examples, k = 2'
+
+# ---- output that cannot be written ----
+to_full_disk() { "$e2str" read "$images/open.png" > /dev/full; }
+expect 'a full disk' 1 to_full_disk
+says 'cannot write'
+help_to_full_disk() { "$e2str" help > /dev/full; }
+expect 'a full disk for help' 1 help_to_full_disk
+to_closed_pipe() { { "$e2str" read "$images"/*.png; echo $? > "$work/status"; } | true; return "$(cat "$work/status")"; }
+expect 'a closed pipe' 1 to_closed_pipe
+finish
