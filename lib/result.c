@@ -32,7 +32,7 @@ static bool append_bytes(e2_buffer *buffer, const char *data, size_t size) {
 
 /* The next character of raw bytes: how many it takes, and what to write for it. */
 static size_t next_character(const char *raw, size_t size, const char **shown, size_t *shown_size) {
-    size_t length = e2_utf8_next(raw, size, NULL);
+    size_t length = raw[0] ? e2_utf8_next(raw, size, NULL) : 0; /* a NUL would end the text early */
     *shown = length ? raw : REPLACEMENT;
     *shown_size = length ? length : 3;
     return length ? length : 1;
