@@ -1,13 +1,19 @@
 /*
- * The arithmetic between the matrix products: one signature per operation, no knowledge of any model.
- * kernels.def lists every implementation; ref/ is plain C and the specification of the others.
- * All buffers are f32, row-major and without padding unless a stride is given. Any size, 0 included.
+ * The arithmetic: one signature per operation, no knowledge of any model.
+ *
+ * kernels.def lists every implementation. ref/ is plain C and the specification of the others; a level overlays the one
+ * below it. All f32 buffers are row-major; a stride is in elements. Any size, 0 included, unless said otherwise.
+ * Nothing here allocates, and nothing depends on the number of threads: a caller splits work by panels, rows or heads,
+ * and every output element is computed whole by one call in an order that depends on the operands' sizes only, never on
+ * how many rows or panels a call got. So results are the same bits at any thread count and any batch size.
  */
 #ifndef E2_KERNELS_H
 #define E2_KERNELS_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+/* ---- element-wise and row-wise ---- */
 
 /* y[r][i] = (x[r][i] - mean_r) / sqrt(variance_r + epsilon) * weight[i] + bias[i]; biased variance. y may be x. */
 typedef void e2_layer_norm_fn(const float *x, size_t rows, size_t width, const float *weight, const float *bias,
@@ -19,27 +25,124 @@ typedef void e2_softmax_fn(float *x, size_t rows, size_t columns, size_t stride)
 /* x = activation(x), n values: exact GELU x/2 (1 + erf(x/sqrt 2)); x * sigmoid(1.702 x); max(x, 0). */
 typedef void e2_activation_fn(float *x, size_t n);
 
-/* Sum of a[i] * b[i], in an order that depends on n only. */
-typedef float e2_dot_fn(const float *a, const float *b, size_t n);
+/* out[r] = sum of key[i] * rows[r][i]: cosine similarity when all have unit length. The order of the sum depends on
+ * width only. */
+typedef void e2_similarity_fn(const float *key, const float *rows, size_t n, size_t width, float *out);
+
+/* ---- attention, never holding the full score matrix ---- */
+
+/* One head: out[i] = sum_j softmax_j(scale * query_i . key_j) value_j. n_keys >= 1, head_size 1 to 256.
+ * scratch: e2_attention_scratch(n_keys, head_size) floats, aligned to 64. */
+typedef struct e2_attention_args {
+    const float *query, *key, *value;
+    float *out;
+    size_t n_queries, n_keys, head_size;
+    size_t query_stride, key_stride, value_stride, out_stride;
+    float scale;
+    float *scratch;
+} e2_attention_args;
+typedef void e2_attention_fn(const e2_attention_args *args);
+
+#define E2_ATTENTION_ROWS 32 /* most query rows whose scores are held at a time */
+static inline size_t e2_attention_scratch(size_t n_keys, size_t head_size) {
+    size_t keys = (n_keys + 63) / 64 * 64, width = (head_size + 63) / 64 * 64;
+    return keys * width * 2 + E2_ATTENTION_ROWS * (keys + width);
+}
 
 /* One query row against chosen rows of a KV cache, all heads: head h uses columns h * head_size .. + head_size of
- * query, of row slots[j] of keys and values ([.][stride]), and of out. scores: scratch of n floats.
- * out = sum_j softmax_j(scale * query . key_j) value_j. n >= 1. */
+ * query, of row slots[j] of keys and values ([.][stride]), and of out. scores: scratch of n floats. n >= 1. */
 typedef void e2_attend_fn(const float *query, const float *keys, const float *values, size_t stride,
                           const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale, float *scores,
                           float *out);
 
+/* ---- matrix products with packed weights ---- */
+
+typedef enum e2_weight_type { E2_WEIGHT_F32, E2_WEIGHT_BF16, E2_WEIGHT_Q8, E2_WEIGHT_TYPES } e2_weight_type;
+
+/*
+ * A weight matrix W [n][k], packed once (e2_pack_*, pack.c) in panels of E2_PANEL rows, the same for every level:
+ *   F32   float    [panel][k][E2_PANEL]
+ *   BF16  uint16_t [panel][k2 / 2][E2_PANEL][2]   k2 = k rounded up to 2; the pair is (k, k + 1)
+ *   Q8    int8_t   [panel][k4 / 4][E2_PANEL][4]   k4 = k rounded up to 4; W = scales[row] * q, q in -127 .. 127
+ * Rows from n to the end of the last panel, and columns from k on, are 0.
+ */
+#define E2_PANEL 32
+typedef struct e2_matrix {
+    e2_weight_type type;
+    size_t n, k;
+    const void *panels;   /* 64-byte aligned */
+    const float *scales;  /* Q8: [panels * E2_PANEL] */
+    const int32_t *sums;  /* Q8: sum over k of q, [panels * E2_PANEL]: lets a level use unsigned activations */
+} e2_matrix;
+static inline size_t e2_panels(size_t n) { return (n + E2_PANEL - 1) / E2_PANEL; }
+
+/* Bytes of the panels alone, without scales and sums. No overflow check: the caller bounds n and k. */
+size_t e2_packed_bytes(e2_weight_type type, size_t n, size_t k);
+/* Packs rows first .. first + rows - 1 of W, given as f32 [rows][k]; call for all rows in any split (first a multiple of
+ * E2_PANEL, all calls but the last with a multiple of E2_PANEL rows). For Q8 the row's scale is largest |w| / 127 and
+ * scales and sums are filled too. */
+void e2_pack(e2_weight_type type, const float *w, size_t first, size_t rows, size_t k, void *panels, float *scales,
+             int32_t *sums);
+
+/* Activations x [m][k] in the form that a product with weights of this type reads (F32 reads x itself). `prepared` is
+ * 64-byte aligned and has e2_prepared_bytes; its contents are the level's own business, but row i depends on row i of x
+ * only. Q8: quantised per row by largest |x| / 127. */
+typedef void e2_prepare_fn(const float *x, size_t m, size_t k, size_t stride, void *prepared);
+static inline size_t e2_prepared_bytes(e2_weight_type type, size_t m, size_t k) {
+    size_t row = (k + 63) / 64 * 64;
+    if (type == E2_WEIGHT_BF16) return m * row * 2;
+    return type == E2_WEIGHT_Q8 ? m * (row + 64) : 0;
+}
+
+typedef enum e2_epilogue_activation { E2_NO_ACTIVATION, E2_EPILOGUE_GELU, E2_EPILOGUE_QUICK_GELU, E2_EPILOGUE_RELU } e2_epilogue_activation;
+
+/* What happens to a finished element v = sum over k of a w: c = (accumulate ? c : 0) + gate * activation(v + bias). */
+typedef struct e2_epilogue {
+    const float *bias; /* [n], or NULL */
+    e2_epilogue_activation activation;
+    float gate;
+    int accumulate;
+} e2_epilogue;
+
+/* c [m][n] (stride c_stride), columns of the panels first_panel .. + n_panels only: from a, which is f32 with a_stride
+ * (F32) or what prepare of the same level and type gave for these m rows (a_stride unused). m = 1 is the decoder's
+ * matrix-vector product: it reads the panels once, at the speed of memory. */
+typedef void e2_gemm_fn(const void *a, size_t m, size_t a_stride, const e2_matrix *w, size_t first_panel,
+                        size_t n_panels, const e2_epilogue *epilogue, float *c, size_t c_stride);
+
+/* ---- the table of a level ---- */
+
 typedef struct e2_kernels {
-    const char *name; /* of the level: "ref", ... */
+    const char *name; /* of the level: "ref", "avx2", ... */
     e2_layer_norm_fn *layer_norm;
     e2_softmax_fn *softmax;
     e2_activation_fn *gelu, *quick_gelu, *relu;
-    e2_dot_fn *dot;
+    e2_similarity_fn *similarity;
+    e2_attention_fn *attention;
     e2_attend_fn *attend;
+    e2_prepare_fn *prepare_bf16, *prepare_q8;
+    e2_gemm_fn *gemm_f32, *gemm_bf16, *gemm_q8;
 } e2_kernels;
 
-/* The best level for this CPU. */
+/* Levels in ascending order. Each holds everything below it that it does not replace. */
+typedef enum e2_level {
+    E2_LEVEL_REF,
+    E2_LEVEL_AVX2,        /* AVX2, FMA */
+    E2_LEVEL_AVX512,      /* F, BW, DQ, VL */
+    E2_LEVEL_AVX512_VNNI, /* + VNNI */
+    E2_LEVEL_AVX512_BF16, /* + VNNI and BF16 */
+    E2_LEVEL_NEON,        /* AArch64 */
+    E2_LEVEL_NEON_DOT,    /* + dotprod */
+    E2_LEVELS
+} e2_level;
+
+/* The table of a level, or NULL if this CPU, operating system or build lacks it. ref is always there. */
+const e2_kernels *e2_kernels_at(e2_level level);
+
+/* The best level here, not above the one that the environment variable E2STR_CPU names. NULL when its value is unknown;
+ * e2_kernels_names() lists what is known: "ref, avx2, ...". */
 const e2_kernels *e2_kernels_best(void);
+const char *e2_kernels_names(void);
 
 #define E2_KERNEL(operation, level, symbol, tolerance) extern e2_##operation##_fn symbol;
 #include "kernels.def"

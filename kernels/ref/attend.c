@@ -3,6 +3,26 @@
 #include "kernels.h"
 #include "ref/reduce.h"
 
+void e2_similarity_ref(const float *key, const float *rows, size_t n, size_t width, float *out) {
+    for (size_t r = 0; r < n; r++) out[r] = e2_ref_dot(key, rows + r * width, width);
+}
+
+void e2_attention_ref(const e2_attention_args *args) {
+    float *scores = args->scratch;
+    for (size_t i = 0; i < args->n_queries; i++) {
+        const float *query = args->query + i * args->query_stride;
+        float *out = args->out + i * args->out_stride;
+        for (size_t j = 0; j < args->n_keys; j++)
+            scores[j] = args->scale * e2_ref_dot(query, args->key + j * args->key_stride, args->head_size);
+        e2_softmax_ref(scores, 1, args->n_keys, args->n_keys);
+        memset(out, 0, args->head_size * sizeof *out);
+        for (size_t j = 0; j < args->n_keys; j++) {
+            const float *value = args->value + j * args->value_stride;
+            for (size_t d = 0; d < args->head_size; d++) out[d] += scores[j] * value[d];
+        }
+    }
+}
+
 void e2_attend_ref(const float *query, const float *keys, const float *values, size_t stride, const uint32_t *slots,
                    size_t n, size_t heads, size_t head_size, float scale, float *scores, float *out) {
     for (size_t h = 0; h < heads; h++) {

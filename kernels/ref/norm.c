@@ -4,8 +4,6 @@
 #include "ref/math.h"
 #include "ref/reduce.h"
 
-float e2_dot_ref(const float *a, const float *b, size_t n) { return e2_ref_dot(a, b, n); }
-
 void e2_layer_norm_ref(const float *x, size_t rows, size_t width, const float *weight, const float *bias, float epsilon,
                        float *y) {
     for (size_t r = 0; r < rows; r++, x += width, y += width) {
