@@ -52,7 +52,7 @@ static void fixture_close(fixture *f) {
     free(f->file);
 }
 
-static void fixture_key(uint32_t *state, float key[FIXTURE_KEY]) {
+static inline void fixture_key(uint32_t *state, float key[FIXTURE_KEY]) {
     double sum = 0;
     for (int i = 0; i < FIXTURE_KEY; i++) {
         key[i] = (float)fixture_random(state) / 4294967296.0f - 0.5f;
