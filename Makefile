@@ -52,6 +52,7 @@ SUPPORT_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 SHELL_TESTS = $(wildcard tests/test_*.sh)
 FUZZ_SRC = $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS = $(FUZZ_SRC:%.c=$(BUILD)/%)
+FUZZ_SECONDS ?= 60
 
 ifeq ($(V),1)
 Q =
@@ -73,7 +74,7 @@ help:
 	@echo 'make install       into PREFIX ($(PREFIX)), below DESTDIR; uninstall takes it away again'
 	@echo 'make lib shared examples   the parts of make all'
 	@echo 'make deps          check for OpenBLAS, libpng, libjpeg-turbo, cmocka; install them if root or sudo allows'
-	@echo 'make asan ubsan tsan       the tests under a sanitizer, in $(BUILD)/asan and so on'
+	@echo 'make asan ubsan tsan   the tests under a sanitizer, in $(BUILD)/asan and so on'
 	@echo 'make fuzz          replay hostile files; FUZZER=1 CC=clang fuzzes, FUZZ_SECONDS each (60)'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
@@ -93,13 +94,13 @@ $(BUILD)/.deps: tests/deps.sh
 
 # ---- objects and libraries ----
 
-$(BUILD)/kernels/%.o: CFLAGS += $(KERNEL_CFLAGS)
+$(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS)
 $(BUILD)/examples/%.o: BASE += -DE2STR_DATADIR='"$(DATADIR)"'
 
 $(BUILD)/%.o: %.c | $(BUILD)/.deps
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(CFLAGS) $(OPTIMISE) -c $< -o $@
 
 $(BUILD)/%.o: %.cpp | $(BUILD)/.deps
 	@mkdir -p $(@D)
@@ -141,48 +142,64 @@ $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)): $(BUILD)/%: $(
 # Test programs link the objects, not the library: they also call internal functions.
 $(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT_OBJ) $(LIB_OBJ)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBS) $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP) $^ -o $@ $(TEST_LIBS) $(LIBS)
 
 # It makes each allocation of the library fail in turn.
-$(BUILD)/tests/test_alloc: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+$(BUILD)/tests/test_alloc: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+
+# Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
 
 # ---- checks ----
 
-export CC CXX BUILD PKG_CONFIG PYTHON
+export CC CXX BUILD PKG_CONFIG PYTHON FUZZER FUZZ_SECONDS
 
 check: test
 test: deps
-	@$(MAKE) --no-print-directory all test-programs
+	+@$(MAKE) --no-print-directory all test-programs
 	@sh tests/run.sh $(TESTS) $(SHELL_TESTS)
-test-programs: $(TESTS)
+test-programs: $(TESTS) $(FUZZERS)
 
-# The runner and its programs for one sanitizer: the C tests, and the command's tests where leaks count as failures.
-SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ LDFLAGS='$(LDFLAGS)' sanitized-tests
-sanitized-tests: $(TESTS) $(COMMAND)
+# The same runner over a sanitizer's build in a folder of its own. Debian's OpenBLAS and libraries are not instrumented.
+SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ sanitized-tests
+SHELL_TESTS_OF_PROGRAMS = tests/test_cli.sh tests/test_fuzz.sh
+sanitized-tests: test-programs $(COMMAND)
 	@sh tests/run.sh $(TESTS) $(SANITIZED_SHELL_TESTS)
 
-asan:
+asan: deps
 	+@ASAN_OPTIONS=detect_leaks=1 $(SANITIZED) CFLAGS='-O1 -g -fno-omit-frame-pointer -fsanitize=address' \
-	    SANITIZED_SHELL_TESTS='$(wildcard tests/test_cli.sh)'
-ubsan:
+	    SANITIZED_SHELL_TESTS='$(SHELL_TESTS_OF_PROGRAMS)'
+ubsan: deps
 	+@$(SANITIZED) CFLAGS='-O1 -g -fsanitize=undefined -fno-sanitize-recover=all' \
-	    SANITIZED_SHELL_TESTS='$(wildcard tests/test_cli.sh)'
+	    SANITIZED_SHELL_TESTS='$(SHELL_TESTS_OF_PROGRAMS)'
 # Fixed addresses: with much address randomisation the runtime of ThreadSanitizer does not start.
-tsan:
+tsan: deps
 	+@RUN="$$(setarch -R true 2>/dev/null && echo setarch -R)" $(SANITIZED) CFLAGS='-O1 -g -fsanitize=thread'
 
-fuzz-programs: $(FUZZERS)
-fuzz:
-	@CC='$(CC)' FUZZER='$(FUZZER)' MAKE='$(MAKE)' sh tests/fuzz/run.sh
+fuzz: deps
+	+@MUTATIONS=2000 $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz$(if $(FUZZER),er) fuzz-tests \
+	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined$(if $(FUZZER),$(comma)fuzzer-no-link)'
+comma := ,
+fuzz-tests: $(FUZZERS)
+	@TEST_SECONDS=86400 sh tests/run.sh tests/test_fuzz.sh
 
-parity: $(COMMAND)
-	$(PYTHON) tests/parity/full_size.py
+# Python with the package gguf, beside Debian's numpy and torch.
+VENV_PYTHON ?= /usr/bin/python3
+$(BUILD)/venv/.ready: weights/requirements.txt
+	$(VENV_PYTHON) -m venv --system-site-packages $(BUILD)/venv
+	$(BUILD)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
-interop:
-	sh tests/interop.sh
+parity: shared $(COMMAND) $(BUILD)/venv/.ready
+	$(BUILD)/venv/bin/python tests/parity.py
+
+interop: $(COMMAND) $(BUILD)/venv/.ready
+	@RUN=$(BUILD)/venv/bin/python sh tests/run.sh tests/interop.py
 
 demo: deps
-	@$(MAKE) --no-print-directory $(BUILD)/e2str
+	+@$(MAKE) --no-print-directory $(BUILD)/e2str
 	@E2STR=$(BUILD)/e2str sh examples/demo/demo.sh
 
 # ---- installing ----
@@ -214,10 +231,10 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
--include $(wildcard $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ)) $(TESTS:=.d) \
+-include $(wildcard $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ)) $(TESTS:=.d) $(FUZZERS:=.d) \
     $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
 
-.PHONY: all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-programs \
+.PHONY: all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-tests \
     parity interop demo install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:

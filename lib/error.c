@@ -40,8 +40,8 @@ e2str_status e2_options_read(void *known, const void *given, const char *name, e
     memcpy(&known_size, known, sizeof known_size);
     memcpy(&given_size, given, sizeof given_size);
     if (given_size < known_size || given_size > 4096)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s.size is %zu: fill the structure with its init function first",
-                       name, given_size);
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s.size is %zu: call %s_init first", name, given_size,
+                       name);
     for (size_t i = known_size; i < given_size; i++)
         if (((const unsigned char *)given)[i])
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "%s sets something that library version %s does not know",

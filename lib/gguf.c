@@ -293,7 +293,7 @@ static e2str_status place_tensors(e2_gguf *gguf, const uint64_t *offsets, size_t
     }
     size_t padding = (alignment - end % alignment) % alignment;
     if (room > end && room - end > padding)
-        return e2_fail(error, E2STR_ERROR_FORMAT, "%zu bytes follow the last tensor", room - end - padding);
+        return e2_fail(error, E2STR_ERROR_FORMAT, "%zu bytes follow the end of the data", room - end - padding);
     return E2STR_OK;
 }
 

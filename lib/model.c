@@ -22,12 +22,12 @@ void e2str_model_options_init(e2str_model_options *options) {
     if (options) *options = (e2str_model_options){.size = sizeof *options};
 }
 
-static e2str_status check_arguments(const e2str_model_options *options, e2str_model **model, e2str_error *error) {
+static e2str_status read_arguments(const e2str_model_options *given, e2str_model_options *options, e2str_model **model,
+                                   e2str_error *error) {
+    e2str_model_options_init(options);
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
     *model = NULL;
-    if (options && options->size != sizeof *options)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "options->size is not set: e2str_model_options_init does");
-    return E2STR_OK;
+    return e2_options_read(options, given, "e2str_model_options", error);
 }
 
 /* Makes the model of a parsed file, which it takes over, closing it on failure. */
@@ -39,10 +39,8 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the model");
     }
     made->gguf = *gguf;
-    if (options) {
-        made->log = options->log;
-        made->log_user = options->log_user;
-    }
+    made->log = options->log;
+    made->log_user = options->log_user;
     e2str_status status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
     if (status)
@@ -52,23 +50,25 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     return status;
 }
 
-e2str_status e2str_model_open(const char *path, const e2str_model_options *options, e2str_model **model,
+e2str_status e2str_model_open(const char *path, const e2str_model_options *given, e2str_model **model,
                               e2str_error *error) {
     e2_gguf gguf;
-    e2str_status status = check_arguments(options, model, error);
+    e2str_model_options options;
+    e2str_status status = read_arguments(given, &options, model, error);
     if (!status) status = e2_gguf_open(path, &gguf, error);
     if (status) return status;
-    status = load(&gguf, options, model, error);
+    status = load(&gguf, &options, model, error);
     return status ? e2_within(error, status, path) : E2STR_OK;
 }
 
-e2str_status e2str_model_open_memory(const void *data, size_t size, const e2str_model_options *options,
+e2str_status e2str_model_open_memory(const void *data, size_t size, const e2str_model_options *given,
                                      e2str_model **model, e2str_error *error) {
     e2_gguf gguf;
-    e2str_status status = check_arguments(options, model, error);
+    e2str_model_options options;
+    e2str_status status = read_arguments(given, &options, model, error);
     if (!status && (uintptr_t)data % 4) status = e2_fail(error, E2STR_ERROR_ARGUMENT, "data is not aligned to 4 bytes");
     if (!status) status = e2_gguf_open_memory(data, size, &gguf, error);
-    return status ? status : load(&gguf, options, model, error);
+    return status ? status : load(&gguf, &options, model, error);
 }
 
 void e2str_model_info_init(e2str_model_info *info) {
@@ -78,10 +78,12 @@ void e2str_model_info_init(e2str_model_info *info) {
 e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error) {
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
     if (!info) return e2_fail(error, E2STR_ERROR_ARGUMENT, "info is NULL");
-    if (info->size != sizeof *info)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "info->size is not set: e2str_model_info_init does");
-    *info = (e2str_model_info){
-        .size = sizeof *info,
+    size_t size = info->size; /* a caller compiled with an older header has a shorter structure */
+    if (size < sizeof size)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "info.size is %zu: call e2str_model_info_init first",
+                       size);
+    e2str_model_info all = {
+        .size = size,
         .parameters = model->parameters,
         .file_bytes = model->gguf.size,
         .image_width = model->image.width,
@@ -96,7 +98,8 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .positions = model->decoder.positions,
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
-    memcpy(info->name, model->name, sizeof info->name);
+    memcpy(all.name, model->name, sizeof all.name);
+    memcpy(info, &all, size < sizeof all ? size : sizeof all);
     return E2STR_OK;
 }
 
