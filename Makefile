@@ -8,6 +8,8 @@ OBJCOPY ?= objcopy
 CFLAGS ?= -O2 -g
 CXXFLAGS ?= -O2 -g
 KERNEL_CFLAGS ?= -O3 -fno-math-errno -fno-trapping-math
+BLAS   ?= openblas
+AARCH64_CC ?= aarch64-linux-gnu-gcc
 PKG_CONFIG ?= pkg-config
 PYTHON ?= python3
 
@@ -29,18 +31,25 @@ SONAME := libe2str.so.$(if $(filter 0,$(MAJOR)),$(MAJOR).$(MINOR),$(MAJOR))
 # $(call library,pkg-config names,flags when there is no such .pc file)
 library = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null || echo $(2))
 library_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
-LIBS ?= $(call library,openblas,-lopenblas) $(call library,libpng,-lpng) $(call library,libjpeg,-ljpeg) -lm -lpthread
+ifeq ($(BLAS),openblas)
+BLAS_LIBS = $(call library,openblas,-lopenblas)
+BLAS_CFLAGS = -DE2_BLAS=1 $(call library_cflags,openblas)
+else ifneq ($(BLAS),none)
+$(error BLAS is openblas or none, not "$(BLAS)")
+endif
+LIBS ?= $(BLAS_LIBS) $(call library,libpng,-lpng) $(call library,libjpeg,-ljpeg) -lm -lpthread
 LIBS := $(LIBS)
 TEST_LIBS = $(call library,cmocka,-lcmocka)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith $(if $(WERROR),-Werror)
 C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wvla
-INCLUDES := -Iinclude -Ilib -Ikernels $(call library_cflags,openblas) $(call library_cflags,libpng libjpeg)
+INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpng libjpeg)
 BASE = -std=c11 -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
 BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
 
 # Examples: each examples/*.c is one program, except that e2str is made of e2str.c and all cli_*.c.
-LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c kernels/*.c kernels/*/*.c))
+KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c kernels/*/*.c))
+LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c)) $(KERNEL_OBJ)
 CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str.c examples/cli_*.c))
 EXAMPLE_SRC = $(filter-out examples/e2str.c examples/cli_%.c,$(wildcard examples/*.c))
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
@@ -48,6 +57,7 @@ EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
 COMMAND = $(if $(CLI_OBJ),$(BUILD)/e2str)
 TEST_SRC = $(wildcard tests/test_*.c)
 TESTS = $(TEST_SRC:%.c=$(BUILD)/%)
+KERNEL_TESTS = $(patsubst %,$(BUILD)/tests/test_%,kernels gemm dispatch)
 SUPPORT_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 SHELL_TESTS = $(wildcard tests/test_*.sh)
 FUZZ_SRC = $(wildcard tests/fuzz/fuzz_*.c)
@@ -76,25 +86,43 @@ help:
 	@echo 'make deps          check for OpenBLAS, libpng, libjpeg-turbo, cmocka; install them if root or sudo allows'
 	@echo 'make asan ubsan tsan   the tests under a sanitizer, in $(BUILD)/asan and so on'
 	@echo 'make fuzz          replay hostile files; FUZZER=1 CC=clang fuzzes, FUZZ_SECONDS each (60)'
+	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
 	@echo 'make clean'
-	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1'
+	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
+	@echo '           BLAS=openblas or none'
 
 # ---- what has to be installed ----
 
+# What deps.sh is asked for before anything is compiled.
+NEEDS ?= build
 deps:
-	@CC='$(CC)' sh tests/deps.sh install build test
+	@CC='$(CC)' BLAS=$(BLAS) sh tests/deps.sh install build test
 
 # Stops a plain `make` with the names of the missing packages instead of a compiler's message.
 $(BUILD)/.deps: tests/deps.sh
 	@mkdir -p $(@D)
-	@CC='$(CC)' sh tests/deps.sh check build
+	@CC='$(CC)' BLAS=$(BLAS) sh tests/deps.sh check $(NEEDS)
 	@touch $@
+
+# Changes when BLAS does: the library is then compiled again.
+$(BUILD)/.blas: always
+	@mkdir -p $(@D)
+	@echo $(BLAS) | cmp -s - $@ || { rm -f $(BUILD)/.deps; echo $(BLAS) > $@; }
+always:
 
 # ---- objects and libraries ----
 
-$(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS)
+# A folder in kernels/ is an instruction set: its flags, by the compiler's target, are used there and nowhere else.
+x86_64_avx2 = -mavx2 -mfma
+x86_64_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+x86_64_avx512_vnni = $(x86_64_avx512) -mavx512vnni
+x86_64_avx512_bf16 = $(x86_64_avx512_vnni) -mavx512bf16
+aarch64_neon_dot = -march=armv8.2-a+dotprod
+TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+$(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $($(TARGET)_$(notdir $(@D)))
+$(LIB_OBJ): $(BUILD)/.blas
 $(BUILD)/examples/%.o: BASE += -DE2STR_DATADIR='"$(DATADIR)"'
 
 $(BUILD)/%.o: %.c | $(BUILD)/.deps
@@ -140,9 +168,13 @@ $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)): $(BUILD)/%: $(
 	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 # Test programs link the objects, not the library: they also call internal functions.
-$(TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT_OBJ) $(LIB_OBJ)
+$(filter-out $(KERNEL_TESTS),$(TESTS)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT_OBJ) $(LIB_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP) $^ -o $@ $(TEST_LIBS) $(LIBS)
+
+$(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBS) -lm
 
 # It makes each allocation of the library fail in turn.
 $(BUILD)/tests/test_alloc: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
@@ -184,6 +216,13 @@ fuzz: deps
 comma := ,
 fuzz-tests: $(FUZZERS)
 	@TEST_SECONDS=86400 sh tests/run.sh tests/test_fuzz.sh
+
+# Another CPU: only the kernels, which need no library, and their tests, under qemu's emulation of the user's side.
+aarch64:
+	@CC=$(AARCH64_CC) sh tests/deps.sh install aarch64
+	+@RUN=qemu-aarch64 $(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=$(AARCH64_CC) BLAS=none NEEDS=aarch64 kernel-tests
+kernel-tests: $(KERNEL_TESTS)
+	@sh tests/run.sh $(KERNEL_TESTS)
 
 # Python with the package gguf, beside Debian's numpy and torch.
 VENV_PYTHON ?= /usr/bin/python3
@@ -234,7 +273,7 @@ clean:
 -include $(wildcard $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ)) $(TESTS:=.d) $(FUZZERS:=.d) \
     $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
 
-.PHONY: all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-tests \
+.PHONY: always aarch64 kernel-tests all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-tests \
     parity interop demo install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:

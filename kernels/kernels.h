@@ -85,8 +85,8 @@ void e2_pack(e2_weight_type type, const float *w, size_t first, size_t rows, siz
              int32_t *sums);
 
 /* Activations x [m][k] in the form that a product with weights of this type reads (F32 reads x itself). `prepared` is
- * 64-byte aligned and has e2_prepared_bytes; its contents are the level's own business, but row i depends on row i of x
- * only. Q8: quantised per row by largest |x| / 127. */
+ * 64-byte aligned and has e2_prepared_bytes. Row i begins e2_prepared_bytes(type, i, k) bytes in and depends on row i of
+ * x only, so rows may be prepared in any split; what a row holds is the level's own business. Q8: quantised per row by largest |x| / 127. */
 typedef void e2_prepare_fn(const float *x, size_t m, size_t k, size_t stride, void *prepared);
 static inline size_t e2_prepared_bytes(e2_weight_type type, size_t m, size_t k) {
     size_t row = (k + 63) / 64 * 64;

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "linear.h"
-
 /* rows [patches][3 * patch_height * patch_width]: each patch as a vector in the order (channel, dy, dx). */
 static void gather_patches(const e2str_model *model, const float *planes, float *rows) {
     const e2_vision *vision = &model->vision;
@@ -17,50 +15,76 @@ static void gather_patches(const e2str_model *model, const float *planes, float 
                            vision->patch_width * sizeof *rows);
 }
 
-static bool embed_patches(const e2str_model *model, const float *planes, float *x, e2_arena *scratch) {
+/* x [n][class token + patches][width] = patches W^T + b + positions, the class token's row before an image's patches. */
+static bool embed_patches(const e2_compute *compute, const e2str_model *model, const float *planes, size_t n, float *x) {
     const e2_vision *vision = &model->vision;
-    e2_arena_mark mark = e2_arena_begin(scratch);
-    float *patches = e2_arena_floats(scratch, (size_t)vision->patches * vision->patch.in);
-    if (!patches) return false;
-    gather_patches(model, planes, patches);
-    if (vision->class_token) memcpy(x, vision->class_embedding, vision->width * sizeof *x);
-    e2_linear_apply(&vision->patch, patches, vision->patches, x + (vision->class_token ? vision->width : 0));
-    size_t n = ((size_t)vision->patches + vision->class_token) * vision->width;
-    for (size_t i = 0; i < n; i++) x[i] += vision->positions[i];
-    e2_arena_release(scratch, mark);
+    size_t width = vision->width, patches = vision->patches, class_token = vision->class_token;
+    size_t pixels = (size_t)3 * model->image.height * model->image.width, step = (patches + class_token) * width;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    float *vectors = e2_arena_floats(compute->arena, n * patches * vision->patch.in);
+    float *embedded = e2_arena_floats(compute->arena, n * patches * width);
+    if (!vectors || !embedded) return false;
+    for (size_t i = 0; i < n; i++) gather_patches(model, planes + i * pixels, vectors + i * patches * vision->patch.in);
+    if (!e2_linear_apply(compute, &vision->patch, vectors, n * patches, E2_NO_ACTIVATION, embedded)) return false;
+    for (size_t i = 0; i < n; i++) {
+        float *image = x + i * step;
+        if (class_token) memcpy(image, vision->class_embedding, width * sizeof *x);
+        memcpy(image + class_token * width, embedded + i * patches * width, patches * width * sizeof *x);
+        for (size_t j = 0; j < step; j++) image[j] += vision->positions[j];
+    }
+    e2_arena_release(compute->arena, mark);
     return true;
 }
 
-/* x += out(attention(norm1(x))); x += ffn(norm2(x)) */
-static bool run_block(const e2_vision *vision, const e2_vision_block *block, float *x, size_t rows, e2_arena *scratch) {
-    e2_arena_mark mark = e2_arena_begin(scratch);
-    size_t width = vision->width;
-    float *y = e2_arena_floats(scratch, rows * width), *qkv = e2_arena_floats(scratch, rows * 3 * width);
-    if (!y || !qkv) return false;
-    e2_norm_apply(&block->norm1, vision->epsilon, x, rows, width, y);
-    e2_linear_apply(&block->qkv, y, rows, qkv);
-    e2_rows query = {qkv, rows, 3 * width}, key = {qkv + width, rows, 3 * width}, value = {qkv + 2 * width, rows, 3 * width};
-    if (!e2_attention(query, key, value, vision->heads, vision->width / vision->heads, y, scratch)) return false;
-    e2_linear_add(&block->out, 1.0f, y, rows, x);
-    e2_arena_release(scratch, mark);
-    return e2_feed_forward(&block->norm2, vision->epsilon, &block->up, &block->down, vision->activation, 1.0f, x, rows,
-                           scratch);
+/* x += out(attention(norm1(x))); x += ffn(norm2(x)), for n images of `rows` rows. */
+static bool run_block(const e2_compute *compute, const e2_vision *vision, const e2_vision_block *block, float *x,
+                      size_t n, size_t rows) {
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    size_t width = vision->width, stride = 3 * width;
+    float *y = e2_arena_floats(compute->arena, n * rows * width);
+    float *qkv = e2_arena_floats(compute->arena, n * rows * stride);
+    e2_attention_job *jobs = e2_arena_alloc(compute->arena, n, sizeof *jobs);
+    if (!y || !qkv || !jobs) return false;
+    e2_norm_apply(compute, &block->norm1, vision->epsilon, x, n * rows, width, y);
+    if (!e2_linear_apply(compute, &block->qkv, y, n * rows, E2_NO_ACTIVATION, qkv)) return false;
+    for (size_t i = 0; i < n; i++) {
+        const float *image = qkv + i * rows * stride;
+        jobs[i] = (e2_attention_job){.query = {image, rows, stride},
+                                     .key = {image + width, rows, stride},
+                                     .value = {image + 2 * width, rows, stride},
+                                     .out = y + i * rows * width};
+    }
+    if (!e2_attention(compute, jobs, n, vision->heads, vision->width / vision->heads) ||
+        !e2_linear_add(compute, &block->out, 1.0f, y, n * rows, x))
+        return false;
+    e2_arena_release(compute->arena, mark);
+    return e2_feed_forward(compute, &block->norm2, vision->epsilon, &block->up, &block->down, vision->activation, 1.0f,
+                           x, n * rows);
 }
 
-bool e2_vision_encode(const e2str_model *model, const float *planes, float *tokens, e2_arena *scratch) {
-    const e2_vision *vision = &model->vision;
-    e2_arena_mark mark = e2_arena_begin(scratch);
-    size_t rows = (size_t)vision->patches + vision->class_token, width = vision->width;
-    float *x = e2_arena_floats(scratch, rows * width);
-    bool ok = x && embed_patches(model, planes, x, scratch);
-    for (uint32_t i = 0; ok && i < vision->layers; i++) ok = run_block(vision, &vision->blocks[i], x, rows, scratch);
-    if (ok) {
-        const float *patches = x + (vision->class_token ? width : 0);
+/* tokens [n][patches][width]: the rows without the class token's, normalised if the model wants it. */
+static void take_tokens(const e2_compute *compute, const e2_vision *vision, const float *x, size_t n, float *tokens) {
+    size_t width = vision->width, patches = vision->patches, class_token = vision->class_token;
+    for (size_t i = 0; i < n; i++) {
+        const float *from = x + (i * (patches + class_token) + class_token) * width;
+        float *to = tokens + i * patches * width;
         if (vision->norm_post)
-            e2_norm_apply(&vision->post, vision->epsilon, patches, vision->patches, width, tokens);
+            e2_norm_apply(compute, &vision->post, vision->epsilon, from, patches, width, to);
         else
-            memcpy(tokens, patches, vision->patches * width * sizeof *tokens);
+            memcpy(to, from, patches * width * sizeof *tokens);
     }
-    e2_arena_release(scratch, mark);
+}
+
+bool e2_vision_encode(const e2_compute *compute, const e2str_model *model, const float *planes, size_t n,
+                      float *tokens) {
+    const e2_vision *vision = &model->vision;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    size_t rows = (size_t)vision->patches + vision->class_token;
+    float *x = e2_arena_floats(compute->arena, n * rows * vision->width);
+    bool ok = x && embed_patches(compute, model, planes, n, x);
+    for (uint32_t i = 0; ok && i < vision->layers; i++)
+        ok = run_block(compute, vision, &vision->blocks[i], x, n, rows);
+    if (ok) take_tokens(compute, vision, x, n, tokens);
+    e2_arena_release(compute->arena, mark);
     return ok;
 }

@@ -2,10 +2,11 @@
 #ifndef E2_ENCODER_H
 #define E2_ENCODER_H
 
-#include "arena.h"
-#include "model.h"
+#include "linear.h"
 
-/* planes [3][height][width] -> tokens [patches][width]; the class token's row is dropped. false: out of memory. */
-bool e2_vision_encode(const e2str_model *model, const float *planes, float *tokens, e2_arena *scratch);
+/* planes [n][3][height][width] -> tokens [n][patches][width]; the class token's row is dropped. An image's tokens do
+ * not depend on n. false: out of memory. */
+bool e2_vision_encode(const e2_compute *compute, const e2str_model *model, const float *planes, size_t n,
+                      float *tokens);
 
 #endif

@@ -1,4 +1,6 @@
 /* Reading GGUF v3: every number of the file is checked against the bytes that are there before it is used. */
+#define _DEFAULT_SOURCE /* madvise */
+
 #include "gguf.h"
 
 #include <errno.h>
@@ -458,4 +460,12 @@ e2_string e2_gguf_next_string(const uint8_t **cursor) {
     e2_string string = {(const char *)*cursor + 8, (size_t)size};
     *cursor += 8 + size;
     return string;
+}
+
+void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor) {
+    if (!gguf->mapped) return;
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)tensor->data, end = begin + tensor->bytes;
+    begin = (begin + page - 1) / page * page;
+    end = end / page * page;
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint: failing changes nothing */
 }

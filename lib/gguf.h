@@ -92,6 +92,13 @@ e2_string e2_gguf_next_string(const uint8_t **cursor);
 
 /* Tensor elements first .. first + count - 1 as f32 (F32, F16, BF16, Q8_0; Q8_0 in whole blocks of 32). */
 void e2_dequantize(const e2_tensor *tensor, size_t first, size_t count, float *out);
+/* Row `row` of a matrix with rows of `width` elements. */
+static inline void e2_tensor_row(const e2_tensor *tensor, size_t row, size_t width, float *out) {
+    e2_dequantize(tensor, row * width, width, out);
+}
+
+/* The pages of a mapped tensor will not be needed soon: gives their memory back. They stay readable. */
+void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor);
 float e2_f16_to_f32(uint16_t half);
 uint16_t e2_f32_to_f16(float value); /* round to nearest even; overflow to infinity */
 

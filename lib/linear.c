@@ -5,61 +5,197 @@
 
 #include "gemm.h"
 
-void e2_linear_apply(const e2_linear *linear, const float *x, size_t rows, float *y) {
-    if (linear->bias)
-        for (size_t r = 0; r < rows; r++) memcpy(y + r * linear->out, linear->bias, linear->out * sizeof *y);
-    e2_gemm_nt(rows, linear->out, linear->in, 1.0f, x, linear->in, linear->weight, linear->in,
-               linear->bias ? 1.0f : 0.0f, y, linear->out);
+static size_t part_count(const e2_compute *compute, size_t pieces, size_t work) {
+    size_t parts = 2 * (size_t)e2_threads_count(compute->threads);
+    if (work < E2_WORTH_SHARING || parts <= 2) return 1;
+    return parts < pieces ? parts : pieces;
 }
 
-void e2_linear_add(const e2_linear *linear, float gate, const float *x, size_t rows, float *y) {
-    if (linear->bias)
-        for (size_t r = 0; r < rows; r++)
-            for (size_t i = 0; i < linear->out; i++) y[r * linear->out + i] += gate * linear->bias[i];
-    e2_gemm_nt(rows, linear->out, linear->in, gate, x, linear->in, linear->weight, linear->in, 1.0f, y, linear->out);
+/* Piece i of n out of `total`, as even as can be. */
+static size_t piece_begin(size_t total, size_t i, size_t n) { return total / n * i + (total % n < i ? total % n : i); }
+
+/* ------------------------------------------------------------------------------------------------------ linear -- */
+
+typedef struct product {
+    const e2_compute *compute;
+    const e2_linear *linear;
+    e2_epilogue epilogue;
+    const float *x;
+    void *prepared;
+    size_t rows, parts;
+    float *y;
+} product;
+
+static void prepare_part(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const product *p = context;
+    const e2_kernels *kernels = p->compute->kernels;
+    const e2_matrix *w = &p->linear->matrix;
+    size_t begin = piece_begin(p->rows, part, p->parts), end = piece_begin(p->rows, part + 1, p->parts);
+    char *out = (char *)p->prepared + e2_prepared_bytes(w->type, begin, w->k);
+    e2_prepare_fn *prepare = w->type == E2_WEIGHT_BF16 ? kernels->prepare_bf16 : kernels->prepare_q8;
+    prepare(p->x + begin * w->k, end - begin, w->k, w->k, out);
 }
 
-void e2_norm_apply(const e2_norm *norm, float epsilon, const float *x, size_t rows, size_t width, float *y) {
-    e2_kernels_best()->layer_norm(x, rows, width, norm->weight, norm->bias, epsilon, y);
+static void product_part(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const product *p = context;
+    const e2_kernels *kernels = p->compute->kernels;
+    const e2_matrix *w = &p->linear->matrix;
+    size_t panels = e2_panels(w->n), begin = piece_begin(panels, part, p->parts);
+    size_t count = piece_begin(panels, part + 1, p->parts) - begin;
+    const void *a = w->type == E2_WEIGHT_F32 ? (const void *)p->x : p->prepared;
+    e2_gemm_fn *gemm = w->type == E2_WEIGHT_F32    ? kernels->gemm_f32
+                       : w->type == E2_WEIGHT_BF16 ? kernels->gemm_bf16
+                                                   : kernels->gemm_q8;
+    gemm(a, p->rows, w->k, w, begin, count, &p->epilogue, p->y, w->n);
 }
 
-void e2_activate(e2_activation activation, float *x, size_t n) {
-    const e2_kernels *kernels = e2_kernels_best();
-    switch (activation) {
-    case E2_GELU: kernels->gelu(x, n); break;
-    case E2_QUICK_GELU: kernels->quick_gelu(x, n); break;
-    case E2_RELU: kernels->relu(x, n); break;
+static bool packed_product(product *p) {
+    const e2_matrix *w = &p->linear->matrix;
+    e2_arena_mark mark = e2_arena_begin(p->compute->arena);
+    if (w->type != E2_WEIGHT_F32) {
+        p->prepared = e2_arena_alloc(p->compute->arena, e2_prepared_bytes(w->type, p->rows, w->k), 1);
+        if (!p->prepared) return false;
+        p->parts = part_count(p->compute, p->rows, 8 * p->rows * w->k);
+        e2_threads_run(p->compute->threads, p->parts, prepare_part, p);
     }
-}
-
-bool e2_feed_forward(const e2_norm *norm, float epsilon, const e2_linear *up, const e2_linear *down,
-                     e2_activation activation, float gate, float *x, size_t rows, e2_arena *scratch) {
-    e2_arena_mark mark = e2_arena_begin(scratch);
-    float *y = e2_arena_floats(scratch, rows * up->in), *hidden = e2_arena_floats(scratch, rows * up->out);
-    if (!y || !hidden) return e2_arena_release(scratch, mark), false;
-    e2_norm_apply(norm, epsilon, x, rows, up->in, y);
-    e2_linear_apply(up, y, rows, hidden);
-    e2_activate(activation, hidden, rows * up->out);
-    e2_linear_add(down, gate, hidden, rows, x);
-    e2_arena_release(scratch, mark);
+    p->parts = part_count(p->compute, e2_panels(w->n), p->rows * w->n * w->k);
+    e2_threads_run(p->compute->threads, p->parts, product_part, p);
+    e2_arena_release(p->compute->arena, mark);
     return true;
 }
 
-bool e2_attention(e2_rows query, e2_rows key, e2_rows value, uint32_t heads, uint32_t head_size, float *out,
-                  e2_arena *scratch) {
-    e2_arena_mark mark = e2_arena_begin(scratch);
-    size_t inner = (size_t)heads * head_size;
-    float *scores = e2_arena_floats(scratch, query.rows * key.rows);
-    if (!scores) return false;
-    float scale = 1.0f / sqrtf((float)head_size);
-    for (uint32_t h = 0; h < heads; h++) {
-        size_t column = (size_t)h * head_size;
-        e2_gemm_nt(query.rows, key.rows, head_size, scale, query.data + column, query.stride, key.data + column,
-                   key.stride, 0.0f, scores, key.rows);
-        e2_kernels_best()->softmax(scores, query.rows, key.rows, key.rows);
-        e2_gemm_nn(query.rows, head_size, key.rows, scores, key.rows, value.data + column, value.stride, out + column,
-                   inner);
+static void activate(const e2_kernels *kernels, e2_epilogue_activation activation, float *x, size_t n) {
+    switch (activation) {
+    case E2_NO_ACTIVATION: break;
+    case E2_EPILOGUE_GELU: kernels->gelu(x, n); break;
+    case E2_EPILOGUE_QUICK_GELU: kernels->quick_gelu(x, n); break;
+    case E2_EPILOGUE_RELU: kernels->relu(x, n); break;
     }
-    e2_arena_release(scratch, mark);
+}
+
+static void blas_apply(const product *p) {
+    const e2_linear *linear = p->linear;
+    const float *bias = linear->bias;
+    for (size_t r = 0; bias && r < p->rows; r++) memcpy(p->y + r * linear->out, bias, linear->out * sizeof *p->y);
+    e2_gemm_nt(p->rows, linear->out, linear->in, 1.0f, p->x, linear->in, linear->weight, linear->in, bias ? 1.0f : 0.0f,
+               p->y, linear->out);
+    activate(p->compute->kernels, p->epilogue.activation, p->y, p->rows * linear->out);
+}
+
+static void blas_add(const product *p) {
+    const e2_linear *linear = p->linear;
+    float gate = p->epilogue.gate;
+    for (size_t r = 0; linear->bias && r < p->rows; r++)
+        for (size_t i = 0; i < linear->out; i++) p->y[r * linear->out + i] += gate * linear->bias[i];
+    e2_gemm_nt(p->rows, linear->out, linear->in, gate, p->x, linear->in, linear->weight, linear->in, 1.0f, p->y,
+               linear->out);
+}
+
+bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const float *x, size_t rows,
+                     e2_epilogue_activation activation, float *y) {
+    product p = {.compute = compute, .linear = linear, .x = x, .rows = rows, .y = y};
+    p.epilogue = (e2_epilogue){.bias = linear->bias, .activation = activation, .gate = 1.0f};
+    if (linear->matrix.panels) return packed_product(&p);
+    blas_apply(&p);
+    return true;
+}
+
+bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
+                   float *y) {
+    product p = {.compute = compute, .linear = linear, .x = x, .rows = rows, .y = y};
+    p.epilogue = (e2_epilogue){.bias = linear->bias, .gate = gate, .accumulate = 1};
+    if (linear->matrix.panels) return packed_product(&p);
+    blas_add(&p);
+    return true;
+}
+
+/* -------------------------------------------------------------------------------------------- norm, feed-forward -- */
+
+typedef struct norm_job {
+    const e2_compute *compute;
+    const e2_norm *norm;
+    const float *x;
+    float *y, epsilon;
+    size_t rows, width, parts;
+} norm_job;
+
+static void norm_part(void *context, size_t part, unsigned worker) {
+    (void)worker;
+    const norm_job *job = context;
+    size_t begin = piece_begin(job->rows, part, job->parts), end = piece_begin(job->rows, part + 1, job->parts);
+    job->compute->kernels->layer_norm(job->x + begin * job->width, end - begin, job->width, job->norm->weight,
+                                      job->norm->bias, job->epsilon, job->y + begin * job->width);
+}
+
+void e2_norm_apply(const e2_compute *compute, const e2_norm *norm, float epsilon, const float *x, size_t rows,
+                   size_t width, float *y) {
+    norm_job job = {compute, norm, x, y, epsilon, rows, width, part_count(compute, rows, 8 * rows * width)};
+    e2_threads_run(compute->threads, job.parts, norm_part, &job);
+}
+
+static e2_epilogue_activation epilogue_of(e2_activation activation) {
+    return activation == E2_GELU         ? E2_EPILOGUE_GELU
+           : activation == E2_QUICK_GELU ? E2_EPILOGUE_QUICK_GELU
+                                         : E2_EPILOGUE_RELU;
+}
+
+bool e2_feed_forward(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *up,
+                     const e2_linear *down, e2_activation activation, float gate, float *x, size_t rows) {
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    float *y = e2_arena_floats(compute->arena, rows * up->in), *hidden = e2_arena_floats(compute->arena, rows * up->out);
+    if (!y || !hidden) return false;
+    e2_norm_apply(compute, norm, epsilon, x, rows, up->in, y);
+    bool ok = e2_linear_apply(compute, up, y, rows, epilogue_of(activation), hidden) &&
+              e2_linear_add(compute, down, gate, hidden, rows, x);
+    e2_arena_release(compute->arena, mark);
+    return ok;
+}
+
+/* --------------------------------------------------------------------------------------------------- attention -- */
+
+typedef struct attention {
+    const e2_compute *compute;
+    const e2_attention_job *jobs;
+    uint32_t heads, head_size;
+    float *scratch; /* [workers][scratch_step] */
+    size_t scratch_step;
+} attention;
+
+/* Part = job * heads + head. */
+static void attention_part(void *context, size_t part, unsigned worker) {
+    const attention *a = context;
+    const e2_attention_job *job = &a->jobs[part / a->heads];
+    size_t column = part % a->heads * a->head_size;
+    a->compute->kernels->attention(&(e2_attention_args){.query = job->query.data + column,
+                                                        .key = job->key.data + column,
+                                                        .value = job->value.data + column,
+                                                        .out = job->out + column,
+                                                        .n_queries = job->query.rows,
+                                                        .n_keys = job->key.rows,
+                                                        .head_size = a->head_size,
+                                                        .query_stride = job->query.stride,
+                                                        .key_stride = job->key.stride,
+                                                        .value_stride = job->value.stride,
+                                                        .out_stride = (size_t)a->heads * a->head_size,
+                                                        .scale = 1.0f / sqrtf((float)a->head_size),
+                                                        .scratch = a->scratch + worker * a->scratch_step});
+}
+
+bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads,
+                  uint32_t head_size) {
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    attention a = {.compute = compute, .jobs = jobs, .heads = heads, .head_size = head_size};
+    size_t longest = 0, work = 0, workers = e2_threads_count(compute->threads);
+    for (size_t i = 0; i < n; i++) {
+        if (jobs[i].key.rows > longest) longest = jobs[i].key.rows;
+        work += 2 * jobs[i].query.rows * jobs[i].key.rows * heads * head_size;
+    }
+    a.scratch_step = e2_attention_scratch(longest, head_size);
+    a.scratch = e2_arena_floats(compute->arena, workers * a.scratch_step);
+    if (!a.scratch) return false;
+    e2_threads_run(work < E2_WORTH_SHARING ? NULL : compute->threads, n * heads, attention_part, &a);
+    e2_arena_release(compute->arena, mark);
     return true;
 }

@@ -1,34 +1,47 @@
-/* The layers that every stage is made of: linear, norm, activation, feed-forward, attention. */
+/* The layers that every stage is made of: linear, norm, feed-forward, attention; spread over the session's threads. */
 #ifndef E2_LINEAR_H
 #define E2_LINEAR_H
 
 #include "arena.h"
-#include "kernels.h"
 #include "model.h"
+#include "threads.h"
 
-/* y [rows][out] = x [rows][in] W^T + b; x's rows are `in` apart, y's `out`. */
-void e2_linear_apply(const e2_linear *linear, const float *x, size_t rows, float *y);
+/* Fewer multiplications than this are not worth waking a thread: a few microseconds of work. */
+#define E2_WORTH_SHARING ((size_t)1 << 18)
+
+/* What a stage computes with. */
+typedef struct e2_compute {
+    const e2_kernels *kernels;
+    e2_threads *threads;
+    e2_arena *arena;
+} e2_compute;
+
+/* y [rows][out] = activation(x W^T + b), the rows of x `in` apart. false: out of memory. */
+bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const float *x, size_t rows,
+                     e2_epilogue_activation activation, float *y);
 
 /* y += gate * (x W^T + b): a residual connection. */
-void e2_linear_add(const e2_linear *linear, float gate, const float *x, size_t rows, float *y);
+bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
+                   float *y);
 
-void e2_norm_apply(const e2_norm *norm, float epsilon, const float *x, size_t rows, size_t width, float *y);
+void e2_norm_apply(const e2_compute *compute, const e2_norm *norm, float epsilon, const float *x, size_t rows,
+                   size_t width, float *y);
 
-void e2_activate(e2_activation activation, float *x, size_t n);
+/* x += gate * down(activation(up(norm(x)))); x [rows][up->in]. */
+bool e2_feed_forward(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *up,
+                     const e2_linear *down, e2_activation activation, float gate, float *x, size_t rows);
 
-/* x += gate * down(activation(up(norm(x)))); x [rows][up->in]. false: out of memory. */
-bool e2_feed_forward(const e2_norm *norm, float epsilon, const e2_linear *up, const e2_linear *down,
-                     e2_activation activation, float gate, float *x, size_t rows, e2_arena *scratch);
-
-/* One side of an attention: `rows` rows, `stride` floats apart, head h at columns h * head_size. */
+/* One side of an attention: rows `stride` floats apart, head h at columns h * head_size. */
 typedef struct e2_rows {
     const float *data;
     size_t rows, stride;
 } e2_rows;
 
-/* out [query.rows][heads * head_size] = softmax(query key^T / sqrt(head_size)) value, head by head, no mask; key and
- * value have the same number of rows. false: out of memory. */
-bool e2_attention(e2_rows query, e2_rows key, e2_rows value, uint32_t heads, uint32_t head_size, float *out,
-                  e2_arena *scratch);
+/* One attention without a mask: out = softmax(query key^T / sqrt(head_size)) value, head by head. */
+typedef struct e2_attention_job {
+    e2_rows query, key, value; /* key and value have the same number of rows */
+    float *out;                /* [query.rows][heads * head_size] */
+} e2_attention_job;
+bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads, uint32_t head_size);
 
 #endif

@@ -6,14 +6,16 @@
 
 #include "gguf.h"
 #include "image.h"
+#include "kernels.h"
 #include "tokenizer.h"
 
 typedef enum e2_activation { E2_GELU, E2_QUICK_GELU, E2_RELU } e2_activation;
 
-/* y = x W^T + b. weight: [out][in] row-major; bias: [out] or NULL. */
+/* y = x W^T + b. The weights are either packed for our kernels or, where the BLAS is the faster, as they are. */
 typedef struct e2_linear {
-    const float *weight;
-    const float *bias;
+    e2_matrix matrix;    /* packed; panels NULL: see weight */
+    const float *weight; /* [out][in] row-major f32, or NULL when packed */
+    const float *bias;   /* [out], or NULL */
     uint32_t in, out;
 } e2_linear;
 
@@ -83,8 +85,9 @@ typedef struct e2_decoder {
     float epsilon;
     uint32_t cross_every, cross_layers, cross_heads, cross_head_size, cross_feed_forward;
     bool only_immediate_media;                 /* text sees its latest image only; otherwise all images so far */
-    const float *token_table;                  /* [vocabulary, width]; also the output matrix */
-    const float *position_table;
+    const e2_tensor *token_table;              /* [vocabulary, width]; rows are read from the file, see e2_tensor_row */
+    const e2_tensor *position_table;           /* [positions + position_offset, width] */
+    e2_linear output;                          /* the token table as a matrix: hidden -> logits */
     e2_cross *crosses;                         /* [cross_layers] */
     e2_decoder_layer *blocks;                  /* [layers] */
     e2_norm norm;
@@ -94,6 +97,8 @@ struct e2str_model {
     e2_gguf gguf;
     e2str_log_fn log;
     void *log_user;
+    const e2_kernels *kernels;                 /* of this CPU */
+    bool blas;                                 /* matrix products by the BLAS, on f32 weights that are not packed */
     e2_image_config image;
     e2_vision vision;
     e2_resampler resampler;

@@ -102,8 +102,46 @@ static const float *part(binder *b, const char *name, const char *suffix, uint64
     return table(b, full, out, in);
 }
 
+/* The form that our kernels have for weights of a file's type. */
+static e2_weight_type packed_type(e2_type type) {
+    return type == E2_BF16 ? E2_WEIGHT_BF16 : type == E2_Q8_0 ? E2_WEIGHT_Q8 : E2_WEIGHT_F32;
+}
+
+/* Packs panel by panel, through a buffer of one panel's rows, and lets go of the file's pages. */
+static void pack(binder *b, const e2_tensor *tensor, e2_linear *linear) {
+    size_t n = linear->out, k = linear->in, lanes = e2_panels(n) * E2_PANEL;
+    e2_weight_type type = packed_type(tensor->type);
+    size_t bytes = (e2_packed_bytes(type, n, k) + 63) & ~(size_t)63;
+    void *panels = aligned_alloc(64, bytes), *rows = e2_alloc(E2_PANEL * k, sizeof(float)), *scales = NULL, *sums = NULL;
+    bool ok = own(b, panels) && rows;
+    if (ok && type == E2_WEIGHT_Q8)
+        ok = own(b, scales = e2_alloc(lanes, sizeof(float))) && own(b, sums = e2_alloc(lanes, sizeof(int32_t)));
+    for (size_t first = 0; ok && first < n; first += E2_PANEL) {
+        size_t count = n - first < E2_PANEL ? n - first : E2_PANEL;
+        e2_dequantize(tensor, first * k, count * k, rows);
+        e2_pack(type, rows, first, count, k, panels, scales, sums);
+    }
+    if (!ok && !b->status) b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
+    free(rows);
+    linear->matrix = (e2_matrix){type, n, k, panels, scales, sums};
+    e2_gguf_release(&b->model->gguf, tensor);
+}
+
+/* A tensor as the right side of matrix products. */
+static void bind_linear(binder *b, const char *name, e2_linear *linear, uint32_t out, uint32_t in) {
+    *linear = (e2_linear){.in = in, .out = out};
+    if (b->model->blas) {
+        linear->weight = table(b, name, out, in);
+        return;
+    }
+    const e2_tensor *tensor = find(b, name, out, in);
+    if (tensor) pack(b, tensor, linear);
+}
+
 static void matrix(binder *b, const char *name, e2_linear *linear, uint32_t out, uint32_t in) {
-    *linear = (e2_linear){.weight = part(b, name, "weight", out, in), .in = in, .out = out};
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    bind_linear(b, full, linear, out, in);
 }
 
 static void matrix_bias(binder *b, const char *name, e2_linear *linear, uint32_t out, uint32_t in) {
@@ -203,8 +241,9 @@ static void bind_cross(binder *b, e2_cross *cross, const e2_decoder *d, uint32_t
 static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     uint32_t w = d->width, f = d->feed_forward;
     prefix(b, "decoder.");
-    d->token_table = table(b, "tokens", d->vocabulary, w);
-    d->position_table = table(b, "positions", (uint64_t)d->positions + d->position_offset, w);
+    bind_linear(b, "tokens", &d->output, d->vocabulary, w);
+    d->token_table = e2_gguf_tensor(&b->model->gguf, "decoder.tokens");
+    d->position_table = find(b, "positions", (uint64_t)d->positions + d->position_offset, w);
     norm(b, "norm", &d->norm, w);
     d->crosses = layers(b, "cross-attention", d->cross_layers, sizeof *d->crosses);
     d->blocks = layers(b, "decoder", d->layers, sizeof *d->blocks);

@@ -5,15 +5,48 @@
 #include "decoder.h"
 #include "pool.h"
 
-/* A prompt ready to run: rows with positions, image counts, and slots 0 .. n - 1. The last row is the query's <image>. */
+/* A prepared prompt: examples that were run through the decoder once. Immutable. */
+struct e2str_prompt {
+    const e2str_model *model;
+    uint32_t n;                  /* positions: BOS and the examples, without the query's <image> */
+    float *keys, *values;        /* [layers][n][width] of the decoder's KV cache */
+    float *media;                /* [n_choices][e2_media_values], or NULL when text sees its latest image only */
+    size_t n_choices;
+    e2_choice choices[E2STR_MAX_EXAMPLES]; /* each holds its references */
+};
+
+/* A prompt ready to run. Its slots in the KV cache are first_slot .. first_slot + length - 1. */
 typedef struct e2_prompt {
+    const e2str_prompt *prefix; /* what stands before the rows, or NULL */
     e2_decoder_row *rows;
-    uint32_t n;
-    e2_media media; /* projected: the examples' images in order, then the query's */
+    uint32_t n;                 /* rows; the last is the query's <image> */
+    uint32_t length;            /* positions of prefix and rows together */
+    uint32_t first_image;       /* of the prompt's images in the media */
+    uint32_t images;            /* of them; the query's is the last */
+    uint32_t first_slot;
 } e2_prompt;
 
-/* Everything from `arena`. LIMIT when the model has no position left for an answer; MEMORY. tokens: the query's. */
-e2str_status e2_prompt_build(const e2str_model *model, const e2_choice *choices, size_t n_choices, const float *tokens,
-                             e2_prompt *prompt, e2_arena *arena, e2str_error *error);
+/* What a prompt is made of: either examples to run, or a prefix where they have been run. */
+typedef struct e2_prompt_parts {
+    const e2_choice *choices;
+    size_t n_choices;
+    const e2str_prompt *prefix;
+} e2_prompt_parts;
+
+/* Positions and images that the prompt will take. LIMIT when the model has no position left for an answer. */
+e2str_status e2_prompt_measure(const e2str_model *model, const e2_prompt_parts *parts, uint32_t *length,
+                               uint32_t *images, e2str_error *error);
+
+/* Rows with positions, image numbers and slots; from the arena. false: out of memory. */
+bool e2_prompt_rows(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
+                    uint32_t first_image, uint32_t first_slot, e2_prompt *prompt);
+
+/* Puts the keys and values of the prompt's images into the media: the examples' from their projections where they have
+ * one, the query's from its visual tokens. New projections are offered to the pool (may be NULL). */
+bool e2_prompt_media(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
+                     const e2str_pool *pool, const float *tokens, const e2_prompt *prompt, e2_media *media);
+
+/* Copies the prefix's keys and values into the prompt's first slots. */
+void e2_prompt_restore(const e2str_model *model, const e2_prompt *prompt, e2_kv_cache *cache);
 
 #endif

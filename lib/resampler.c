@@ -2,44 +2,65 @@
 
 #include <string.h>
 
-#include "linear.h"
-
-/* x += out(attention(query(norm(x)), key_value([norm(media); norm(x)]))); x += ffn(x) */
-static bool run_layer(const e2str_model *model, const e2_resampler_layer *layer, const float *media, float *x,
-                      e2_arena *scratch) {
+/* both [n][patches + latents][width]: each image's normalised media rows, then its normalised latent rows, which also
+ * go to latents [n][latents][width]. */
+static void normalise(const e2_compute *compute, const e2str_model *model, const e2_resampler_layer *layer,
+                      const float *media, const float *x, size_t n, float *both, float *latents) {
     const e2_resampler *resampler = &model->resampler;
-    e2_arena_mark mark = e2_arena_begin(scratch);
-    size_t width = model->vision.width, latents = resampler->latents, patches = model->vision.patches;
-    size_t inner = (size_t)resampler->heads * resampler->head_size, rows = patches + latents;
-    float *both = e2_arena_floats(scratch, rows * width); /* media rows, then latent rows */
-    float *query = e2_arena_floats(scratch, latents * inner);
-    float *key_value = e2_arena_floats(scratch, rows * 2 * inner);
-    float *out = e2_arena_floats(scratch, latents * inner);
-    if (!both || !query || !key_value || !out) return false;
-    e2_norm_apply(&layer->norm_media, resampler->epsilon, media, patches, width, both);
-    e2_norm_apply(&layer->norm_latents, resampler->epsilon, x, latents, width, both + patches * width);
-    e2_linear_apply(&layer->query, both + patches * width, latents, query);
-    e2_linear_apply(&layer->key_value, both, rows, key_value);
-    if (!e2_attention((e2_rows){query, latents, inner}, (e2_rows){key_value, rows, 2 * inner},
-                      (e2_rows){key_value + inner, rows, 2 * inner}, resampler->heads, resampler->head_size, out,
-                      scratch))
-        return false;
-    e2_linear_add(&layer->out, 1.0f, out, latents, x);
-    e2_arena_release(scratch, mark);
-    return e2_feed_forward(&layer->norm_ff, resampler->epsilon, &layer->up, &layer->down, E2_GELU, 1.0f, x, latents,
-                           scratch);
+    size_t width = model->vision.width, patches = model->vision.patches, rows = patches + resampler->latents;
+    e2_norm_apply(compute, &layer->norm_latents, resampler->epsilon, x, n * resampler->latents, width, latents);
+    for (size_t i = 0; i < n; i++) {
+        float *image = both + i * rows * width;
+        e2_norm_apply(compute, &layer->norm_media, resampler->epsilon, media + i * patches * width, patches, width, image);
+        memcpy(image + patches * width, latents + i * resampler->latents * width,
+               resampler->latents * width * sizeof *image);
+    }
 }
 
-bool e2_resample(const e2str_model *model, const float *tokens, float *latents, e2_arena *scratch) {
+/* x += out(attention(query(norm(x)), key_value([norm(media); norm(x)]))); x += ffn(x) */
+static bool run_layer(const e2_compute *compute, const e2str_model *model, const e2_resampler_layer *layer,
+                      const float *media, size_t n, float *x) {
     const e2_resampler *resampler = &model->resampler;
-    e2_arena_mark mark = e2_arena_begin(scratch);
-    size_t n = (size_t)resampler->latents * model->vision.width;
-    float *x = e2_arena_floats(scratch, n);
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    size_t width = model->vision.width, latents = resampler->latents, rows = model->vision.patches + latents;
+    size_t inner = (size_t)resampler->heads * resampler->head_size;
+    float *both = e2_arena_floats(compute->arena, n * rows * width);
+    float *y = e2_arena_floats(compute->arena, n * latents * width);
+    float *query = e2_arena_floats(compute->arena, n * latents * inner);
+    float *key_value = e2_arena_floats(compute->arena, n * rows * 2 * inner);
+    float *out = e2_arena_floats(compute->arena, n * latents * inner);
+    e2_attention_job *jobs = e2_arena_alloc(compute->arena, n, sizeof *jobs);
+    if (!both || !y || !query || !key_value || !out || !jobs) return false;
+    normalise(compute, model, layer, media, x, n, both, y);
+    for (size_t i = 0; i < n; i++) {
+        const float *keys = key_value + i * rows * 2 * inner;
+        jobs[i] = (e2_attention_job){.query = {query + i * latents * inner, latents, inner},
+                                     .key = {keys, rows, 2 * inner},
+                                     .value = {keys + inner, rows, 2 * inner},
+                                     .out = out + i * latents * inner};
+    }
+    if (!e2_linear_apply(compute, &layer->query, y, n * latents, E2_NO_ACTIVATION, query) ||
+        !e2_linear_apply(compute, &layer->key_value, both, n * rows, E2_NO_ACTIVATION, key_value) ||
+        !e2_attention(compute, jobs, n, resampler->heads, resampler->head_size) ||
+        !e2_linear_add(compute, &layer->out, 1.0f, out, n * latents, x))
+        return false;
+    e2_arena_release(compute->arena, mark);
+    return e2_feed_forward(compute, &layer->norm_ff, resampler->epsilon, &layer->up, &layer->down, E2_GELU, 1.0f, x,
+                           n * latents);
+}
+
+bool e2_resample(const e2_compute *compute, const e2str_model *model, const float *tokens, size_t n, float *latents) {
+    const e2_resampler *resampler = &model->resampler;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    size_t step = (size_t)resampler->latents * model->vision.width;
+    float *x = e2_arena_floats(compute->arena, n * step);
     bool ok = x != NULL;
-    if (ok) memcpy(x, resampler->latent_table, n * sizeof *x);
+    for (size_t i = 0; ok && i < n; i++) memcpy(x + i * step, resampler->latent_table, step * sizeof *x);
     for (uint32_t i = 0; ok && i < resampler->layers; i++)
-        ok = run_layer(model, &resampler->blocks[i], tokens, x, scratch);
-    if (ok) e2_norm_apply(&resampler->norm, resampler->epsilon, x, resampler->latents, model->vision.width, latents);
-    e2_arena_release(scratch, mark);
+        ok = run_layer(compute, model, &resampler->blocks[i], tokens, n, x);
+    if (ok)
+        e2_norm_apply(compute, &resampler->norm, resampler->epsilon, x, n * resampler->latents, model->vision.width,
+                      latents);
+    e2_arena_release(compute->arena, mark);
     return ok;
 }

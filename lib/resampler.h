@@ -2,10 +2,9 @@
 #ifndef E2_RESAMPLER_H
 #define E2_RESAMPLER_H
 
-#include "arena.h"
-#include "model.h"
+#include "linear.h"
 
-/* tokens [patches][width] -> latents [latents][width]. Only for models with a resampler. false: out of memory. */
-bool e2_resample(const e2str_model *model, const float *tokens, float *latents, e2_arena *scratch);
+/* tokens [n][patches][width] -> latents [n][latents][width]. Only for models with a resampler. false: out of memory. */
+bool e2_resample(const e2_compute *compute, const e2str_model *model, const float *tokens, size_t n, float *latents);
 
 #endif

@@ -36,80 +36,87 @@ typedef struct extension {
     uint32_t beam, token;
 } extension;
 
+/* Finished hypotheses in the order stored, at most `width`. */
+typedef struct hypothesis_set {
+    hypothesis *list;
+    uint32_t n;
+} hypothesis_set;
+
+/* The search for one prompt. */
 typedef struct search {
+    const e2_compute *compute;
     const e2str_model *model;
     const e2_prompt *prompt;
-    e2_arena *arena;
-    e2_kv_cache cache;
-    uint32_t width;          /* beams at most */
+    uint32_t width;             /* beams at most */
     uint32_t max_tokens;
-    uint32_t step;           /* tokens written so far by each live beam */
-    node *nodes;             /* [max_tokens * width] */
+    uint32_t step;              /* tokens written so far by each live beam */
+    node *nodes;                /* [max_tokens * width] */
     uint32_t n_nodes;
-    beam *beams, *next;      /* [width] */
+    beam *beams, *next;         /* [width] */
     uint32_t live;
-    e2_decoder_row *rows;    /* [width] */
-    float *hidden, *logits;  /* [width][.] */
-    float *probabilities;    /* [vocabulary] */
+    float *logits;              /* of the live beams, [live][vocabulary] */
+    float *probabilities;       /* [vocabulary], scratch */
     uint32_t n_alternatives;
     e2_candidate *alternatives; /* [max_tokens * width][n_alternatives] */
+    extension *extensions;      /* [2 * width] */
+    hypothesis_set finished;
+    bool done;
+    hypothesis best;            /* once done */
 } search;
 
-static bool search_begin(search *s) {
-    const e2_decoder *decoder = &s->model->decoder;
-    size_t total = (size_t)s->max_tokens * s->width, length = (size_t)s->prompt->n + s->max_tokens;
-    s->nodes = e2_arena_alloc(s->arena, total, sizeof *s->nodes);
-    s->beams = e2_arena_alloc(s->arena, s->width, sizeof *s->beams);
-    s->next = e2_arena_alloc(s->arena, s->width, sizeof *s->next);
-    s->rows = e2_arena_alloc(s->arena, s->width, sizeof *s->rows);
-    s->hidden = e2_arena_floats(s->arena, (size_t)s->width * decoder->width);
-    s->logits = e2_arena_floats(s->arena, (size_t)s->width * decoder->vocabulary);
-    s->probabilities = e2_arena_floats(s->arena, decoder->vocabulary);
-    s->alternatives = e2_arena_alloc(s->arena, total * s->n_alternatives, sizeof *s->alternatives);
-    uint32_t *contexts = e2_arena_alloc(s->arena, 2 * s->width * length, sizeof *contexts);
-    if (!s->nodes || !s->beams || !s->next || !s->rows || !s->hidden || !s->logits || !s->probabilities ||
-        !s->alternatives || !contexts || !e2_kv_cache_new(s->model, s->prompt->n + total, &s->cache, s->arena))
+static uint32_t tokens_at_most(const e2str_model *model, uint32_t length, const e2_search_options *options) {
+    uint32_t left = model->decoder.positions - length;
+    return options->max_tokens < left ? options->max_tokens : left;
+}
+
+size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_search_options *options) {
+    return length + (size_t)tokens_at_most(model, length, options) * options->beams;
+}
+
+static bool search_begin(search *s, const e2_compute *compute, const e2str_model *model, const e2_prompt *prompt,
+                         const e2_search_options *options) {
+    uint32_t vocabulary = model->decoder.vocabulary;
+    *s = (search){.compute = compute, .model = model, .prompt = prompt, .width = options->beams, .live = 1};
+    s->max_tokens = tokens_at_most(model, prompt->length, options);
+    s->n_alternatives = options->n_alternatives < vocabulary ? options->n_alternatives : vocabulary;
+    size_t total = (size_t)s->max_tokens * s->width, length = (size_t)prompt->length + s->max_tokens;
+    e2_arena *arena = compute->arena;
+    s->nodes = e2_arena_alloc(arena, total, sizeof *s->nodes);
+    s->beams = e2_arena_alloc(arena, s->width, sizeof *s->beams);
+    s->next = e2_arena_alloc(arena, s->width, sizeof *s->next);
+    s->probabilities = e2_arena_floats(arena, vocabulary);
+    s->alternatives = e2_arena_alloc(arena, total * s->n_alternatives, sizeof *s->alternatives);
+    s->extensions = e2_arena_alloc(arena, 2 * (size_t)s->width, sizeof *s->extensions);
+    s->finished.list = e2_arena_alloc(arena, s->width, sizeof *s->finished.list);
+    uint32_t *contexts = e2_arena_alloc(arena, 2 * s->width * length, sizeof *contexts);
+    if (!s->nodes || !s->beams || !s->next || !s->probabilities || !s->alternatives || !s->extensions ||
+        !s->finished.list || !contexts)
         return false;
     for (uint32_t i = 0; i < s->width; i++) {
         s->beams[i].context = contexts + 2 * i * length;
         s->next[i].context = contexts + (2 * i + 1) * length;
     }
-    return true;
-}
-
-/* Runs the prompt; leaves the first beam with the logits of the prompt's last row. */
-static bool prefill(search *s) {
-    const e2_decoder *decoder = &s->model->decoder;
-    const e2_prompt *prompt = s->prompt;
-    e2_arena_mark mark = e2_arena_begin(s->arena);
-    float *hidden = e2_arena_floats(s->arena, (size_t)prompt->n * decoder->width);
-    if (!hidden || !e2_decode(s->model, &prompt->media, &s->cache, prompt->rows, prompt->n, hidden, s->arena))
-        return false;
-    e2_logits(s->model, hidden + (size_t)(prompt->n - 1) * decoder->width, 1, s->logits);
-    e2_arena_release(s->arena, mark);
     s->beams[0].leaf = NO_NODE;
     s->beams[0].score = 0.0f;
-    for (uint32_t i = 0; i < prompt->n; i++) s->beams[0].context[i] = i;
-    s->live = 1;
+    for (uint32_t i = 0; i < prompt->length; i++) s->beams[0].context[i] = prompt->first_slot + i;
     return true;
 }
 
-/* Feeds the live beams' last tokens; gives their logits. */
-static bool advance(search *s) {
-    uint32_t position = s->prompt->n + s->step - 1;
+/* Rows that feed the live beams' last tokens. */
+static void feed(search *s, e2_decoder_row *rows) {
+    const e2_prompt *prompt = s->prompt;
+    uint32_t position = prompt->length + s->step - 1;
     for (uint32_t i = 0; i < s->live; i++) {
-        uint32_t slot = s->prompt->n + (s->step - 1) * s->width + i;
+        uint32_t slot = prompt->first_slot + prompt->length + (s->step - 1) * s->width + i;
         s->beams[i].context[position] = slot;
-        s->rows[i] = (e2_decoder_row){.token = s->nodes[s->beams[i].leaf].token,
-                                      .position = position,
-                                      .images = s->prompt->media.images,
-                                      .slot = slot,
-                                      .context = s->beams[i].context,
-                                      .n_context = position + 1};
+        rows[i] = (e2_decoder_row){.token = s->nodes[s->beams[i].leaf].token,
+                                   .position = position,
+                                   .first_image = prompt->first_image,
+                                   .images = prompt->images,
+                                   .slot = slot,
+                                   .context = s->beams[i].context,
+                                   .n_context = position + 1};
     }
-    if (!e2_decode(s->model, &s->prompt->media, &s->cache, s->rows, s->live, s->hidden, s->arena)) return false;
-    e2_logits(s->model, s->hidden, s->live, s->logits);
-    return true;
 }
 
 static void keep_alternatives(search *s, uint32_t row) {
@@ -132,7 +139,7 @@ static uint32_t normalise(search *s, uint32_t row) {
     for (uint32_t i = 1; i < vocabulary; i++)
         if (logits[i] > logits[best]) best = i;
     memcpy(s->probabilities, logits, vocabulary * sizeof *logits);
-    e2_kernels_best()->softmax(s->probabilities, 1, vocabulary, vocabulary);
+    s->compute->kernels->softmax(s->probabilities, 1, vocabulary, vocabulary);
     keep_alternatives(s, row);
     /* The largest probability is 1 / sum of exp(logit - largest logit). */
     float normaliser = logits[best] - logf(s->probabilities[best]);
@@ -145,27 +152,24 @@ static uint32_t add_node(search *s, uint32_t token, float log_probability, uint3
     return s->n_nodes++;
 }
 
-static bool greedy(search *s, hypothesis *best) {
-    uint32_t end = e2_tokenizer_end(s->model->tokenizer);
-    for (s->step = 0;;) {
-        uint32_t token = normalise(s, 0);
-        float log_probability = s->logits[token];
-        if (token == end) {
-            *best = (hypothesis){s->beams[0].leaf, 0.0, true, log_probability};
-            return true;
-        }
-        s->beams[0].leaf = add_node(s, token, log_probability, 0);
-        if (++s->step == s->max_tokens) {
-            *best = (hypothesis){s->beams[0].leaf, 0.0, false, 0.0f};
-            return true;
-        }
-        if (!advance(s)) return false;
+/* Takes the logits of the step: writes a token, or is done. */
+static void greedy_step(search *s) {
+    uint32_t token = normalise(s, 0);
+    float log_probability = s->logits[token];
+    if (token == e2_tokenizer_end(s->model->tokenizer)) {
+        s->best = (hypothesis){s->beams[0].leaf, 0.0, true, log_probability};
+        s->done = true;
+        return;
     }
+    s->beams[0].leaf = add_node(s, token, log_probability, 0);
+    s->done = ++s->step == s->max_tokens;
+    s->best = (hypothesis){s->beams[0].leaf, 0.0, false, 0.0f};
 }
 
 /* The best `room` ways to go on with the live beams, best first; ties: earlier beam, then lower token. */
-static uint32_t best_extensions(search *s, extension *best, uint32_t room) {
-    uint32_t n = 0, vocabulary = s->model->decoder.vocabulary;
+static uint32_t best_extensions(search *s) {
+    extension *best = s->extensions;
+    uint32_t n = 0, room = 2 * s->width, vocabulary = s->model->decoder.vocabulary;
     for (uint32_t row = 0; row < s->live; row++) {
         normalise(s, row);
         const float *log_probabilities = s->logits + (size_t)row * vocabulary;
@@ -179,12 +183,6 @@ static uint32_t best_extensions(search *s, extension *best, uint32_t room) {
     }
     return n;
 }
-
-/* Finished hypotheses in the order stored, at most `width`. */
-typedef struct hypothesis_set {
-    hypothesis *list;
-    uint32_t n;
-} hypothesis_set;
 
 static uint32_t worst_of(const hypothesis_set *finished) {
     uint32_t worst = 0;
@@ -205,11 +203,10 @@ static void store(hypothesis_set *finished, uint32_t room, hypothesis fresh) {
 }
 
 /* Takes the extensions in order: end tokens among the first `width` finish a hypothesis, others fill the next beams. */
-static void select_beams(search *s, const extension *extensions, uint32_t n,
-                         hypothesis_set *finished) {
-    uint32_t end = e2_tokenizer_end(s->model->tokenizer), filled = 0, length = s->prompt->n + s->step;
+static void select_beams(search *s, uint32_t n) {
+    uint32_t end = e2_tokenizer_end(s->model->tokenizer), filled = 0, length = s->prompt->length + s->step;
     for (uint32_t rank = 0; rank < n && filled < s->width; rank++) {
-        const extension *e = &extensions[rank];
+        const extension *e = &s->extensions[rank];
         if (e->token != end) {
             beam *next = &s->next[filled++];
             next->leaf = add_node(s, e->token, e->log_probability, e->beam);
@@ -217,7 +214,7 @@ static void select_beams(search *s, const extension *extensions, uint32_t n,
             memcpy(next->context, s->beams[e->beam].context, length * sizeof *next->context);
         } else if (rank < s->width) {
             double score = (double)e->score / (s->step + 1);
-            store(finished, s->width, (hypothesis){s->beams[e->beam].leaf, score, true, e->log_probability});
+            store(&s->finished, s->width, (hypothesis){s->beams[e->beam].leaf, score, true, e->log_probability});
         }
     }
     beam *former = s->beams;
@@ -226,38 +223,32 @@ static void select_beams(search *s, const extension *extensions, uint32_t n,
     s->live = filled;
 }
 
-static bool beam_search(search *s, hypothesis *best) {
-    hypothesis_set finished = {.list = e2_arena_alloc(s->arena, s->width, sizeof *finished.list)};
-    extension *extensions = e2_arena_alloc(s->arena, 2 * s->width, sizeof *extensions);
-    if (!finished.list || !extensions) return false;
-    bool done = false;
-    for (s->step = 0;;) {
-        uint32_t n = best_extensions(s, extensions, 2 * s->width);
-        select_beams(s, extensions, n, &finished);
-        s->step++;
-        done = finished.n == s->width && n > 0 &&
-               finished.list[worst_of(&finished)].score >= (double)extensions[0].score / s->step;
-        if (done || s->live == 0 || s->step == s->max_tokens) break;
-        if (!advance(s)) return false;
-    }
-    for (uint32_t i = 0; !done && i < s->live; i++)
-        store(&finished, s->width, (hypothesis){s->beams[i].leaf, (double)s->beams[i].score / s->step, false, 0.0f});
-    *best = (hypothesis){NO_NODE, 0.0, false, 0.0f};
-    for (uint32_t i = 0; i < finished.n; i++)
-        if (i == 0 || finished.list[i].score >= best->score) *best = finished.list[i];
-    return true;
+/* Ends when `width` hypotheses are finished and the worst is at least as good as any beam could still be. */
+static void beam_step(search *s) {
+    uint32_t n = best_extensions(s);
+    select_beams(s, n);
+    s->step++;
+    bool settled = s->finished.n == s->width && n > 0 &&
+                   s->finished.list[worst_of(&s->finished)].score >= (double)s->extensions[0].score / s->step;
+    s->done = settled || s->live == 0 || s->step == s->max_tokens;
+    if (!s->done) return;
+    for (uint32_t i = 0; !settled && i < s->live; i++)
+        store(&s->finished, s->width, (hypothesis){s->beams[i].leaf, (double)s->beams[i].score / s->step, false, 0.0f});
+    s->best = (hypothesis){NO_NODE, 0.0, false, 0.0f};
+    for (uint32_t i = 0; i < s->finished.n; i++)
+        if (i == 0 || s->finished.list[i].score >= s->best.score) s->best = s->finished.list[i];
 }
 
-static bool trace(search *s, const hypothesis *best, e2_answer *answer) {
+static bool trace(search *s, e2_answer *answer) {
     uint32_t n = 0;
-    for (uint32_t i = best->leaf; i != NO_NODE; i = s->nodes[i].parent) n++;
-    *answer = (e2_answer){.tokens = e2_arena_alloc(s->arena, n, sizeof *answer->tokens),
+    for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) n++;
+    *answer = (e2_answer){.tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
                           .n = n,
                           .n_alternatives = s->n_alternatives,
-                          .ended = best->ended,
-                          .end_log_probability = best->end_log_probability};
+                          .ended = s->best.ended,
+                          .end_log_probability = s->best.end_log_probability};
     if (!answer->tokens) return false;
-    for (uint32_t i = best->leaf; i != NO_NODE; i = s->nodes[i].parent) {
+    for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) {
         const node *at = &s->nodes[i];
         answer->tokens[--n] = (e2_written){at->token, at->log_probability,
                                            s->alternatives + (size_t)at->step_row * s->n_alternatives};
@@ -265,16 +256,82 @@ static bool trace(search *s, const hypothesis *best, e2_answer *answer) {
     return true;
 }
 
-bool e2_search(const e2str_model *model, const e2_prompt *prompt, uint32_t beams, uint32_t max_tokens,
-               uint32_t n_alternatives, e2_answer *answer, e2_arena *arena) {
-    uint32_t left = model->decoder.positions - prompt->n;
-    search s = {.model = model,
-                .prompt = prompt,
-                .arena = arena,
-                .width = beams,
-                .max_tokens = max_tokens < left ? max_tokens : left,
-                .n_alternatives = n_alternatives < model->decoder.vocabulary ? n_alternatives : model->decoder.vocabulary};
-    hypothesis best;
-    return search_begin(&s) && prefill(&s) && (beams == 1 ? greedy(&s, &best) : beam_search(&s, &best)) &&
-           trace(&s, &best, answer);
+/* ---- all prompts side by side ---- */
+
+typedef struct batch {
+    const e2_compute *compute;
+    const e2str_model *model;
+    const e2_media *media;
+    e2_kv_cache cache;
+    search *searches;
+    size_t n;
+    e2_decoder_row *rows;   /* of one step: [n * beams] */
+    float *hidden, *logits; /* [n * beams][.] */
+} batch;
+
+/* Runs the rows of all prompts at once; each search gets the logits of its last row. */
+static bool prefill(batch *b, const e2_prompt *prompts) {
+    size_t total = 0, width = b->model->decoder.width;
+    for (size_t i = 0; i < b->n; i++) total += prompts[i].n;
+    e2_arena_mark mark = e2_arena_begin(b->compute->arena);
+    e2_decoder_row *rows = e2_arena_alloc(b->compute->arena, total, sizeof *rows);
+    float *hidden = e2_arena_floats(b->compute->arena, total * width);
+    if (!rows || !hidden) return false;
+    for (size_t i = 0, at = 0; i < b->n; at += prompts[i++].n) {
+        e2_prompt_restore(b->model, &prompts[i], &b->cache);
+        memcpy(rows + at, prompts[i].rows, prompts[i].n * sizeof *rows);
+    }
+    if (!e2_decode(b->compute, b->model, b->media, &b->cache, rows, total, hidden)) return false;
+    for (size_t i = 0, at = 0; i < b->n; i++) {
+        at += prompts[i].n;
+        memcpy(b->hidden + i * width, hidden + (at - 1) * width, width * sizeof *hidden);
+        b->searches[i].logits = b->logits + i * b->model->decoder.vocabulary;
+    }
+    e2_arena_release(b->compute->arena, mark);
+    return e2_logits(b->compute, b->model, b->hidden, b->n, b->logits);
+}
+
+/* One token for every live beam of the searches that are not done; *rows is how many there were. */
+static bool advance(batch *b, size_t *rows) {
+    *rows = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        search *s = &b->searches[i];
+        if (s->done) continue;
+        feed(s, b->rows + *rows);
+        s->logits = b->logits + *rows * b->model->decoder.vocabulary;
+        *rows += s->live;
+    }
+    return *rows == 0 || (e2_decode(b->compute, b->model, b->media, &b->cache, b->rows, *rows, b->hidden) &&
+                          e2_logits(b->compute, b->model, b->hidden, *rows, b->logits));
+}
+
+static bool batch_begin(batch *b, const e2_prompt *prompts, size_t slots, const e2_search_options *options) {
+    e2_arena *arena = b->compute->arena;
+    size_t rows = b->n * options->beams;
+    b->searches = e2_arena_alloc(arena, b->n, sizeof *b->searches);
+    b->rows = e2_arena_alloc(arena, rows, sizeof *b->rows);
+    b->hidden = e2_arena_floats(arena, rows * b->model->decoder.width);
+    b->logits = e2_arena_floats(arena, rows * b->model->decoder.vocabulary);
+    if (!b->searches || !b->rows || !b->hidden || !b->logits ||
+        !e2_kv_cache_new(b->compute, b->model, slots, &b->cache))
+        return false;
+    for (size_t i = 0; i < b->n; i++)
+        if (!search_begin(&b->searches[i], b->compute, b->model, &prompts[i], options)) return false;
+    return true;
+}
+
+bool e2_search(const e2_compute *compute, const e2str_model *model, const e2_media *media, const e2_prompt *prompts,
+               size_t n, size_t slots, const e2_search_options *options, e2_answer *answers) {
+    batch b = {.compute = compute, .model = model, .media = media, .n = n};
+    if (!batch_begin(&b, prompts, slots, options) || !prefill(&b, prompts)) return false;
+    for (size_t rows = n; rows > 0;) {
+        for (size_t i = 0; i < n; i++) {
+            search *s = &b.searches[i];
+            if (!s->done) options->beams == 1 ? greedy_step(s) : beam_step(s);
+        }
+        if (!advance(&b, &rows)) return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!trace(&b.searches[i], &answers[i])) return false;
+    return true;
 }

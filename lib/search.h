@@ -24,9 +24,19 @@ typedef struct e2_answer {
     float end_log_probability; /* if ended */
 } e2_answer;
 
-/* beams 1: greedy. max_tokens counts the end token and is cut to the positions that are left. <image> is never written.
- * The answer lives in `arena`. false: out of memory. */
-bool e2_search(const e2str_model *model, const e2_prompt *prompt, uint32_t beams, uint32_t max_tokens,
-               uint32_t n_alternatives, e2_answer *answer, e2_arena *arena);
+typedef struct e2_search_options {
+    uint32_t beams;          /* 1: greedy */
+    uint32_t max_tokens;     /* the end token included; cut to the positions that are left */
+    uint32_t n_alternatives; /* per token */
+} e2_search_options;
+
+/* Slots of the KV cache that the search needs for a prompt of this length. */
+size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_search_options *options);
+
+/* Answers n prompts side by side; what is written for a prompt does not depend on the others. The prompts' slots lie
+ * e2_search_slots apart; `slots` is their sum. <image> is never written. The answers live in the arena.
+ * false: out of memory. */
+bool e2_search(const e2_compute *compute, const e2str_model *model, const e2_media *media, const e2_prompt *prompts,
+               size_t n, size_t slots, const e2_search_options *options, e2_answer *answers);
 
 #endif

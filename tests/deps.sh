@@ -1,11 +1,12 @@
 #!/bin/sh
-# deps.sh check|install build [test]: is everything there that building (and testing) needs? Asks the compiler, not a
-# package database. `install` installs what is missing where apt-get and root or passwordless sudo are at hand; else,
-# and with `check`, it names the packages and ends with status 1.
+# deps.sh check|install build [test] | aarch64: is everything there that building (and testing; testing the kernels for
+# AArch64) needs? Asks the compiler, not a package database. `install` installs what is missing where apt-get and root
+# or passwordless sudo are at hand; else, and with `check`, it names the packages and ends with status 1.
+# BLAS=none: OpenBLAS is not needed.
 set -u
 mode=$1
 shift
-: "${CC:=cc}"
+: "${CC:=cc}" "${BLAS:=openblas}"
 
 directory=$(mktemp -d) || exit 1
 trap 'rm -rf "$directory"' EXIT
@@ -18,19 +19,27 @@ links() {
     $CC $(pkg-config --cflags "$3" 2>/dev/null) "$directory/test.c" -o "$directory/test" "-l$2" >/dev/null 2>&1
 }
 
+compiles() { command -v "${CC%% *}" >/dev/null && links stdlib.h c none; }
+
 find_missing() {
     missing=
-    command -v "${CC%% *}" >/dev/null && links stdlib.h c none || missing="$missing build-essential"
     for what; do
         case $what in
         build)
-            links cblas.h openblas openblas || missing="$missing libopenblas-dev"
+            compiles || missing="$missing build-essential"
+            [ "$BLAS" = none ] || links cblas.h openblas openblas || missing="$missing libopenblas-dev"
             links png.h png libpng || missing="$missing libpng-dev"
             links jpeglib.h jpeg libjpeg || missing="$missing libjpeg62-turbo-dev"
             ;;
         test)
             links cmocka.h cmocka cmocka || missing="$missing libcmocka-dev"
             command -v pkg-config >/dev/null || missing="$missing pkg-config"
+            ;;
+        aarch64)
+            compiles || missing="$missing gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+            command -v make >/dev/null || missing="$missing make"
+            command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
+            links cmocka.h cmocka none || missing="$missing libcmocka-dev:arm64"
             ;;
         esac
     done
@@ -45,6 +54,7 @@ if [ "$mode" = install ] && command -v apt-get >/dev/null; then
     if [ -z "$sudo" ] || sudo -n true 2>/dev/null; then
         echo "installing:$missing"
         export DEBIAN_FRONTEND=noninteractive
+        case $missing in *:arm64*) $sudo dpkg --add-architecture arm64 ;; esac
         # shellcheck disable=SC2086 # several words each
         { $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends $missing; } \
             > "$directory/log" 2>&1 || cat "$directory/log"

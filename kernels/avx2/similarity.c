@@ -1,0 +1,4 @@
+#if defined(__x86_64__)
+#define E2_SIMD(operation) e2_##operation##_avx2
+#include "simd/similarity.h"
+#endif

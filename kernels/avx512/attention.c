@@ -1,0 +1,5 @@
+#if defined(__x86_64__)
+#define E2_SIMD(operation) e2_##operation##_avx512
+#include "simd/attention.h"
+#include "simd/attend.h"
+#endif
