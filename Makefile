@@ -73,6 +73,7 @@ say = @printf '  %-4s %s\n'
 endif
 
 all: lib shared $(COMMAND) examples
+	@:
 lib: $(BUILD)/libe2str.a
 shared: $(BUILD)/libe2str.so
 examples: $(EXAMPLES)
@@ -193,6 +194,7 @@ test: deps
 	+@$(MAKE) --no-print-directory all test-programs
 	@sh tests/run.sh $(TESTS) $(SHELL_TESTS)
 test-programs: $(TESTS) $(FUZZERS)
+	@:
 
 # The same runner over a sanitizer's build in a folder of its own. Debian's OpenBLAS and libraries are not instrumented.
 SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ sanitized-tests

@@ -39,6 +39,8 @@ int cli_pool_info(cli *run);
 int cli_eval(cli *run);
 int cli_info(cli *run);
 
+int cli_print_pool(const cli *run, const char *path); /* of run->pool, loaded from path */
+
 /* ---- cli_open.c: each writes a message to stderr when it fails ---- */
 
 /* The model of -m, else of E2STR_MODEL, else the shipped one; with session and result if `reading`. */

@@ -45,11 +45,7 @@ int cli_info(cli *run) {
     }
     if (!cli_open_model(run, false)) return CLI_FAILED;
     status = e2str_pool_load(run->model, path, NULL, &run->pool, &as_pool);
-    if (!status) {
-        e2str_pool_free(run->pool);
-        run->pool = NULL;
-        return cli_pool_info(run);
-    }
+    if (!status) return cli_print_pool(run, path);
     if (status == E2STR_ERROR_MISMATCH)
         cli_warn("%s is not the pool's model: %s", run->model_found, as_pool.message);
     else

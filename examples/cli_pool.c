@@ -119,8 +119,11 @@ int cli_pool_remove(cli *run) {
 }
 
 int cli_pool_info(cli *run) {
-    const char *path = run->operands[0];
-    if (!cli_open_model(run, false) || !cli_load_pool(run, path)) return CLI_FAILED;
+    if (!cli_open_model(run, false) || !cli_load_pool(run, run->operands[0])) return CLI_FAILED;
+    return cli_print_pool(run, run->operands[0]);
+}
+
+int cli_print_pool(const cli *run, const char *path) {
     struct stat status = {0};
     stat(path, &status);
     printf("pool            %s\n", path);

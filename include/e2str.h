@@ -225,7 +225,7 @@ E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool
  * the next read on. `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
  * Ids start at 1, are never used twice in the life of a pool (its file included) and stay the same after a reload.
  * Errors: LABEL (empty, not UTF-8, outside the alphabet, with a BPE tokenizer a special string such as "<image>" in it),
- * LIMIT (longer than the model's positions allow), FULL, MISMATCH, ARGUMENT, MEMORY. */
+ * LIMIT (longer than the model's positions allow; visual tokens too large for f16), FULL, MISMATCH, ARGUMENT, MEMORY. */
 E2STR_API e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2str_image *image,
                                       const char *label, size_t label_size, uint64_t *id, e2str_error *error);
 E2STR_API e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error); /* NOT_FOUND */
@@ -247,7 +247,8 @@ E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *k
                                           uint64_t *ids, float *similarities, size_t *found, e2str_error *error);
 
 /* One file with a checksum over all of it, written beside `path` and renamed over it only when it is complete and on
- * the disk; on failure the old file stays. Load refuses a file made with another model (MISMATCH). */
+ * the disk; on failure the old file stays. Load refuses a file made with another model (MISMATCH) or larger than
+ * options->max_bytes (FULL); the storage is the file's, not the options'. */
 E2STR_API e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error);
 E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e2str_pool_options *options,
                                        e2str_pool **pool, e2str_error *error);

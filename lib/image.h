@@ -9,7 +9,7 @@
 
 /* How a model wants its images (spec section 1a). */
 typedef struct e2_image_config {
-    uint32_t width, height;
+    uint32_t width, height; /* 1 to E2_MAX_SIDE */
     bool bgr;               /* channel order of the planes; otherwise R, G, B */
     float mean[3], std[3];  /* of value / 255, in the order of the planes */
 } e2_image_config;
@@ -18,7 +18,8 @@ typedef struct e2_image_config {
  * rotation. The message names the member. */
 e2str_status e2_image_check(const e2str_image *image, e2str_error *error);
 
-/* Steps of the path, apart for the tests. rgb_out: [height][width][3] bytes, after rotation. */
+/* Steps of the path, apart for the tests. rgb_out: [height][width][3] bytes, after rotation;
+ * width and height are 1 to E2_MAX_SIDE. */
 e2str_status e2_image_resize(const e2str_image *image, uint32_t width, uint32_t height, uint8_t *rgb_out,
                              e2_arena *scratch, e2str_error *error);
 

@@ -46,7 +46,7 @@ static int fixture_open(fixture *f, const tiny_model_options *options) {
            e2str_session_new(f->model, &f->session, NULL);
 }
 
-static void fixture_close(fixture *f) {
+static inline void fixture_close(fixture *f) {
     e2str_session_free(f->session);
     e2str_model_close(f->model);
     free(f->file);

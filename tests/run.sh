@@ -38,7 +38,7 @@ for program; do
     passed=$((passed + good))
     failed=$((failed + bad))
     if [ "$bad" -gt 0 ]; then
-        cat "$log"
+        grep -vE "^ok( |$)" "$log"
         echo "FAIL $name: $good passed, $bad failed${why:+ ($why)}"
     else
         echo "ok   $name: $good passed${why:+ ($why)}"

@@ -463,6 +463,7 @@ static void test_hostile_tensors(void **state) {
     CASE(r.no_tokens = true, ERROR_FORMAT, "tensor tokens is missing");
     CASE(r.extra_tensor = "more", ERROR_UNSUPPORTED, "tensor more");
     CASE((r.key_dims[0] = 2, r.key_dims[1] = FIXTURE_KEY), ERROR_FORMAT, "tensor keys is F32 [2, 16");
+    CASE(r.key_dims[0] = 8, ERROR_FORMAT, "tensor keys is F32 [8, 2");
     CASE(r.key_dims[1] = 1, ERROR_FORMAT, "tensor keys is F32 [16, 1");
     CASE(r.key_dims[1] = 3, ERROR_FORMAT, "tensor keys is F32 [16, 3");
     CASE(r.token_dims[2] = 1, ERROR_FORMAT, "tensor tokens is F16 [16, 32, 1");

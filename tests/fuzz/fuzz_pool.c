@@ -1,0 +1,112 @@
+/*
+ * Fuzz target: a pool file. An input that begins with "GGUF" is the file; any other is a list of changes to a good
+ * file. Either way the checksums are made right again, so that the checks behind them are met.
+ */
+#include "../pool_fixture.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define MAX_CHANGES 16
+
+static fixture f;
+
+static void require(bool right) {
+    if (!right) abort();
+}
+
+/* Two examples, as e2str_pool_save would write them. */
+static uint8_t *good_file(size_t *size) {
+    static float keys[2 * FIXTURE_KEY], tokens[2 * 32 * FIXTURE_KEY];
+    const void *key_pieces[] = {keys}, *token_pieces[] = {tokens};
+    require(f.model->media_tokens == 32);
+    keys[0] = keys[FIXTURE_KEY + 1] = 1;
+    tiny_builder b = {.writer = tiny_checked(e2_gguf_writer_new())};
+    tiny_string(&b, "general.architecture", "e2str-pool");
+    e2_gguf_write_u64(b.writer, "e2str.pool.checksum", 0);
+    e2_gguf_write_u32(b.writer, "e2str.pool.version", 1);
+    e2_gguf_write_u64(b.writer, "e2str.pool.model_checksum", 0);
+    e2_gguf_write_u64(b.writer, "e2str.pool.next_id", 9);
+    tiny_string(&b, "e2str.pool.storage", "f32");
+    e2_gguf_write_u64_array(b.writer, "e2str.pool.ids", (const uint64_t[]){2, 5}, 2);
+    e2_gguf_write_string_array(b.writer, "e2str.pool.labels", (const e2_string[]){{"one", 3}, {"Two", 3}}, 2);
+    e2_gguf_write_tensor(b.writer, "keys", E2_F32, 2, (const uint64_t[]){FIXTURE_KEY, 2}, key_pieces, 1, sizeof keys);
+    e2_gguf_write_tensor(b.writer, "tokens", E2_F32, 3, (const uint64_t[]){FIXTURE_KEY, 32, 2}, token_pieces, 1,
+                         sizeof tokens);
+    require(e2_gguf_writer_finish(b.writer, tiny_sink, &b, NULL) == E2STR_OK);
+    e2_gguf_writer_free(b.writer);
+    *size = b.size;
+    return b.file;
+}
+
+/* Four bytes a change: where (two bytes), how, and with which value. */
+static void change(uint8_t *file, size_t size, const uint8_t *record) {
+    static const uint64_t numbers[] = {0, 1, 2, 3, 0x7fffffff, 0xffffffff, (uint64_t)1 << 61, UINT64_MAX};
+    size_t at = (record[0] | (size_t)record[1] << 8) % (size - 8);
+    if (record[2] & 1) at %= 512; /* the metadata */
+    if (record[2] & 2)
+        memcpy(file + at, &numbers[record[3] % 8], record[2] & 4 ? 8 : 4);
+    else
+        file[at] = record[3];
+}
+
+static void set_u64(uint8_t *file, const e2_gguf *gguf, const char *key, uint64_t value) {
+    const e2_kv *kv = e2_gguf_kv(gguf, key);
+    if (kv && kv->type == E2_KV_U64) memcpy(file + (kv->data - gguf->data), &value, sizeof value);
+}
+
+/* The file is for this model and undamaged. */
+static void seal(uint8_t *file, const e2_gguf *gguf) {
+    set_u64(file, gguf, "e2str.pool.model_checksum", e2str_model_checksum(f.model));
+    const e2_kv *checksum = e2_gguf_kv(gguf, "e2str.pool.checksum");
+    if (checksum && checksum->type == E2_KV_U64)
+        set_u64(file, gguf, "e2str.pool.checksum", e2_pool_checksum(gguf, checksum));
+}
+
+/* What loads can be used: listed, searched and put into a prompt. */
+static void use(e2str_pool *pool) {
+    uint64_t ids[2] = {0}, nearest[2], bytes = e2str_pool_bytes(pool);
+    float key[FIXTURE_KEY] = {1}, similarities[2];
+    size_t count = e2str_pool_ids(pool, ids, 2), found;
+    char label[128];
+    for (size_t i = 0; i < count && i < 2; i++) {
+        require(ids[i] && e2str_pool_label(pool, ids[i], label, sizeof label, NULL, NULL) == E2STR_OK && label[0]);
+    }
+    require(e2str_pool_nearest(pool, key, 2, -1, nearest, similarities, &found, NULL) == E2STR_OK);
+    require(found == (count < 2 ? count : 2) && (bytes != 0) == (count != 0));
+    e2str_result *result = NULL;
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    options.k = 1;
+    options.max_tokens = 2;
+    require(e2str_result_new(&result, NULL) == E2STR_OK);
+    require(e2str_read(f.session, &f.images[0], pool, &options, result, NULL) == E2STR_OK);
+    e2str_result_free(result);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (!f.model) require(fixture_open(&f, NULL) == 0);
+    uint8_t *file;
+    if (size >= 4 && memcmp(data, "GGUF", 4) == 0) {
+        file = tiny_checked(malloc(size));
+        memcpy(file, data, size);
+    } else {
+        size_t records = size / 4 < MAX_CHANGES ? size / 4 : MAX_CHANGES;
+        file = good_file(&size);
+        for (size_t i = 0; i < records; i++) change(file, size, data + 4 * i);
+    }
+    e2_gguf gguf;
+    e2str_pool *pool = NULL;
+    e2str_error error = {""};
+    if (e2_gguf_open_memory(file, size, &gguf, NULL) == E2STR_OK) {
+        seal(file, &gguf);
+        e2str_status status = e2_pool_from_gguf(f.model, &gguf, NULL, &pool, &error);
+        require(status ? !pool && error.message[0] : pool && !error.message[0]);
+        e2_gguf_close(&gguf);
+        free(file); /* a pool has copies of its own */
+        file = NULL;
+        if (pool) use(pool);
+    }
+    e2str_pool_free(pool);
+    free(file);
+    return 0;
+}

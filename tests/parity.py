@@ -1,0 +1,253 @@
+"""Compares libe2str with reference.py at the paper's full size (323,888,664 weights, random), through the converter of official checkpoints.
+
+  build/venv/bin/python tests/parity.py [--type f32]        or: make parity
+
+Writes build/parity/checkpoint.pth in the official layout with its aliases and a synthetic BPE vocabulary of 50,265 tokens, converts them with
+weights/convert to build/parity/model-TYPE.gguf, reads images with build/libe2str.so in a process of its own, and compares tokens, keys, ids and
+probabilities. Exits with 1 when a difference is beyond 1e-4 of the largest magnitude or an id differs. Takes about 6 GB of memory and 3 of disk.
+"""
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+FOLDER = os.path.join(ROOT, 'build', 'parity')
+TOLERANCE = 1e-4
+MAX_TOKENS = 10
+BASE_VOCABULARY = 50265
+SHAPES = [(32, 128), (21, 77), (48, 160), (30, 200)]              # of the images, height x width; the first needs no resize
+LABELS = ['Adieu', "it's 42", 'naïve']                            # of images 1.. as examples
+CASES = [(query, examples, beams) for query in (0, 3) for examples in ([], [1], [2, 1]) for beams in (1, 3)]
+
+
+def images():
+    sys.path.insert(0, os.path.join(HERE, 'golden'))
+    from make_golden import random_image
+    rng = np.random.default_rng(7)
+    return [random_image(rng, *shape) for shape in SHAPES]
+
+
+# ------------------------------------------------------------------------------------------------------------- the library's side --
+
+def peak():
+    """Largest resident memory of this process so far. (getrusage would start from its parent's.)"""
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith('VmHWM:'))
+
+
+def read_with_library(model_path, library):
+    """Runs in a process without torch, so that its peak memory is the library's. Writes library.npz and library.json."""
+    from e2str_ctypes import Library, Model, Pool
+    pictures = np.load(os.path.join(FOLDER, 'images.npz'))
+    pictures = [np.ascontiguousarray(pictures[f'arr_{i}']) for i in range(len(SHAPES))]
+    before = peak()
+    began = time.perf_counter()
+    lib = Library(library)
+    model = Model(lib, model_path)
+    seconds = {'open': time.perf_counter() - began}
+    model.encode(pictures[:1])
+    began = time.perf_counter()
+    tokens, keys = model.encode(pictures)
+    seconds['encode one image'] = (time.perf_counter() - began) / len(pictures)
+    pool = Pool(model)
+    ids = {i + 1: pool.add(pictures[i + 1], label) for i, label in enumerate(LABELS)}
+    answers = []
+    for query, examples, beams in CASES:
+        began = time.perf_counter()
+        answers.append(model.read(pictures[query], pool, [ids[i] for i in examples], beams, MAX_TOKENS))
+        name = f'read, {"greedy" if beams == 1 else f"{beams} beams"}, {len(examples)} examples, {MAX_TOKENS} tokens'
+        seconds[name] = time.perf_counter() - began
+    np.savez(os.path.join(FOLDER, 'library.npz'), tokens=tokens, keys=keys)
+    info = dict(answers=answers, seconds=seconds, peak=peak() - before, session=lib.lib.e2str_session_bytes(model.session),
+                parameters=model.info.parameters, file=model.info.file_bytes, version=lib.lib.e2str_version().decode(), cpu=lib.lib.e2str_cpu_name().decode())
+    with open(os.path.join(FOLDER, 'library.json'), 'w') as file:
+        json.dump(info, file)
+
+
+# ------------------------------------------------------------------------------------------------------ checkpoint and vocabulary --
+
+def write_tokenizer(bpe_class):
+    """vocab.json and merges.txt with OPT's four specials and size: all byte symbols, then random merges of letters and digits."""
+    rng = random.Random(5)
+    tokens = ['<s>', '<pad>', '</s>', '<unk>'] + sorted(bpe_class({}, []).b2u.values())
+    known, merges = set(tokens), []
+    parts = [c for c in tokens[4:] if c.isascii() and c.isalnum()]
+    while len(tokens) < BASE_VOCABULARY:
+        left, right = rng.choice(parts), rng.choice(parts)
+        if left + right not in known and len(left + right) <= 6:
+            known.add(left + right)
+            tokens.append(left + right)
+            merges.append((left, right))
+            if len(merges) % 8 == 0:
+                parts.append(left + right)
+    vocab = {token: i for i, token in enumerate(tokens)}
+    with open(os.path.join(FOLDER, 'vocab.json'), 'w', encoding='utf-8') as file:
+        json.dump(vocab, file)
+    with open(os.path.join(FOLDER, 'merges.txt'), 'w', encoding='utf-8') as file:
+        file.write('#version: 0.2\n' + ''.join(f'{left} {right}\n' for left, right in merges))
+    return bpe_class(vocab, merges)
+
+
+def official_layout(net):
+    """The 873 entries of an official checkpoint: prefixed, with every alias (sharing storage, as there)."""
+    state = {f'model.{k}': v for k, v in net.state_dict().items()}
+    decoder = 'model.lang_encoder.model.decoder.'
+    aliases = {'model.lang_encoder.lm_head.weight': state[f'{decoder}embed_tokens.weight']}
+    for key, tensor in state.items():
+        if key.startswith(f'{decoder}layers.'):
+            layer, kind, rest = key[len(decoder) + len('layers.'):].split('.', 2)
+            family = {'decoder_layer': 'old_decoder_blocks', 'gated_cross_attn_layer': 'gated_cross_attn_layers'}[kind]
+            aliases[f'model.lang_encoder.{family}.{layer}.{rest}'] = tensor
+    return {**aliases, **state}
+
+
+def let_some_texts_end(net, media, config, torch):
+    """Takes the direction that all the decoder's outputs share out of the token table (otherwise one token would always win), then puts the end token's
+    row along it, as long as makes it win in a third of the outputs."""
+    decoder = net.lang_encoder.model.decoder
+    rows, outputs = decoder.embed_tokens.weight, []
+    hook = decoder.final_layer_norm.register_forward_hook(lambda module, given, output: outputs.append(output[0]))
+    for seed in range(4):
+        ids = np.random.default_rng(seed).integers(4, BASE_VOCABULARY, 12).tolist()
+        net.lang_encoder(torch.tensor([net.prompt([]) + ids]), media[seed % len(media)][None, None])
+    hook.remove()
+    h = torch.cat(outputs)
+    mean = h.mean(0)
+    rows -= torch.outer(rows @ mean, mean) / mean.dot(mean)
+    along = h @ mean
+    needed = ((h @ rows.T).max(1).values / along)[along > 0]
+    rows[config.eoc_id] = mean * needed.quantile(1 / 3)
+
+
+def build(reference, torch, kind):
+    """(the reference with the values that the file holds, planes, tokenizer, seconds spent converting)"""
+    sys.path.insert(0, os.path.join(HERE, 'golden'))
+    from make_golden import adapt, preprocess, randomise
+    from e2str_gguf import Settings, layout, rounded, sizes_of
+    config = reference.Config(proj_dim=512)
+    net = reference.E2STR(config).eval()
+    adapt(reference, net)
+    randomise(net, np.random.default_rng(3))
+    pictures = images()
+    np.savez(os.path.join(FOLDER, 'images.npz'), *pictures)
+    planes = torch.stack([preprocess(reference, config, Settings(), picture) for picture in pictures])
+    let_some_texts_end(net, net.encode(planes), config, torch)
+    bpe = write_tokenizer(reference.ByteBPE)
+    checkpoint, model_path = (os.path.join(FOLDER, name) for name in ('checkpoint.pth', f'model-{kind}.gguf'))
+    entries = official_layout(net)
+    torch.save(entries, checkpoint)
+    print(f'checkpoint: {len(entries)} entries, {os.path.getsize(checkpoint):,} bytes', flush=True)
+    began = time.perf_counter()
+    subprocess.run([sys.executable, os.path.join(ROOT, 'weights', 'convert'), checkpoint, model_path, '--vocab', os.path.join(FOLDER, 'vocab.json'),
+                    '--merges', os.path.join(FOLDER, 'merges.txt'), '--type', kind], check=True)
+    print(f'converted in {time.perf_counter() - began:.0f} s: {os.path.getsize(model_path):,} bytes', flush=True)
+    os.remove(checkpoint)
+    if kind != 'f32':
+        arrays = {k: v.numpy() for k, v in net.state_dict().items()}
+        stored = rounded(arrays, layout(sizes_of(arrays, Settings()), True), kind)
+        net.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in stored.items()})
+    return net, planes, bpe, model_path
+
+
+# ----------------------------------------------------------------------------------------------------------------- the comparison --
+
+def relative(ours, theirs):
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
+def log_probabilities(net, torch, seen, prompt, ids, limit):
+    """(log-probability of each token written, the end token's included if it was; the largest logit)"""
+    written = ids + ([net.c.eoc_id] if len(ids) < limit else [])
+    logits = net.lang_encoder(torch.tensor([prompt + written]), seen)[0, len(prompt) - 1:-1].clone()
+    largest = float(logits.abs().max())
+    logits[:, net.c.image_id] = -torch.inf
+    return logits.log_softmax(-1)[range(len(written)), written].numpy(), largest
+
+
+def compare_case(net, torch, bpe, media, case, answer):
+    """Returns (list of what is wrong, largest error of a log-probability relative to the largest logit)."""
+    from make_golden import beam_with_margin, greedy_margin
+    query, examples, beams = case
+    prompt = net.prompt([bpe.encode(LABELS[i - 1], bos=False) for i in examples])
+    seen = media[list(examples) + [query]][None]
+    if beams == 1:
+        ids = net.greedy(seen, prompt, MAX_TOKENS)
+        margin = greedy_margin(net, seen, prompt, ids, MAX_TOKENS)
+    else:
+        ids, margin = beam_with_margin(net, seen, prompt, MAX_TOKENS)
+    visible = [t for t in ids if t not in bpe.special.values()]
+    wrong = []
+    if answer['tokens'] != visible:
+        wrong.append(f'ids {answer["tokens"]}, expected {visible} (margin {margin:.2g})')
+    elif answer['truncated'] != (len(ids) == MAX_TOKENS):
+        wrong.append(f'truncated: {answer["truncated"]}')
+    if wrong:
+        return wrong, 0., margin, len(ids)
+    text = bpe.decode(ids)
+    if '\ufffd' not in text and answer['text'] != text:
+        wrong.append(f'text {answer["text"]!r}, expected {text!r}')
+    logp, largest = log_probabilities(net, torch, seen, prompt, ids, MAX_TOKENS)
+    errors = [abs(np.log(answer['score']) - logp.mean())]
+    if not answer['truncated']:
+        errors.append(abs(np.log(answer['end']) - logp[-1]))
+    if all(32 < ord(c) < 127 for c in text) and visible == ids:      # each character in exactly one token
+        owners = [float(p) for t, p in zip(ids, logp) for _ in bpe.inv[t]]
+        errors += [abs(np.log(ours) - theirs) for ours, theirs in zip(answer['characters'], owners)]
+    return wrong, max(errors) / largest, margin, len(ids)
+
+
+def compare(net, torch, bpe, planes):
+    """Prints the table; returns whether all is as it should be."""
+    library = np.load(os.path.join(FOLDER, 'library.npz'))
+    with open(os.path.join(FOLDER, 'library.json')) as file:
+        info = json.load(file)
+    media = net.encode(planes)
+    keys = torch.nn.functional.normalize(media.mean(1), dim=-1)
+    errors = {'visual tokens': relative(library['tokens'], media.numpy()), 'keys': relative(library['keys'], keys.numpy())}
+    good, probabilities = True, []
+    for case, answer in zip(CASES, info['answers']):
+        wrong, error, margin, length = compare_case(net, torch, bpe, media, case, answer)
+        probabilities.append(error)
+        good &= not wrong
+        print(f'image {case[0]}, {len(case[1])} examples, {case[2]} beams: {length} tokens, margin {margin:.2g}: {"; ".join(wrong) or "same ids"}', flush=True)
+    errors['log-probabilities'] = max(probabilities)
+    print(f'libe2str {info["version"]}, kernels {info["cpu"]}, {info["parameters"]:,} weights')
+    for name, error in errors.items():
+        print(f'{name:20s} largest error {error:.2e} of the largest magnitude (limit {TOLERANCE:.0e})')
+    for name, seconds in info['seconds'].items():
+        print(f'{name:44s} {seconds * 1000:8.0f} ms')
+    print(f'peak memory {info["peak"] / 1e6:,.0f} MB, of which session {info["session"] / 1e6:,.0f} MB (model file {info["file"] / 1e6:,.0f} MB)')
+    return good and max(errors.values()) <= TOLERANCE and info['parameters'] == 323_888_664
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('--reference', default=os.path.join(ROOT, '..', 'shared', 'spec', 'reference.py'))
+    p.add_argument('--type', choices=('f32', 'f16', 'bf16', 'q8_0'), default='f32', help='stored type of the matrices (default f32)')
+    p.add_argument('--library', default=os.path.join(ROOT, 'build', 'libe2str.so'))
+    p.add_argument('--read', metavar='MODEL', help=argparse.SUPPRESS)
+    a = p.parse_args()
+    if a.read:
+        return read_with_library(a.read, a.library)
+    import torch
+    sys.path.insert(0, os.path.join(ROOT, 'weights'))
+    sys.path.insert(0, os.path.dirname(os.path.abspath(a.reference)))
+    import reference
+    os.makedirs(FOLDER, exist_ok=True)
+    with torch.no_grad():
+        net, planes, bpe, model_path = build(reference, torch, a.type)
+        subprocess.run([sys.executable, os.path.abspath(__file__), '--read', model_path, '--library', a.library], check=True)
+        good = compare(net, torch, bpe, planes)
+    print('parity: ' + ('passed' if good else 'FAILED'))
+    return 0 if good else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
