@@ -23,7 +23,7 @@
  *         e2str_result *result = NULL;
  *         e2str_image image = {0};
  *         e2str_status status = e2str_model_open("e2str-small.gguf", NULL, &model, &error);
- *         if (!status) status = e2str_session_new(model, &session, &error);
+ *         if (!status) status = e2str_session_new(model, NULL, &session, &error);
  *         if (!status) status = e2str_result_new(&result, &error);
  *         if (!status) status = e2str_image_load("word.png", NULL, &image, &error);
  *         if (!status) status = e2str_read(session, &image, NULL, NULL, result, &error);
@@ -39,7 +39,8 @@
  * Threads. A model is immutable: any number of threads may use it at once. A session and a result belong to one thread
  * at a time: make one of each per thread. A pool may be used by any number of threads at once, adding and removing
  * included; a read that has begun keeps the examples it chose. No call waits for another session's work. The library
- * starts no threads; OpenBLAS may (its own setting decides: OPENBLAS_NUM_THREADS). Create sessions after fork().
+ * starts no threads unless a session is asked for more than one; these belong to the session. (Where matrix products are
+ * left to OpenBLAS, see e2str_model_open, its own setting decides about its threads.) Create sessions after fork().
  *
  * Ownership. What a *_new, *_open or *_load function gives is the caller's, to be handed to the matching *_free or
  * *_close, all of which accept NULL. A model must outlive its sessions and pools. Nothing passed in is kept after the
@@ -155,10 +156,21 @@ E2STR_API uint64_t e2str_model_checksum(const e2str_model *model);
 
 E2STR_API void e2str_model_close(e2str_model *model);
 
-/* All scratch memory for one thread's encoding and reading. Memory is taken here and at the first reads; a read that
- * needs no more than an earlier one allocates nothing. */
+/* All scratch memory for one thread's encoding and reading, and the threads that help it. Memory is taken here and at the
+ * first reads; a read that needs no more than an earlier one allocates nothing. */
 typedef struct e2str_session e2str_session;
-E2STR_API e2str_status e2str_session_new(const e2str_model *model, e2str_session **session, e2str_error *error);
+
+#define E2STR_MAX_THREADS 256
+
+typedef struct e2str_session_options {
+    size_t size;
+    uint32_t threads; /* that work on one call, the caller's own among them; 1 to 256, default 1. Results are the same */
+} e2str_session_options;
+E2STR_API void e2str_session_options_init(e2str_session_options *options);
+
+/* Errors: ARGUMENT, MEMORY (a thread cannot be started, too). */
+E2STR_API e2str_status e2str_session_new(const e2str_model *model, const e2str_session_options *options,
+                                         e2str_session **session, e2str_error *error);
 E2STR_API size_t e2str_session_bytes(const e2str_session *session);
 E2STR_API void e2str_session_free(e2str_session *session);
 
@@ -213,8 +225,10 @@ typedef enum e2str_storage { E2STR_STORE_F16 = 1, E2STR_STORE_F32 = 2 } e2str_st
 
 typedef struct e2str_pool_options {
     size_t size;
-    uint64_t max_bytes;    /* cap for e2str_pool_bytes; default 0 = none */
+    uint64_t max_bytes;    /* cap for e2str_pool_bytes and the cache together; default 0 = none */
     e2str_storage storage; /* of visual tokens; default E2STR_STORE_F16. Keys are always f32 */
+    uint64_t cache_bytes;  /* for what reads have computed of examples and will need again; gives way to examples under
+                              max_bytes, changes no result, is not saved; default 64 MiB */
 } e2str_pool_options;
 E2STR_API void e2str_pool_options_init(e2str_pool_options *options);
 
@@ -254,6 +268,16 @@ E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *pat
                                        e2str_pool **pool, e2str_error *error);
 E2STR_API void e2str_pool_free(e2str_pool *pool);
 
+/* A prepared prompt: the same examples for every read, run through the decoder once instead of at each read. Immutable;
+ * any number of sessions of the same model may read with it at once. It does not change when the pool does, and may
+ * outlive it. ids: in prompt order (first = farthest from the query), at most E2STR_MAX_EXAMPLES.
+ * Errors: ARGUMENT, NOT_FOUND, MISMATCH, LIMIT (no position left for an answer), MEMORY. */
+typedef struct e2str_prompt e2str_prompt;
+E2STR_API e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool *pool, const uint64_t *ids, size_t n,
+                                        e2str_prompt **prompt, e2str_error *error);
+E2STR_API size_t e2str_prompt_bytes(const e2str_prompt *prompt);
+E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
+
 /* ------------------------------------------------------------------------------------------------------ reading -- */
 
 #define E2STR_MAX_EXAMPLES 64
@@ -266,6 +290,7 @@ typedef struct e2str_read_options {
     float min_similarity;       /* -1..1, default -1: examples less similar than this are left out */
     const uint64_t *examples;   /* instead of the nearest k: these ids, in this order (first = farthest from the query) */
     size_t n_examples;          /* 0..64; 0 = use the nearest k */
+    const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */
     uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (spec section 6) */
     uint32_t max_tokens;        /* most tokens to write, the end token included; 1 or more, default 48; never more than positions */
     uint32_t alternatives;      /* per character, 0..8; default 0 */
@@ -284,8 +309,8 @@ E2STR_API void e2str_result_free(e2str_result *result);
 E2STR_API e2str_status e2str_read(e2str_session *session, const e2str_image *image, const e2str_pool *pool,
                                   const e2str_read_options *options, e2str_result *result, e2str_error *error);
 
-/* Reads n images; results[i] is what e2str_read gives for images[i], bit for bit. All arguments are checked before the
- * first image is read; after a later failure the results from the failing one on are empty. */
+/* Reads n images, several at a time, which is faster than one by one; results[i] is what e2str_read gives for images[i],
+ * bit for bit. All arguments are checked before the first image is read. On failure all results are empty. */
 E2STR_API e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images, size_t n,
                                         const e2str_pool *pool, const e2str_read_options *options,
                                         e2str_result *const *results, e2str_error *error);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
 #include "session.h"
 
 #define ALIGNMENT ((size_t)64)
@@ -134,7 +133,9 @@ e2str_status e2_label_ids(const e2str_model *model, const char *label, size_t la
 /* ------------------------------------------------------------------------------------------------------ list -- */
 
 void e2str_pool_options_init(e2str_pool_options *options) {
-    if (options) *options = (e2str_pool_options){.size = sizeof *options, .storage = E2STR_STORE_F16};
+    if (options)
+        *options = (e2str_pool_options){
+            .size = sizeof *options, .storage = E2STR_STORE_F16, .cache_bytes = (uint64_t)64 << 20};
 }
 
 e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *options, e2str_pool **pool,
@@ -151,7 +152,11 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
                        (int)read.storage);
     e2str_pool *fresh = malloc(sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool");
-    *fresh = (e2str_pool){.model = model, .max_bytes = read.max_bytes, .storage = read.storage, .next_id = 1};
+    *fresh = (e2str_pool){.model = model,
+                          .max_bytes = read.max_bytes,
+                          .cache_bytes = read.cache_bytes,
+                          .storage = read.storage,
+                          .next_id = 1};
     if (pthread_rwlock_init(&fresh->lock, NULL) != 0) {
         free(fresh);
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's lock");
@@ -183,6 +188,10 @@ static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_e
                        "the pool is full: it holds %" PRIu64 " of at most %" PRIu64
                        " bytes, the example needs %" PRIu64,
                        pool->bytes, pool->max_bytes, example->bytes);
+    for (size_t i = 0; pool->max_bytes && i < pool->count; i++) { /* examples go before what is only cached */
+        if (pool->projected <= pool->max_bytes - pool->bytes - example->bytes) break;
+        e2_pool_drop_locked(pool, pool->examples[i]);
+    }
     if (!example->id && pool->next_id == UINT64_MAX) return e2_fail(error, E2STR_ERROR_LIMIT, "the pool is out of ids");
     if (!grow(pool)) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
     if (!example->id) example->id = pool->next_id++;
@@ -209,7 +218,7 @@ static e2str_status add_image(e2str_pool *pool, e2str_session *session, const e2
     float *tokens = e2_arena_floats(&session->arena, token_values(model));
     float *key = e2_arena_floats(&session->arena, model->vision.width);
     e2_example *example = NULL;
-    e2str_status status = tokens && key ? e2_encode_image(session, image, tokens, key, error)
+    e2str_status status = tokens && key ? e2_encode_images(session, image, 1, tokens, key, error)
                                         : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
     if (!status)
         status =
@@ -244,8 +253,7 @@ e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2st
     return status;
 }
 
-/* Position of an id, or count; the caller holds the lock. */
-static size_t find(const e2str_pool *pool, uint64_t id) {
+size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id) {
     size_t low = 0, high = pool->count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -266,6 +274,7 @@ static e2_example *take_out(e2str_pool *pool, size_t at) {
     e2_example *example = pool->examples[at];
     size_t width = pool->model->vision.width, after = pool->count - at - 1;
     float *row = pool->keys + at * width;
+    e2_pool_drop_locked(pool, example);
     memmove(pool->examples + at, pool->examples + at + 1, after * sizeof *pool->examples);
     memmove(row, row + width, after * width * sizeof *row);
     pool->count--;
@@ -276,7 +285,7 @@ static e2_example *take_out(e2str_pool *pool, size_t at) {
 e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error) {
     if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
     pthread_rwlock_wrlock(&pool->lock);
-    size_t at = find(pool, id);
+    size_t at = e2_pool_find_locked(pool, id);
     e2_example *example = at < pool->count ? take_out(pool, at) : NULL;
     pthread_rwlock_unlock(&pool->lock);
     if (!example) return not_found(id, error);
@@ -290,6 +299,7 @@ void e2str_pool_clear(e2str_pool *pool) {
     e2_example **examples = pool->examples;
     float *keys = pool->keys;
     size_t count = pool->count;
+    for (size_t i = 0; i < count; i++) e2_pool_drop_locked(pool, examples[i]);
     pool->examples = NULL;
     pool->keys = NULL;
     pool->count = pool->capacity = 0;
@@ -350,7 +360,7 @@ e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, char *label, 
     if (!pool || (!label && capacity))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", !pool ? "pool" : "label");
     pthread_rwlock_rdlock(e2_pool_lock(pool));
-    size_t at = find(pool, id);
+    size_t at = e2_pool_find_locked(pool, id);
     bool found = at < pool->count;
     if (found) {
         copy_label(pool->examples[at], label, capacity);
@@ -384,15 +394,21 @@ static void sift_down(e2_choice *heap, size_t n, size_t at) {
     }
 }
 
+#define SIMILARITY_BLOCK 256
+
 /* The best k so far are a heap; then it is sorted. A similarity that is NaN is below every minimum.
  * The caller holds the lock; no references are taken. Returns how many were found. */
 static size_t select_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
                              e2_choice *choices) {
-    e2_dot_fn *dot = e2_kernels_best()->dot;
     float minimum = min_similarity <= -1.0f ? -INFINITY : min_similarity; /* -1 is none, in spite of rounding */
+    float similarities[SIMILARITY_BLOCK];
     size_t n = 0, width = pool->model->vision.width;
     for (size_t i = 0; k && i < pool->count; i++) {
-        e2_choice choice = {pool->examples[i], dot(key, pool->keys + i * width, width)};
+        size_t in_block = i % SIMILARITY_BLOCK, left = pool->count - i;
+        if (in_block == 0)
+            pool->model->kernels->similarity(key, pool->keys + i * width,
+                                             left < SIMILARITY_BLOCK ? left : SIMILARITY_BLOCK, width, similarities);
+        e2_choice choice = {pool->examples[i], similarities[in_block], NULL};
         if (!(choice.similarity >= minimum)) continue;
         if (n < k) {
             choices[n++] = choice;
@@ -435,30 +451,42 @@ e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t
     return E2STR_OK;
 }
 
+/* The caller holds the lock. */
+static void retain_choice(e2_choice *choice) {
+    choice->projection = e2_example_retain(choice->example)->projection;
+    if (choice->projection) atomic_fetch_add_explicit(&choice->projection->references, 1, memory_order_relaxed);
+}
+
+void e2_choice_release(e2_choice *choice) {
+    e2_example_release(choice->example);
+    e2_projection_release(choice->projection);
+}
+
 e2str_status e2_pool_choose(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
                             e2_choice *choices, size_t *found, e2str_error *error) {
     *found = 0;
     if (isnan(min_similarity)) return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is not a number");
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     *found = select_nearest(pool, key, k, min_similarity, choices);
-    for (size_t i = 0; i < *found; i++) e2_example_retain(choices[i].example);
+    for (size_t i = 0; i < *found; i++) retain_choice(&choices[i]);
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return E2STR_OK;
 }
 
 e2str_status e2_pool_choose_ids(const e2str_pool *pool, const float *key, const uint64_t *ids, size_t n,
                                 e2_choice *choices, e2str_error *error) {
-    e2_dot_fn *dot = e2_kernels_best()->dot;
     size_t chosen = 0;
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     for (; chosen < n; chosen++) {
-        size_t at = find(pool, ids[chosen]);
+        size_t at = e2_pool_find_locked(pool, ids[chosen]);
         if (at == pool->count) break;
-        e2_example *example = e2_example_retain(pool->examples[at]);
-        choices[chosen] = (e2_choice){example, dot(key, example->key, pool->model->vision.width)};
+        choices[chosen].example = pool->examples[at];
+        retain_choice(&choices[chosen]);
+        pool->model->kernels->similarity(key, pool->examples[at]->key, 1, pool->model->vision.width,
+                                         &choices[chosen].similarity);
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
     if (chosen == n) return E2STR_OK;
-    for (size_t i = 0; i < chosen; i++) e2_example_release(choices[i].example);
+    for (size_t i = 0; i < chosen; i++) e2_choice_release(&choices[i]);
     return not_found(ids[chosen], error);
 }

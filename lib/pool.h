@@ -7,6 +7,14 @@
 
 #include "model.h"
 
+/* An example's keys and values for the decoder's cross-attention ([e2_media_values] floats), kept so that reads need not
+ * project its visual tokens again. A cache: it may be dropped at any time, a reader's reference outlives that. */
+typedef struct e2_projection {
+    atomic_uint references;
+    uint64_t bytes;
+    float *values;
+} e2_projection;
+
 /* One example. Immutable once it is in a pool; a reader that holds a reference may use it after it was removed. */
 typedef struct e2_example {
     atomic_uint references;
@@ -19,25 +27,30 @@ typedef struct e2_example {
     uint32_t n_ids;
     char *label;             /* NUL-terminated */
     size_t label_size;
+    e2_projection *projection; /* or NULL; guarded by the pool's lock */
 } e2_example;
 
 struct e2str_pool {
     const e2str_model *model;
-    uint64_t max_bytes;
+    uint64_t max_bytes;      /* for examples and projections together; 0: no cap */
+    uint64_t cache_bytes;    /* for projections */
     e2str_storage storage;
     pthread_rwlock_t lock;   /* guards everything below */
     e2_example **examples;   /* in the order added: ascending ids */
     float *keys;             /* [count][vision width], a copy in the same order: a search reads it in one go */
     size_t count, capacity;
     uint64_t next_id;
-    uint64_t bytes;
+    uint64_t bytes;          /* of the examples */
+    uint64_t projected;      /* of their projections */
 };
 
-/* One chosen example and its cosine similarity to the query. */
+/* One chosen example and its cosine similarity to the query; holds references. */
 typedef struct e2_choice {
     e2_example *example;
     float similarity;
+    e2_projection *projection; /* or NULL */
 } e2_choice;
+void e2_choice_release(e2_choice *choice);
 
 /* A label's tokens, malloc'ed: LABEL as e2_tokenize; LIMIT when BOS, the example and a query after it leave no position
  * for an answer. */
@@ -64,13 +77,30 @@ const float *e2_example_tokens(const e2str_model *model, const e2_example *examp
  * the id it has if that is not 0 (loading). FULL, MEMORY. */
 e2str_status e2_pool_insert(e2str_pool *pool, e2_example *example, e2str_error *error);
 
-/* The nearest k as in e2str_pool_nearest; each choice holds a reference that the caller releases. Room for k. */
+/* The nearest k as in e2str_pool_nearest; the caller releases each choice. Room for k. */
 e2str_status e2_pool_choose(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
                             e2_choice *choices, size_t *found, e2str_error *error);
 
 /* The examples with these ids, in this order, with their similarity to key. NOT_FOUND names the id. */
 e2str_status e2_pool_choose_ids(const e2str_pool *pool, const float *key, const uint64_t *ids, size_t n,
                                 e2_choice *choices, e2str_error *error);
+
+/* ---- projections (projection.c) ---- */
+
+/* Room for one more projection of `values` floats, references = 1; NULL when the pool's caps have no room or memory is
+ * out: the cache is only a help. */
+e2_projection *e2_pool_projection_new(const e2str_pool *pool, size_t values);
+void e2_projection_release(e2_projection *projection); /* NULL is fine */
+
+/* Gives the example its projection, taking over the caller's reference; lets it go if the example has one by now, was
+ * removed, or the room is gone. */
+void e2_pool_keep(const e2str_pool *pool, e2_example *example, e2_projection *projection);
+
+/* The caller holds the write lock. Lets go of an example's projection. */
+void e2_pool_drop_locked(e2str_pool *pool, e2_example *example);
+
+/* Position of an id in the list, or count; the caller holds the lock. */
+size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id);
 
 /* The lock is no part of a pool's value: functions that only look take it, too. */
 static inline pthread_rwlock_t *e2_pool_lock(const e2str_pool *pool) { return &((e2str_pool *)pool)->lock; }

@@ -72,19 +72,25 @@ static bool example_media(const e2_compute *compute, const e2str_model *model, c
     return true;
 }
 
-bool e2_prompt_media(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
-                     const e2str_pool *pool, const float *tokens, const e2_prompt *prompt, e2_media *media) {
+bool e2_prompt_examples(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
+                        const e2str_pool *pool, const e2_prompt *prompt, e2_media *media) {
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *buffer = e2_arena_floats(compute->arena, (size_t)model->media_tokens * model->vision.width);
     if (!buffer) return false;
-    const e2str_prompt *prefix = parts->prefix;
-    for (size_t i = 0; prefix && prefix->media && i < prefix->n_choices; i++)
-        e2_media_put(model, media, prompt->first_image + i, prefix->media + i * e2_media_values(model));
     for (size_t i = 0; i < parts->n_choices; i++)
         if (!example_media(compute, model, &parts->choices[i], pool, buffer, prompt->first_image + i, media))
             return false;
+    const e2str_prompt *prefix = parts->prefix;
+    for (size_t i = 0; prefix && prefix->media && i < prefix->n_choices; i++)
+        e2_media_put(model, media, prompt->first_image + i, prefix->media + i * e2_media_values(model));
     e2_arena_release(compute->arena, mark);
-    return e2_media_set(compute, model, media, prompt->first_image + prompt->images - 1, tokens);
+    return true;
+}
+
+bool e2_prompt_media(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
+                     const e2str_pool *pool, const float *tokens, const e2_prompt *prompt, e2_media *media) {
+    return e2_prompt_examples(compute, model, parts, pool, prompt, media) &&
+           e2_media_set(compute, model, media, prompt->first_image + prompt->images - 1, tokens);
 }
 
 void e2_prompt_restore(const e2str_model *model, const e2_prompt *prompt, e2_kv_cache *cache) {

@@ -41,8 +41,12 @@ e2str_status e2_prompt_measure(const e2str_model *model, const e2_prompt_parts *
 bool e2_prompt_rows(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
                     uint32_t first_image, uint32_t first_slot, e2_prompt *prompt);
 
-/* Puts the keys and values of the prompt's images into the media: the examples' from their projections where they have
- * one, the query's from its visual tokens. New projections are offered to the pool (may be NULL). */
+/* Puts the keys and values of the examples' images into the media, from their projections where they have one. New
+ * projections are offered to the pool (may be NULL). false: out of memory. */
+bool e2_prompt_examples(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
+                        const e2str_pool *pool, const e2_prompt *prompt, e2_media *media);
+
+/* The same, and those of the query's image from its visual tokens. */
 bool e2_prompt_media(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
                      const e2str_pool *pool, const float *tokens, const e2_prompt *prompt, e2_media *media);
 

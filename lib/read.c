@@ -22,6 +22,8 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (options->n_examples > E2STR_MAX_EXAMPLES || (options->n_examples && !options->examples))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "examples is NULL, or n_examples (%zu) is above %d",
                        options->n_examples, E2STR_MAX_EXAMPLES);
+    if (options->prompt && options->n_examples)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "both a prepared prompt and examples are given");
     if (options->beams < 1 || options->beams > E2STR_MAX_BEAMS)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "beams is %u; from 1 to %d", options->beams, E2STR_MAX_BEAMS);
     if (options->max_tokens < 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "max_tokens is 0; at least 1");
@@ -39,6 +41,8 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
     if (!session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "session is NULL");
     if (pool && pool->model != session->model)
         return e2_fail(error, E2STR_ERROR_MISMATCH, "the pool and the session were made with different models");
+    if (options->prompt && options->prompt->model != session->model)
+        return e2_fail(error, E2STR_ERROR_MISMATCH, "the prompt and the session were made with different models");
     if (options->n_examples && !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "examples are chosen by id but the pool is NULL");
     for (size_t i = 0; i < n; i++) {
@@ -52,52 +56,103 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
     return E2STR_OK;
 }
 
-/* The examples for the prompt; each choice holds a reference. */
-static e2str_status choose(const e2str_pool *pool, const float *key, const e2str_read_options *options,
-                           e2_choice *choices, size_t *n, e2str_error *error) {
-    *n = 0;
-    if (!pool) return E2STR_OK;
+/* One image of a group. */
+typedef struct query {
+    e2_choice *choices; /* [E2STR_MAX_EXAMPLES]; each holds references */
+    size_t n_choices;
+    e2_prompt_parts parts;
+    uint32_t length, images; /* of its prompt */
+} query;
+
+/* The examples that go into the prompt. */
+static e2str_status choose(const e2str_pool *pool, const float *key, const e2str_read_options *options, query *q,
+                           e2str_error *error) {
+    e2str_status status = E2STR_OK;
+    if (!pool || options->prompt) return status;
     if (!options->n_examples)
-        return e2_pool_choose(pool, key, options->k, options->min_similarity, choices, n, error);
-    e2str_status status = e2_pool_choose_ids(pool, key, options->examples, options->n_examples, choices, error);
-    if (!status) *n = options->n_examples;
+        return e2_pool_choose(pool, key, options->k, options->min_similarity, q->choices, &q->n_choices, error);
+    status = e2_pool_choose_ids(pool, key, options->examples, options->n_examples, q->choices, error);
+    if (!status) q->n_choices = options->n_examples;
     return status;
 }
 
-static e2str_status write_answer(e2str_session *session, const e2_choice *choices, size_t n, const float *tokens,
-                                 const e2str_read_options *options, e2str_result *result, e2str_error *error) {
+/* Builds the prompts of a group side by side and answers them. */
+static e2str_status answer(e2str_session *session, query *queries, size_t n, const e2str_pool *pool,
+                           const float *tokens, const e2str_read_options *options, e2_answer *answers,
+                           e2str_error *error) {
     const e2str_model *model = session->model;
-    e2_prompt prompt;
-    e2str_status status = e2_prompt_build(model, choices, n, tokens, &prompt, &session->arena, error);
-    if (status) return status;
-    e2_answer answer;
-    if (!e2_search(model, &prompt, options->beams, options->max_tokens, options->alternatives, &answer, &session->arena))
-        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    status = e2_result_fill(result, model, &answer, options->clean_up, error);
-    if (status) return status;
-    for (size_t i = 0; i < n; i++)
-        result->examples[i] = (e2_result_example){choices[i].example->id, choices[i].similarity};
-    result->n_examples = n;
-    return E2STR_OK;
+    const e2_compute *compute = &session->compute;
+    e2_search_options search = {options->beams, options->max_tokens, options->alternatives};
+    size_t slots = 0, images = 0, step = (size_t)model->media_tokens * model->vision.width;
+    for (size_t i = 0; i < n; i++) {
+        e2str_status status =
+            e2_prompt_measure(model, &queries[i].parts, &queries[i].length, &queries[i].images, error);
+        if (status) return status;
+        slots += e2_search_slots(model, queries[i].length, &search);
+        images += queries[i].images;
+    }
+    e2_media media;
+    e2_prompt *prompts = e2_arena_alloc(compute->arena, n, sizeof *prompts);
+    bool ok = prompts && slots <= UINT32_MAX && e2_media_new(compute, model, images, &media);
+    uint32_t slot = 0, image = 0;
+    for (size_t i = 0; ok && i < n; i++) {
+        const query *q = &queries[i];
+        ok = e2_prompt_rows(compute, model, &q->parts, image, slot, &prompts[i]) &&
+             e2_prompt_media(compute, model, &q->parts, pool, tokens + i * step, &prompts[i], &media);
+        slot += (uint32_t)e2_search_slots(model, q->length, &search);
+        image += q->images;
+    }
+    ok = ok && e2_search(compute, model, &media, prompts, n, slots, &search, answers);
+    return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
 }
 
-/* One image, with arguments already checked; the result is cleared. */
-static e2str_status read_image(e2str_session *session, const e2str_image *image, const e2str_pool *pool,
-                               const e2str_read_options *options, e2str_result *result, e2str_error *error) {
+/* The examples that stood in the prompt; those of a prepared one are compared with the query only now. */
+static void report_examples(const e2str_model *model, const query *q, const float *key, e2str_result *result) {
+    const e2str_prompt *prefix = q->parts.prefix;
+    result->n_examples = prefix ? prefix->n_choices : q->n_choices;
+    for (size_t i = 0; i < result->n_examples; i++) {
+        const e2_choice *choice = prefix ? &prefix->choices[i] : &q->choices[i];
+        result->examples[i] = (e2_result_example){choice->example->id, choice->similarity};
+        if (prefix)
+            model->kernels->similarity(key, choice->example->key, 1, model->vision.width,
+                                       &result->examples[i].similarity);
+    }
+}
+
+/* Images that go through all stages together, with arguments already checked. */
+static e2str_status read_group(e2str_session *session, const e2str_image *images, size_t n, const e2str_pool *pool,
+                               const e2str_read_options *options, e2str_result *const *results, e2str_error *error) {
     const e2str_model *model = session->model;
-    e2_arena_mark mark = e2_arena_begin(&session->arena);
-    float *tokens = e2_arena_floats(&session->arena, (size_t)model->media_tokens * model->vision.width);
-    float *key = e2_arena_floats(&session->arena, model->vision.width);
-    e2_choice choices[E2STR_MAX_EXAMPLES];
-    size_t n = 0;
-    e2str_status status = tokens && key ? e2_encode_image(session, image, tokens, key, error)
-                                        : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    if (!status) status = choose(pool, key, options, choices, &n, error);
-    if (!status) status = write_answer(session, choices, n, tokens, options, result, error);
-    for (size_t i = 0; i < n; i++) e2_example_release(choices[i].example);
-    e2_arena_release(&session->arena, mark);
+    e2_arena *arena = &session->arena;
+    e2_arena_mark mark = e2_arena_begin(arena);
+    size_t width = model->vision.width, chosen = 0;
+    float *tokens = e2_arena_floats(arena, n * model->media_tokens * width), *keys = e2_arena_floats(arena, n * width);
+    query *queries = e2_arena_alloc(arena, n, sizeof *queries);
+    e2_answer *answers = e2_arena_alloc(arena, n, sizeof *answers);
+    e2_choice *choices = e2_arena_alloc(arena, n * E2STR_MAX_EXAMPLES, sizeof *choices);
+    e2str_status status = E2STR_OK;
+    if (!tokens || !keys || !queries || !answers || !choices)
+        status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    if (!status) status = e2_encode_images(session, images, n, tokens, keys, error);
+    for (; !status && chosen < n; chosen++) {
+        query *q = &queries[chosen];
+        *q = (query){.choices = choices + chosen * E2STR_MAX_EXAMPLES};
+        status = choose(pool, keys + chosen * width, options, q, error);
+        q->parts = (e2_prompt_parts){q->choices, q->n_choices, options->prompt};
+    }
+    if (!status) status = answer(session, queries, n, pool, tokens, options, answers, error);
+    for (size_t i = 0; !status && i < n; i++) {
+        status = e2_result_fill(results[i], model, &answers[i], options->clean_up, error);
+        if (!status) report_examples(model, &queries[i], keys + i * width, results[i]);
+    }
+    for (size_t i = 0; i < chosen; i++)
+        for (size_t j = 0; j < queries[i].n_choices; j++) e2_choice_release(&queries[i].choices[j]);
+    e2_arena_release(arena, mark);
     return status;
 }
+
+/* Long answers with many beams would need much memory each: they are read one by one. */
+#define BATCH_SLOTS 1024
 
 e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images, size_t n, const e2str_pool *pool,
                               const e2str_read_options *given, e2str_result *const *results, e2str_error *error) {
@@ -107,8 +162,12 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
     e2str_read_options options;
     e2str_status status = read_options(given, &options, error);
     if (!status) status = check_arguments(session, images, n, pool, &options, results, error);
-    for (size_t i = 0; !status && i < n; i++)
-        status = read_image(session, &images[i], pool, &options, results[i], error);
+    if (status) return status;
+    bool large = (uint64_t)options.beams * options.max_tokens > BATCH_SLOTS;
+    size_t group = large ? 1 : e2_batch_size(session->model);
+    for (size_t i = 0; !status && i < n; i += group)
+        status = read_group(session, images + i, n - i < group ? n - i : group, pool, &options, results + i, error);
+    for (size_t i = 0; status && i < n; i++) e2_result_clear(results[i]);
     return status;
 }
 

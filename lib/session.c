@@ -7,13 +7,30 @@
 #include "encoder.h"
 #include "resampler.h"
 
-e2str_status e2str_session_new(const e2str_model *model, e2str_session **session, e2str_error *error) {
+void e2str_session_options_init(e2str_session_options *options) {
+    if (options) *options = (e2str_session_options){.size = sizeof *options, .threads = 1};
+}
+
+e2str_status e2str_session_new(const e2str_model *model, const e2str_session_options *given, e2str_session **session,
+                               e2str_error *error) {
     if (!session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "session is NULL");
     *session = NULL;
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
+    e2str_session_options options;
+    e2str_session_options_init(&options);
+    e2str_status status = e2_options_read(&options, given, "e2str_session_options", error);
+    if (status) return status;
+    if (options.threads < 1 || options.threads > E2STR_MAX_THREADS)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "threads is %u; from 1 to %d", options.threads, E2STR_MAX_THREADS);
     e2str_session *fresh = calloc(1, sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a session");
+    status = e2_threads_new(options.threads, &fresh->threads, error);
+    if (status) {
+        free(fresh);
+        return status;
+    }
     fresh->model = model;
+    fresh->compute = (e2_compute){model->kernels, fresh->threads, &fresh->arena};
     *session = fresh;
     return E2STR_OK;
 }
@@ -24,6 +41,7 @@ size_t e2str_session_bytes(const e2str_session *session) {
 
 void e2str_session_free(e2str_session *session) {
     if (!session) return;
+    e2_threads_free(session->threads);
     e2_arena_free(&session->arena);
     free(session);
 }
@@ -42,46 +60,62 @@ static void retrieval_key(const float *tokens, size_t rows, size_t width, float 
     for (size_t i = 0; i < width; i++) key[i] = (float)(key[i] / norm);
 }
 
-static bool encode_planes(e2str_session *session, const float *planes, float *tokens, float *key) {
+/* planes [n] -> vision tokens -> latents, where the model has a resampler -> keys. */
+static bool encode_planes(e2str_session *session, const float *planes, size_t n, float *tokens, float *keys) {
     const e2str_model *model = session->model;
-    size_t patches = model->vision.patches, width = model->vision.width;
+    const e2_compute *compute = &session->compute;
+    size_t patches = model->vision.patches, media = model->media_tokens, width = model->vision.width;
     bool resample = model->resampler.layers > 0;
-    float *vision = e2_arena_floats(&session->arena, patches * width);
-    float *latents = resample ? e2_arena_floats(&session->arena, (size_t)model->media_tokens * width) : vision;
-    if (!vision || !latents || !e2_vision_encode(model, planes, vision, &session->arena)) return false;
-    if (resample && !e2_resample(model, vision, latents, &session->arena)) return false;
-    if (tokens) memcpy(tokens, latents, (size_t)model->media_tokens * width * sizeof *tokens);
-    if (!key) return true;
-    if (model->key_from_vision_tokens)
-        retrieval_key(vision, patches, width, key);
-    else
-        retrieval_key(latents, model->media_tokens, width, key);
+    float *vision = e2_arena_floats(compute->arena, n * patches * width);
+    float *latents = resample ? e2_arena_floats(compute->arena, n * media * width) : vision;
+    if (!vision || !latents || !e2_vision_encode(compute, model, planes, n, vision)) return false;
+    if (resample && !e2_resample(compute, model, vision, n, latents)) return false;
+    if (tokens) memcpy(tokens, latents, n * media * width * sizeof *tokens);
+    size_t rows = model->key_from_vision_tokens ? patches : media;
+    const float *source = model->key_from_vision_tokens ? vision : latents;
+    for (size_t i = 0; keys && i < n; i++) retrieval_key(source + i * rows * width, rows, width, keys + i * width);
     return true;
 }
 
-e2str_status e2_encode_image(e2str_session *session, const e2str_image *image, float *tokens, float *key,
-                             e2str_error *error) {
+/* Enough rows that loading a weight is cheap beside using it, few enough that activations stay in the caches. */
+#define BATCH_ROWS 1024
+
+size_t e2_batch_size(const e2str_model *model) {
+    size_t rows = (size_t)model->vision.patches + model->vision.class_token;
+    return model->blas || rows > BATCH_ROWS / 2 ? 1 : BATCH_ROWS / rows;
+}
+
+static e2str_status encode_group(e2str_session *session, const e2str_image *images, size_t n, float *tokens,
+                                 float *keys, e2str_error *error) {
     const e2_image_config *config = &session->model->image;
+    size_t step = (size_t)3 * config->height * config->width;
     e2_arena_mark mark = e2_arena_begin(&session->arena);
-    float *planes = e2_arena_floats(&session->arena, (size_t)3 * config->height * config->width);
-    e2str_status status = E2STR_ERROR_MEMORY;
-    if (planes) status = e2_image_planes(image, config, planes, &session->arena, error);
-    if (!planes || (!status && !encode_planes(session, planes, tokens, key)))
+    float *planes = e2_arena_floats(&session->arena, n * step);
+    e2str_status status = E2STR_OK;
+    for (size_t i = 0; planes && !status && i < n; i++)
+        status = e2_image_planes(&images[i], config, planes + i * step, &session->arena, error);
+    if (!planes || (!status && !encode_planes(session, planes, n, tokens, keys)))
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
     e2_arena_release(&session->arena, mark);
     return status;
+}
+
+e2str_status e2_encode_images(e2str_session *session, const e2str_image *images, size_t n, float *tokens, float *keys,
+                              e2str_error *error) {
+    size_t width = session->model->vision.width, step = session->model->media_tokens * width;
+    size_t group = e2_batch_size(session->model);
+    for (size_t i = 0; i < n; i += group) {
+        size_t count = n - i < group ? n - i : group;
+        e2str_status status = encode_group(session, images + i, count, tokens ? tokens + i * step : NULL,
+                                           keys ? keys + i * width : NULL, error);
+        if (status) return status;
+    }
+    return E2STR_OK;
 }
 
 e2str_status e2str_encode(e2str_session *session, const e2str_image *images, size_t n, float *tokens, float *keys,
                           e2str_error *error) {
     if (!session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "session is NULL");
     if (!images && n) return e2_fail(error, E2STR_ERROR_ARGUMENT, "images is NULL");
-    const e2str_model *model = session->model;
-    size_t width = model->vision.width, step = model->media_tokens * width;
-    for (size_t i = 0; i < n; i++) {
-        e2str_status status = e2_encode_image(session, &images[i], tokens ? tokens + i * step : NULL,
-                                              keys ? keys + i * width : NULL, error);
-        if (status) return status;
-    }
-    return E2STR_OK;
+    return e2_encode_images(session, images, n, tokens, keys, error);
 }

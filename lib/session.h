@@ -1,17 +1,23 @@
-/* A session: one thread's scratch memory. */
+/* A session: one thread's scratch memory and its helpers. */
 #ifndef E2_SESSION_H
 #define E2_SESSION_H
 
-#include "arena.h"
-#include "model.h"
+#include "linear.h"
 
 struct e2str_session {
     const e2str_model *model;
     e2_arena arena; /* everything a call needs; empty between calls */
+    e2_threads *threads;
+    e2_compute compute; /* the model's kernels, the two above */
 };
 
-/* Visual tokens and key of one image (either may be NULL), into memory of the caller. image is checked here. */
-e2str_status e2_encode_image(e2str_session *session, const e2str_image *image, float *tokens, float *key,
-                             e2str_error *error);
+/* Images that are worth encoding together: enough rows for the matrix products, few enough for the caches. 1 where a
+ * batch would not give the same bits. */
+size_t e2_batch_size(const e2str_model *model);
+
+/* Visual tokens [n][media_tokens][width] and keys [n][width] (either may be NULL) into memory of the caller. The images
+ * are checked here. An image's numbers do not depend on n. */
+e2str_status e2_encode_images(e2str_session *session, const e2str_image *images, size_t n, float *tokens, float *keys,
+                              e2str_error *error);
 
 #endif

@@ -53,25 +53,47 @@ static inline __m512 e2_exp_avx512(__m512 x) { /* as e2_ref_exp */
     return _mm512_scalef_ps(p, n);
 }
 
-/* Writes the lanes of `mask` to c; `column` is the first lane's. */
-static inline void e2_finish_avx512(__m512 v, const e2_epilogue *epilogue, size_t column, __mmask16 mask, float *c) {
-    const __m512 one = _mm512_set1_ps(1.0f);
-    if (epilogue->bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, epilogue->bias + column));
-    switch (epilogue->activation) {
-    case E2_NO_ACTIVATION: break;
-    case E2_EPILOGUE_GELU: {
-        __m512 half = _mm512_mul_ps(v, _mm512_set1_ps(0.5f));
-        v = _mm512_fmadd_ps(half, e2_erf_avx512(_mm512_mul_ps(v, _mm512_set1_ps(0.70710678f))), half);
-        break;
-    }
+static inline __m512 e2_activate_avx512(__m512 v, e2_epilogue_activation activation) {
+    const __m512 half = _mm512_mul_ps(v, _mm512_set1_ps(0.5f)), one = _mm512_set1_ps(1.0f);
+    switch (activation) {
+    case E2_EPILOGUE_GELU:
+        return _mm512_fmadd_ps(half, e2_erf_avx512(_mm512_mul_ps(v, _mm512_set1_ps(0.70710678f))), half);
     case E2_EPILOGUE_QUICK_GELU:
-        v = _mm512_div_ps(v, _mm512_add_ps(one, e2_exp_avx512(_mm512_mul_ps(v, _mm512_set1_ps(-1.702f)))));
-        break;
-    case E2_EPILOGUE_RELU: v = _mm512_max_ps(v, _mm512_setzero_ps()); break;
+        return _mm512_div_ps(v, _mm512_add_ps(one, e2_exp_avx512(_mm512_mul_ps(v, _mm512_set1_ps(-1.702f)))));
+    case E2_EPILOGUE_RELU: return _mm512_max_ps(v, _mm512_setzero_ps());
+    default: return v;
     }
-    v = _mm512_mul_ps(v, _mm512_set1_ps(epilogue->gate));
-    if (epilogue->accumulate) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, c + column));
-    _mm512_mask_storeu_ps(c + column, mask, v);
+}
+
+/* What the epilogue needs of 16 columns. */
+typedef struct e2_columns {
+    __mmask16 mask; /* those that exist */
+    __m512 bias, scale;
+    __m512i extra; /* Q8: what the offset of the activations adds to every sum */
+} e2_columns;
+
+static inline e2_columns e2_columns_of(const e2_matrix *w, const e2_epilogue *epilogue, int offset, size_t column) {
+    size_t n = w->n > column ? w->n - column : 0;
+    e2_columns columns = {.mask = n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff, .bias = _mm512_setzero_ps()};
+    if (epilogue->bias) columns.bias = _mm512_maskz_loadu_ps(columns.mask, epilogue->bias + column);
+    if (w->type == E2_WEIGHT_Q8) {
+        columns.scale = _mm512_loadu_ps(w->scales + column);
+        columns.extra = _mm512_mullo_epi32(_mm512_set1_epi32(offset), _mm512_loadu_si512(w->sums + column));
+    }
+    return columns;
+}
+
+/* row_scale: that of a Q8 row, whose sums are integers; NULL otherwise. */
+static inline void e2_finish_avx512(const void *sums, const float *row_scale, const e2_columns *columns,
+                                    const e2_epilogue *epilogue, float *c) {
+    __m512 v = _mm512_load_ps(sums);
+    if (row_scale) {
+        v = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_castps_si512(v), columns->extra));
+        v = _mm512_mul_ps(v, _mm512_mul_ps(_mm512_set1_ps(*row_scale), columns->scale));
+    }
+    v = e2_activate_avx512(_mm512_add_ps(v, columns->bias), epilogue->activation);
+    __m512 before = epilogue->accumulate ? _mm512_maskz_loadu_ps(columns->mask, c) : _mm512_setzero_ps();
+    _mm512_mask_storeu_ps(c, columns->mask, _mm512_fmadd_ps(_mm512_set1_ps(epilogue->gate), v, before));
 }
 
 /* ---- tiles ---- */
@@ -123,51 +145,48 @@ static inline void e2_finish_avx512(__m512 v, const e2_epilogue *epilogue, size_
     static e2_tile_fn *const tiles[] = {tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,  tile_7,                 \
                                         tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14};
 
-typedef struct e2_tiled {
+typedef struct e2_product {
     e2_tile_fn *const *tiles;
     const char *a;
-    size_t a_stride;
-    size_t m, steps;
-    size_t scale_at; /* Q8: byte offset of the scale in a row of a; otherwise 0 */
-    int bias;        /* Q8: what was added to the activations to make them unsigned */
-} e2_tiled;
+    size_t m, a_stride;   /* bytes */
+    size_t steps;         /* of k */
+    size_t row_scale;     /* Q8: where in a row its scale is */
+    int offset;           /* Q8: what was added to the activations to make them unsigned */
+} e2_product;
 
-/* The value of 16 sums of row `row` of a: for Q8 they are integers. */
-static inline __m512 e2_value(const e2_tiled *job, const e2_matrix *w, const float *sums, const char *row,
-                              size_t column) {
-    if (job->scale_at == 0) return _mm512_load_ps(sums);
-    __m512i extra = _mm512_mullo_epi32(_mm512_set1_epi32(job->bias), _mm512_loadu_si512(w->sums + column));
-    __m512 v = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_load_si512(sums), extra));
-    __m512 scale = _mm512_set1_ps(*(const float *)(row + job->scale_at));
-    return _mm512_mul_ps(v, _mm512_mul_ps(scale, _mm512_loadu_ps(w->scales + column)));
-}
-
-static inline void e2_gemm_avx512(const e2_tiled *job, const e2_matrix *w, size_t first_panel, size_t n_panels,
+/* Rows `row` .. + rows - 1 of one panel: the tile, then its epilogue. */
+static inline void e2_tile_avx512(const e2_product *product, const e2_matrix *w, size_t row, size_t rows, const char *b,
+                                  const char *ahead, size_t ahead_step, const e2_columns columns[2],
                                   const e2_epilogue *epilogue, float *c, size_t c_stride) {
     _Alignas(64) float sums[E2_TILE_ROWS * E2_PANEL];
-    size_t n_tiles = (job->m + E2_TILE_ROWS - 1) / E2_TILE_ROWS, block = E2_BLOCK_BYTES / (E2_TILE_ROWS * job->a_stride);
-    size_t panel_bytes = job->steps * E2_STEP_BYTES;
-    if (n_tiles == 0) return;
-    if (block == 0) block = 1;
-    size_t n_blocks = (n_tiles + block - 1) / block;
-    for (size_t blk = 0; blk < n_blocks; blk++) {
-        size_t t0 = blk * n_tiles / n_blocks, t1 = (blk + 1) * n_tiles / n_blocks;
-        size_t share = (E2_STEP_BYTES + t1 - t0 - 1) / (t1 - t0);
+    const char *a = product->a + row * product->a_stride;
+    product->tiles[rows - 1](a, product->a_stride, b, product->steps, ahead, ahead_step, sums);
+    for (size_t r = 0; r < rows; r++) {
+        const float *row_scale = product->row_scale ? (const float *)(a + r * product->a_stride + product->row_scale) : NULL;
+        e2_finish_avx512(sums + r * E2_PANEL, row_scale, &columns[0], epilogue, c + (row + r) * c_stride);
+        if (columns[1].mask)
+            e2_finish_avx512(sums + r * E2_PANEL + 16, row_scale, &columns[1], epilogue, c + (row + r) * c_stride + 16);
+    }
+}
+
+static inline void e2_gemm_avx512(const e2_product *product, const e2_matrix *w, size_t first_panel, size_t n_panels,
+                                  const e2_epilogue *epilogue, float *c, size_t c_stride) {
+    size_t m = product->m, n_tiles = (m + E2_TILE_ROWS - 1) / E2_TILE_ROWS;
+    size_t fitting = E2_BLOCK_BYTES / (E2_TILE_ROWS * product->a_stride + 1) + 1, n_blocks = (n_tiles + fitting - 1) / fitting;
+    size_t panel_bytes = product->steps * E2_STEP_BYTES;
+    for (size_t block = 0; block < n_blocks; block++) {
+        size_t first_tile = block * n_tiles / n_blocks, end = (block + 1) * n_tiles / n_blocks;
+        size_t share = (E2_STEP_BYTES + end - first_tile - 1) / (end - first_tile);
         for (size_t p = first_panel; p < first_panel + n_panels; p++) {
             const char *b = (const char *)w->panels + p * panel_bytes;
-            size_t column = p * E2_PANEL, lanes = w->n - column < E2_PANEL ? w->n - column : E2_PANEL;
-            __mmask16 low = lanes < 16 ? (__mmask16)((1u << lanes) - 1) : 0xffff;
-            __mmask16 high = lanes < 16 ? 0 : (__mmask16)((1u << (lanes - 16)) - 1);
-            for (size_t t = t0; t < t1; t++) {
-                size_t row = t * job->m / n_tiles, rows = (t + 1) * job->m / n_tiles - row;
-                const char *ahead = b + panel_bytes + (t - t0) * share * job->steps;
-                if (t1 - t0 == 1) ahead = b + 4096;
-                job->tiles[rows - 1](job->a + row * job->a_stride, job->a_stride, b, job->steps, ahead, share, sums);
-                for (size_t r = 0; r < rows; r++) {
-                    float *out = c + (row + r) * c_stride;
-                    e2_finish_avx512(e2_value(job, w, sums + r * E2_PANEL, job->a + (row + r) * job->a_stride, column), epilogue, column, low, out);
-                    if (high) e2_finish_avx512(e2_value(job, w, sums + r * E2_PANEL + 16, job->a + (row + r) * job->a_stride, column + 16), epilogue, column + 16, high, out);
-                }
+            size_t column = p * E2_PANEL;
+            e2_columns columns[2] = {e2_columns_of(w, epilogue, product->offset, column),
+                                     e2_columns_of(w, epilogue, product->offset, column + 16)};
+            for (size_t t = first_tile; t < end; t++) {
+                size_t row = t * m / n_tiles, rows = (t + 1) * m / n_tiles - row;
+                const char *ahead = b + panel_bytes + (t - first_tile) * share * product->steps;
+                if (end - first_tile == 1) ahead = b + 4096;
+                e2_tile_avx512(product, w, row, rows, b, ahead, share, columns, epilogue, c + column, c_stride);
             }
         }
     }

@@ -12,8 +12,8 @@ E2_TILES
 
 void e2_gemm_f32_avx512(const void *a, size_t m, size_t a_stride, const e2_matrix *w, size_t first_panel,
                         size_t n_panels, const e2_epilogue *epilogue, float *c, size_t c_stride) {
-    e2_tiled job = {tiles, a, a_stride * sizeof(float), m, w->k};
-    e2_gemm_avx512(&job, w, first_panel, n_panels, epilogue, c, c_stride);
+    e2_product product = {tiles, a, m, a_stride * sizeof(float), w->k, 0, 0};
+    e2_gemm_avx512(&product, w, first_panel, n_panels, epilogue, c, c_stride);
 }
 
 #endif

@@ -26,8 +26,8 @@ void e2_prepare_bf16_avx512_bf16(const float *x, size_t m, size_t k, size_t stri
 void e2_gemm_bf16_avx512_bf16(const void *a, size_t m, size_t a_stride, const e2_matrix *w, size_t first_panel,
                               size_t n_panels, const e2_epilogue *epilogue, float *c, size_t c_stride) {
     (void)a_stride;
-    e2_tiled job = {tiles, a, (w->k + 63) / 64 * 128, m, (w->k + 1) / 2, 0, 0};
-    e2_gemm_avx512(&job, w, first_panel, n_panels, epilogue, c, c_stride);
+    e2_product product = {tiles, a, m, (w->k + 63) / 64 * 128, (w->k + 1) / 2, 0, 0};
+    e2_gemm_avx512(&product, w, first_panel, n_panels, epilogue, c, c_stride);
 }
 
 #endif
