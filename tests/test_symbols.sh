@@ -51,4 +51,6 @@ fi
 
 sed -n '/^ \*     #include <e2str.h>/,/^ \*     }$/p' include/e2str.h | sed -e 's/^ \*     //' -e 's/^ \*$//' > "$work/manual.c"
 check "the header's program is examples/read_word.c" diff "$work/manual.c" examples/read_word.c
+sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' > "$work/readme.c"
+check "the README's program is examples/read_word.c" diff "$work/readme.c" examples/read_word.c
 finish
