@@ -77,14 +77,13 @@ def main():
     for name, text, *style in IMAGES:
         save(render(random, text, *style), os.path.join(here, "images", name))
     write_labels(os.path.join(here, "images", "labels.tsv"), [row[:2] for row in IMAGES])
-    for labels, words in (("pool.tsv", POOL), ("queries.tsv", QUERIES)):
-        rows = []
+    for folder, words in (("pool", POOL), ("queries", QUERIES)):
+        folder = os.path.join(here, "demo", folder)
+        os.makedirs(folder, exist_ok=True)
         for word in words:
-            name = word.lower() + ".png"
-            rows.append((name, word))
             save(render(random, word, SEGMENTS, (30, 38, 32), (150, 168, 140), 0, 0, 0.8, 5, size=40),
-                 os.path.join(here, "demo", name))
-        write_labels(os.path.join(here, "demo", labels), rows)
+                 os.path.join(folder, word.lower() + ".png"))
+        write_labels(os.path.join(folder, "labels.tsv"), [(word.lower() + ".png", word) for word in words])
 
 
 if __name__ == "__main__":

@@ -61,4 +61,21 @@ static inline void fixture_key(uint32_t *state, float key[FIXTURE_KEY]) {
     for (int i = 0; i < FIXTURE_KEY; i++) key[i] = (float)(key[i] / sqrt(sum));
 }
 
+/* A pool file from memory. */
+static inline e2str_status fixture_load(const fixture *f, const uint8_t *data, size_t size, e2str_error *error) {
+    e2_gguf gguf;
+    e2str_pool *pool = NULL;
+    uint8_t *copy = tiny_checked(malloc(size ? size : 1)); /* exactly as large: a sanitizer sees the byte after it */
+    memcpy(copy, data, size);
+    e2str_status status = e2_gguf_open_memory(copy, size, &gguf, error);
+    if (!status) {
+        status = e2_pool_from_gguf(f->model, &gguf, NULL, &pool, error);
+        e2_gguf_close(&gguf);
+    }
+    if (!status != (pool != NULL)) abort();
+    e2str_pool_free(pool);
+    free(copy);
+    return status;
+}
+
 #endif

@@ -24,6 +24,11 @@ check 'the library calls something' grep -qx malloc "$work/called"
 no_forbidden_call() { ! grep -xE "$forbidden" "$work/called"; }
 check 'the library never exits, aborts, asserts, prints or changes the process' no_forbidden_call
 
+writable_sections() { # those that are not empty
+    objdump -h "$BUILD/libe2str.o" | awk '$2 ~ /^\.(data|bss|tdata|tbss)/ && $2 !~ /rel\.ro/ && $3 !~ /^0+$/ {print $2, $3}'
+}
+check 'the library has no writable global data' test -z "$(writable_sections)"
+
 version=$(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)
 soname=$(objdump -p "$BUILD/libe2str.so" | awk '$1 == "SONAME" {print $2}')
 check 'soname carries major and minor' test "$soname" = "libe2str.so.${version%.*}"
@@ -46,4 +51,6 @@ fi
 
 sed -n '/^ \*     #include <e2str.h>/,/^ \*     }$/p' include/e2str.h | sed -e 's/^ \*     //' -e 's/^ \*$//' > "$work/manual.c"
 check "the header's program is examples/read_word.c" diff "$work/manual.c" examples/read_word.c
+sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' > "$work/readme.c"
+check "the README's program is examples/read_word.c" diff "$work/readme.c" examples/read_word.c
 finish

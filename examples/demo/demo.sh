@@ -1,28 +1,25 @@
 #!/bin/sh
 # What `make demo` shows: words read with the shipped weights, then a style that the model does not know, without and
-# with eight examples of it in a prompt pool. Each command is shown before its output.
+# with a prompt pool of examples. Each command is shown before its output.
 set -eu
 : "${E2STR:=build/e2str}"
+pool=$(dirname "$E2STR")/demo.pool
+rm -f "$pool"
 
-show() {
+show() { # the command is one word, shown as it would be typed
     echo
-    echo "\$ $*"
-    "$@"
+    echo "\$ $1"
+    eval "$1"
 }
 
-show "$E2STR" read examples/images/*.jpg examples/images/*.png
-
-queries=$(cut -f 1 examples/demo/queries.tsv | sed 's|^|examples/demo/|')
-pool=$(mktemp -d)
-trap 'rm -rf "$pool"' EXIT
+show "$E2STR read examples/images/*.jpg examples/images/*.png"
 echo
-echo "A seven-segment display, read without examples:"
-# shellcheck disable=SC2086 # several files
-show "$E2STR" read $queries
+echo "A seven-segment display, where 5 may be S and the letters have no case, read without examples:"
+show "$E2STR read examples/demo/queries/*.png"
 echo
-echo "The same with a prompt pool of eight examples, the nearest two before each image:"
-show "$E2STR" pool add "$pool/segments.pool" --labels examples/demo/pool.tsv
-# shellcheck disable=SC2086
-show "$E2STR" read -p "$pool/segments.pool" $queries
+echo "The same with a prompt pool: eight examples with their texts, the two most similar ones before each image:"
+show "$E2STR pool add $pool --labels examples/demo/pool/labels.tsv"
+show "$E2STR read -p $pool examples/demo/queries/*.png"
 echo
-echo "Note: these first weights were trained to read, not yet to use examples; a pool need not help them, and may hurt."
+echo "Note: these first weights were trained on single words. Reading with examples has not been trained yet, so a pool"
+echo "does not help them: that is the next step, and this demo shows what is."
