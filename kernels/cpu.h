@@ -6,6 +6,17 @@
 
 #include "kernels.h"
 
+/* The levels by their names in kernels.def: e2_level_##level. */
+enum {
+    e2_level_ref = E2_LEVEL_REF,
+    e2_level_avx2 = E2_LEVEL_AVX2,
+    e2_level_avx512 = E2_LEVEL_AVX512,
+    e2_level_avx512_vnni = E2_LEVEL_AVX512_VNNI,
+    e2_level_avx512_bf16 = E2_LEVEL_AVX512_BF16,
+    e2_level_neon = E2_LEVEL_NEON,
+    e2_level_neon_dot = E2_LEVEL_NEON_DOT
+};
+
 /* A set of levels: bit 1 << level. ref is always in it. */
 typedef uint32_t e2_level_set;
 

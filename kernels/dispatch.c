@@ -10,19 +10,8 @@
 #include "cpu.h"
 #include "e2str.h"
 
-/* The names in kernels.def. */
-enum {
-    level_ref = E2_LEVEL_REF,
-    level_avx2 = E2_LEVEL_AVX2,
-    level_avx512 = E2_LEVEL_AVX512,
-    level_avx512_vnni = E2_LEVEL_AVX512_VNNI,
-    level_avx512_bf16 = E2_LEVEL_AVX512_BF16,
-    level_neon = E2_LEVEL_NEON,
-    level_neon_dot = E2_LEVEL_NEON_DOT
-};
-
 /* The levels that have a line. One without is the level below it and is not offered under a name of its own. */
-#define E2_KERNEL(operation, level, symbol, tolerance) | 1u << level_##level
+#define E2_KERNEL(operation, level, symbol, tolerance) | 1u << e2_level_##level
 static const e2_level_set built = 0
 #include "kernels.def"
     ;

@@ -89,17 +89,7 @@ static inline double gelu_double(double x) { return 0.5 * x * (1.0 + erf(x / sqr
 static inline double quick_gelu_double(double x) { return x / (1.0 + exp(-1.702 * x)); }
 static inline double relu_double(double x) { return x > 0.0 ? x : 0.0; }
 
-/* The levels by their names in kernels.def. */
-enum {
-    level_ref = E2_LEVEL_REF,
-    level_avx2 = E2_LEVEL_AVX2,
-    level_avx512 = E2_LEVEL_AVX512,
-    level_avx512_vnni = E2_LEVEL_AVX512_VNNI,
-    level_avx512_bf16 = E2_LEVEL_AVX512_BF16,
-    level_neon = E2_LEVEL_NEON,
-    level_neon_dot = E2_LEVEL_NEON_DOT
-};
-
-static inline int runs_here(e2_level level) { return (e2_cpu_levels() >> level & 1u) != 0; }
+/* level: e2_level_... */
+static inline int runs_here(unsigned level) { return (e2_cpu_levels() >> level & 1u) != 0; }
 
 #endif

@@ -252,7 +252,7 @@ static void check_attend(e2_attend_fn *attend, double tolerance) {
 #define E2_LINE(operation, level, symbol, tolerance) \
     static void test_##symbol(void **unused) {       \
         (void)unused;                                \
-        if (!runs_here(level_##level)) skip();       \
+        if (!runs_here(e2_level_##level)) skip();       \
         random_state = 1;                            \
         check_##operation(symbol, tolerance);        \
     }
