@@ -36,7 +36,7 @@ class Reader:
         self.model, self.session, self.result = (ctypes.c_void_p() for _ in range(3))
         try:
             self._call("e2str_model_open", model.encode(), None, ctypes.byref(self.model))
-            self._call("e2str_session_new", self.model, ctypes.byref(self.session))
+            self._call("e2str_session_new", self.model, None, ctypes.byref(self.session))
             self._call("e2str_result_new", ctypes.byref(self.result))
         except RuntimeError:
             self.close()

@@ -57,7 +57,7 @@ void read_crops(const e2str_model *model, const e2str_pool *pool, const std::vec
         e2str_error error = {};
         e2str_session *session = nullptr;
         e2str_result *result = nullptr;
-        check(e2str_session_new(model, &session, &error), error);
+        check(e2str_session_new(model, NULL, &session, &error), error);
         Session own_session(session);
         check(e2str_result_new(&result, &error), error);
         Result own_result(result);

@@ -8,7 +8,7 @@ int main(void) {
     e2str_result *result = NULL;
     e2str_image image = {0};
     e2str_status status = e2str_model_open("e2str-small.gguf", NULL, &model, &error);
-    if (!status) status = e2str_session_new(model, &session, &error);
+    if (!status) status = e2str_session_new(model, NULL, &session, &error);
     if (!status) status = e2str_result_new(&result, &error);
     if (!status) status = e2str_image_load("word.png", NULL, &image, &error);
     if (!status) status = e2str_read(session, &image, NULL, NULL, result, &error);

@@ -113,15 +113,25 @@ typedef struct e2str_model e2str_model;
  * from any thread that uses the model. */
 typedef void (*e2str_log_fn)(void *user, const char *message);
 
+/* How products with BF16 and Q8_0 weights are computed. F32 and F16 weights always multiply in f32. */
+typedef enum e2str_precision {
+    E2STR_PRECISION_FILE = 0, /* in the weights' own type, activations rounded or quantised to it: fastest */
+    E2STR_PRECISION_F32 = 1   /* in f32, weights expanded: for comparing */
+} e2str_precision;
+
 typedef struct e2str_model_options {
     size_t size;
     e2str_log_fn log; /* default NULL: silent */
     void *log_user;
+    e2str_precision precision; /* default E2STR_PRECISION_FILE */
 } e2str_model_options;
 E2STR_API void e2str_model_options_init(e2str_model_options *options);
 
-/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped, not read: F32 weights are
- * used in place; other types are expanded to f32 once. Do not change the file while the model is open.
+/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped; matrices are packed once for
+ * the kernels of this CPU, and the file's pages are given back. Do not change the file while the model is open.
+ * The environment variable E2STR_CPU caps the level of the kernels (e2str_cpu_name); an unknown value is an ARGUMENT
+ * error that lists the known ones. On a CPU for which there is nothing but plain C, OpenBLAS multiplies instead; naming
+ * E2STR_CPU=ref asks for the plain C, whose results are the same bits on every machine.
  * Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY, ARGUMENT. */
 E2STR_API e2str_status e2str_model_open(const char *path, const e2str_model_options *options, e2str_model **model,
                                         e2str_error *error);

@@ -1,9 +1,22 @@
-/* The sizes are bounded by the caps of model files (docs/model-format.md), so each fits the BLAS's int. A single row
- * goes to the matrix-vector product: it reads the matrix once, which is all the work there is. */
+/*
+ * Our kernels at the level of AVX2 and above are at least as fast as OpenBLAS on the shapes of these models, and fuse
+ * what follows a product (docs/performance.md: the ratios measured, also with OpenBLAS told the right CPU). So the BLAS
+ * is preferred where there is nothing but plain C. Naming E2STR_CPU=ref asks for exactly that plain C, whose bits are
+ * the same on every machine, so then it is not.
+ */
 #include "gemm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef E2_BLAS
 
 #include <cblas.h>
 
+bool e2_blas_preferred(const e2_kernels *kernels) { return !strcmp(kernels->name, "ref") && !getenv("E2STR_CPU"); }
+
+/* The sizes are bounded by the caps of model files (docs/model-format.md), so each fits the BLAS's int. A single row
+ * goes to the matrix-vector product: it reads the matrix once, which is all the work there is. */
 void e2_gemm_nt(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb,
                 float beta, float *c, size_t ldc) {
     if (m == 1)
@@ -13,11 +26,17 @@ void e2_gemm_nt(size_t m, size_t n, size_t k, float alpha, const float *a, size_
                     beta, c, (int)ldc);
 }
 
-void e2_gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                size_t ldc) {
-    if (m == 1)
-        cblas_sgemv(CblasRowMajor, CblasTrans, (int)k, (int)n, 1.0f, b, (int)ldb, a, 1, 0.0f, c, 1);
-    else
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)m, (int)n, (int)k, 1.0f, a, (int)lda, b, (int)ldb,
-                    0.0f, c, (int)ldc);
+#else
+
+bool e2_blas_preferred(const e2_kernels *kernels) {
+    (void)kernels;
+    return false;
 }
+
+/* Never called: without a BLAS all weights are packed for our kernels. */
+void e2_gemm_nt(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb,
+                float beta, float *c, size_t ldc) {
+    (void)m, (void)n, (void)k, (void)alpha, (void)a, (void)lda, (void)b, (void)ldb, (void)beta, (void)c, (void)ldc;
+}
+
+#endif

@@ -1,15 +1,19 @@
-/* Matrix products in f32, row-major, with strides (ld = floats from a row to the next). gemm.c alone knows the BLAS. */
+/* Matrix products by the BLAS, in f32, row-major, with strides (ld = floats from a row to the next), and the choice
+ * between it and our own kernels. gemm.c alone knows the BLAS. */
 #ifndef E2_GEMM_H
 #define E2_GEMM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* c [m][n] = alpha * a [m][k] * transpose(b [n][k]) + beta * c. With beta 0, c need not be initialised. */
+#include "kernels.h"
+
+/* Whether this build has a BLAS that multiplies f32 matrices faster than these kernels. */
+bool e2_blas_preferred(const e2_kernels *kernels);
+
+/* c [m][n] = alpha * a [m][k] * transpose(b [n][k]) + beta * c. With beta 0, c need not be initialised. Only when the
+ * BLAS is preferred. */
 void e2_gemm_nt(size_t m, size_t n, size_t k, float alpha, const float *a, size_t lda, const float *b, size_t ldb,
                 float beta, float *c, size_t ldc);
-
-/* c [m][n] = a [m][k] * b [k][n] */
-void e2_gemm_nn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb, float *c,
-                size_t ldc);
 
 #endif

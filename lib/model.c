@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gemm.h"
 #include "hash.h"
 
 void e2_log(const e2str_model *model, const char *format, ...) {
@@ -27,7 +28,11 @@ static e2str_status read_arguments(const e2str_model_options *given, e2str_model
     e2str_model_options_init(options);
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
     *model = NULL;
-    return e2_options_read(options, given, "e2str_model_options", error);
+    e2str_status status = e2_options_read(options, given, "e2str_model_options", error);
+    if (!status && options->precision != E2STR_PRECISION_FILE && options->precision != E2STR_PRECISION_F32)
+        status = e2_fail(error, E2STR_ERROR_ARGUMENT, "precision is %d; E2STR_PRECISION_FILE or E2STR_PRECISION_F32",
+                         (int)options->precision);
+    return status;
 }
 
 /* Makes the model of a parsed file, which it takes over, closing it on failure. */
@@ -41,7 +46,14 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->gguf = *gguf;
     made->log = options->log;
     made->log_user = options->log_user;
-    e2str_status status = e2_model_read_config(made, error);
+    made->expand = options->precision == E2STR_PRECISION_F32;
+    made->kernels = e2_kernels_best();
+    made->blas = made->kernels && e2_blas_preferred(made->kernels);
+    e2str_status status = E2STR_OK;
+    if (!made->kernels)
+        status = e2_fail(error, E2STR_ERROR_ARGUMENT, "the environment variable E2STR_CPU is '%.40s'; it may be one of %s",
+                         getenv("E2STR_CPU"), e2_kernels_names());
+    if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
     if (status)
         e2str_model_close(made);

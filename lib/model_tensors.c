@@ -103,14 +103,15 @@ static const float *part(binder *b, const char *name, const char *suffix, uint64
 }
 
 /* The form that our kernels have for weights of a file's type. */
-static e2_weight_type packed_type(e2_type type) {
+static e2_weight_type packed_type(const e2str_model *model, e2_type type) {
+    if (model->expand) return E2_WEIGHT_F32;
     return type == E2_BF16 ? E2_WEIGHT_BF16 : type == E2_Q8_0 ? E2_WEIGHT_Q8 : E2_WEIGHT_F32;
 }
 
 /* Packs panel by panel, through a buffer of one panel's rows, and lets go of the file's pages. */
 static void pack(binder *b, const e2_tensor *tensor, e2_linear *linear) {
     size_t n = linear->out, k = linear->in, lanes = e2_panels(n) * E2_PANEL;
-    e2_weight_type type = packed_type(tensor->type);
+    e2_weight_type type = packed_type(b->model, tensor->type);
     size_t bytes = (e2_packed_bytes(type, n, k) + 63) & ~(size_t)63;
     void *panels = aligned_alloc(64, bytes), *rows = e2_alloc(E2_PANEL * k, sizeof(float)), *scales = NULL, *sums = NULL;
     bool ok = own(b, panels) && rows;

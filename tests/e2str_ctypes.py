@@ -33,12 +33,12 @@ class ModelInfo(c.Structure):
 
 
 class PoolOptions(c.Structure):
-    _fields_ = [('size', c.c_size_t), ('max_bytes', c.c_uint64), ('storage', c.c_int)]
+    _fields_ = [('size', c.c_size_t), ('max_bytes', c.c_uint64), ('storage', c.c_int), ('cache_bytes', c.c_uint64)]
 
 
 class ReadOptions(c.Structure):
     _fields_ = [('size', c.c_size_t), ('k', c.c_uint32), ('min_similarity', c.c_float), ('examples', c.POINTER(c.c_uint64)), ('n_examples', c.c_size_t),
-                ('beams', c.c_uint32), ('max_tokens', c.c_uint32), ('alternatives', c.c_uint32), ('clean_up', c.c_uint32)]
+                ('prompt', c.c_void_p), ('beams', c.c_uint32), ('max_tokens', c.c_uint32), ('alternatives', c.c_uint32), ('clean_up', c.c_uint32)]
 
 
 class Character(c.Structure):
@@ -67,7 +67,7 @@ class Library:
         declare('model_info_init', None, c.POINTER(ModelInfo))
         declare('model_get_info', c.c_int, pointer, c.POINTER(ModelInfo), error)
         declare('model_close', None, pointer)
-        declare('session_new', c.c_int, pointer, out, error)
+        declare('session_new', c.c_int, pointer, pointer, out, error)
         declare('session_bytes', c.c_size_t, pointer)
         declare('session_free', None, pointer)
         declare('encode', c.c_int, pointer, c.POINTER(Image), c.c_size_t, floats, floats, error)
@@ -110,7 +110,7 @@ class Model:
     def __init__(self, library, path):
         self.library, self.lib = library, library.lib
         self.handle = library.make('model_open', os.fsencode(path), None)
-        self.session = library.make('session_new', self.handle)
+        self.session = library.make('session_new', self.handle, None)
         self.result = library.make('result_new')
         self.info = ModelInfo()
         self.lib.e2str_model_info_init(c.byref(self.info))

@@ -43,7 +43,7 @@ static int fixture_open(fixture *f, const tiny_model_options *options) {
                                      .format = E2STR_GREY};
     }
     return e2str_model_open_memory(f->file, size, NULL, &f->model, NULL) ||
-           e2str_session_new(f->model, &f->session, NULL);
+           e2str_session_new(f->model, NULL, &f->session, NULL);
 }
 
 static inline void fixture_close(fixture *f) {

@@ -52,8 +52,9 @@ typedef struct world {
 
 typedef e2str_status step(world *w, e2str_error *error);
 
-/* Runs a step with each of its allocations failing in turn, until it gets by with none failing. */
-static void exhaust(world *w, step *run) {
+/* Runs a step with each of its allocations failing in turn, until it gets by with none failing. `spare`: how many of
+ * them the step can do without. */
+static void exhaust(world *w, step *run, size_t spare) {
     for (size_t n = 1; n < 100000; n++) {
         e2str_error error = {0};
         allocations = 0;
@@ -62,7 +63,12 @@ static void exhaust(world *w, step *run) {
         fail_at = 0;
         if (allocations < n) {
             if (status) fail_msg("%s", error.message);
+            assert_int_equal(spare, 0);
             return;
+        }
+        if (!status && spare) {
+            spare--;
+            continue;
         }
         if (status != E2STR_ERROR_MEMORY || !error.message[0])
             fail_msg("allocation %zu fails: status '%s', message '%s'", n, e2str_status_name(status), error.message);
@@ -73,7 +79,7 @@ static void exhaust(world *w, step *run) {
 static e2str_status open_model(world *w, e2str_error *error) {
     return e2str_model_open_memory(w->file, w->size, NULL, &w->model, error);
 }
-static e2str_status new_session(world *w, e2str_error *error) { return e2str_session_new(w->model, &w->session, error); }
+static e2str_status new_session(world *w, e2str_error *error) { return e2str_session_new(w->model, NULL, &w->session, error); }
 static e2str_status new_result(world *w, e2str_error *error) { return e2str_result_new(&w->result, error); }
 static e2str_status new_pool(world *w, e2str_error *error) { return e2str_pool_new(w->model, NULL, &w->pool, error); }
 static e2str_status add(world *w, e2str_error *error) {
@@ -146,18 +152,18 @@ static int tear_down(void **state) {
 
 static void every_allocation_may_fail(void **state) {
     world *w = *state;
-    exhaust(w, open_model);
-    exhaust(w, new_session);
-    exhaust(w, new_result);
-    exhaust(w, new_pool);
-    exhaust(w, add);
+    exhaust(w, open_model, 0);
+    exhaust(w, new_session, 0);
+    exhaust(w, new_result, 0);
+    exhaust(w, new_pool, 0);
+    exhaust(w, add, 0);
     assert_int_equal(e2str_pool_count(w->pool), 1);
-    exhaust(w, read_cold);
+    exhaust(w, read_cold, 1); /* the cached projection of the example */
     assert_true(e2str_result_characters(w->result) > 0);
-    exhaust(w, save);
-    exhaust(w, load);
-    exhaust(w, load_png);
-    exhaust(w, load_jpeg);
+    exhaust(w, save, 0);
+    exhaust(w, load, 0);
+    exhaust(w, load_png, 0);
+    exhaust(w, load_jpeg, 0);
 }
 
 static void a_warm_read_allocates_nothing(void **state) {

@@ -97,7 +97,7 @@ static void check_vision_tokens(const golden *g) {
     for (uint32_t i = 0; i < expected->elements / step; i++) {
         e2str_image image = image_of(g, i);
         assert_int_equal(e2_image_planes(&image, &g->model->image, planes, &g->session->arena, NULL), E2STR_OK);
-        assert_true(e2_vision_encode(g->model, planes, tokens, &g->session->arena));
+        assert_true(e2_vision_encode(&g->session->compute, g->model, planes, 1, tokens));
         e2_arena_release(&g->session->arena, (e2_arena_mark){0});
         assert_close(g, "vision tokens", tokens, (const float *)expected->data + i * step, step);
     }
@@ -230,15 +230,22 @@ static void check_logits(const golden *g, e2str_pool *pool, const golden_case *c
     assert_int_equal(e2str_encode(g->session, &image, 1, tokens, key, NULL), E2STR_OK);
     e2_choice choices[8];
     assert_int_equal(e2_pool_choose_ids(pool, key, c->examples, c->n_examples, choices, NULL), E2STR_OK);
+    const e2_compute *compute = &g->session->compute;
+    e2_prompt_parts parts = {choices, c->n_examples, NULL};
+    uint32_t length, images;
+    e2_media media;
     e2_prompt prompt;
     e2_kv_cache cache;
-    assert_int_equal(e2_prompt_build(model, choices, c->n_examples, tokens, &prompt, arena, NULL), E2STR_OK);
-    assert_true(e2_kv_cache_new(model, prompt.n, &cache, arena));
+    assert_int_equal(e2_prompt_measure(model, &parts, &length, &images, NULL), E2STR_OK);
+    assert_true(e2_media_new(compute, model, images, &media));
+    assert_true(e2_prompt_rows(compute, model, &parts, 0, 0, &prompt));
+    assert_true(e2_prompt_media(compute, model, &parts, NULL, tokens, &prompt, &media));
+    assert_true(e2_kv_cache_new(compute, model, prompt.length, &cache));
     float *hidden = e2_arena_floats(arena, (size_t)prompt.n * model->decoder.width);
-    assert_true(e2_decode(model, &prompt.media, &cache, prompt.rows, prompt.n, hidden, arena));
-    e2_logits(model, hidden + (size_t)(prompt.n - 1) * model->decoder.width, 1, logits);
+    assert_true(e2_decode(compute, model, &media, &cache, prompt.rows, prompt.n, hidden));
+    assert_true(e2_logits(compute, model, hidden + (size_t)(prompt.n - 1) * model->decoder.width, 1, logits));
     assert_close(g, "logits", logits, expected, model->decoder.vocabulary);
-    for (size_t i = 0; i < c->n_examples; i++) e2_example_release(choices[i].example);
+    for (size_t i = 0; i < c->n_examples; i++) e2_choice_release(&choices[i]);
     e2_arena_release(arena, (e2_arena_mark){0});
     free(logits);
     free(key);
@@ -269,8 +276,11 @@ static size_t check_file(const char *path) {
     char model_path[256];
     snprintf(model_path, sizeof model_path, "tests/golden/%s.gguf", g.name);
     e2str_error error = {0};
-    if (e2_gguf_open(path, &g.file, &error) || e2str_model_open(model_path, NULL, &g.model, &error) ||
-        e2str_session_new(g.model, &g.session, &error))
+    e2str_model_options options; /* the reference multiplies in f32 */
+    e2str_model_options_init(&options);
+    options.precision = E2STR_PRECISION_F32;
+    if (e2_gguf_open(path, &g.file, &error) || e2str_model_open(model_path, &options, &g.model, &error) ||
+        e2str_session_new(g.model, NULL, &g.session, &error))
         fail_msg("%s: %s", g.name, error.message);
     while (image_tensor(&g, g.images)) g.images++;
     check_planes(&g);

@@ -32,7 +32,7 @@ static int set_up(void **state) {
     f->file = tiny_model_build(&(tiny_model_options){.seed = 3, .class_token = true}, &size);
     e2str_error error = {0};
     if (e2str_model_open_memory(f->file, size, NULL, &f->model, &error) ||
-        e2str_session_new(f->model, &f->session, &error) || e2str_pool_new(f->model, NULL, &f->pool, &error) ||
+        e2str_session_new(f->model, NULL, &f->session, &error) || e2str_pool_new(f->model, NULL, &f->pool, &error) ||
         e2str_result_new(&f->result, &error) || e2str_result_new(&f->other, &error))
         fail_msg("%s", error.message);
     uint32_t seed = 1;
@@ -280,8 +280,8 @@ static void bad_options(void **state) {
     assert_int_equal(e2str_read(f->session, NULL, NULL, NULL, f->result, NULL), E2STR_ERROR_ARGUMENT);
     assert_int_equal(e2str_read(f->session, f->images, NULL, NULL, NULL, NULL), E2STR_ERROR_ARGUMENT);
     assert_int_equal(e2str_encode(f->session, NULL, 1, NULL, NULL, NULL), E2STR_ERROR_ARGUMENT);
-    assert_int_equal(e2str_session_new(NULL, &(e2str_session *){NULL}, NULL), E2STR_ERROR_ARGUMENT);
-    assert_int_equal(e2str_session_new(f->model, NULL, NULL), E2STR_ERROR_ARGUMENT);
+    assert_int_equal(e2str_session_new(NULL, NULL, &(e2str_session *){NULL}, NULL), E2STR_ERROR_ARGUMENT);
+    assert_int_equal(e2str_session_new(f->model, NULL, NULL, NULL), E2STR_ERROR_ARGUMENT);
 }
 
 static void another_models_pool(void **state) {

@@ -112,7 +112,7 @@ static void *reader(void *argument) {
     uint32_t seed = 1 + (uint32_t)(uintptr_t)argument;
     e2str_session *session = NULL;
     e2str_result *result = NULL;
-    check(e2str_session_new(f.model, &session, NULL) == E2STR_OK && e2str_result_new(&result, NULL) == E2STR_OK);
+    check(e2str_session_new(f.model, NULL, &session, NULL) == E2STR_OK && e2str_result_new(&result, NULL) == E2STR_OK);
     for (int i = 0; session && result && i < ROUNDS; i++) {
         size_t image = fixture_random(&seed) % FIXTURE_IMAGES;
         char text[256];
@@ -138,7 +138,7 @@ static void *writer(void *argument) {
     (void)argument;
     uint64_t ids[8] = {0}, last = 0;
     e2str_session *session = NULL;
-    check(e2str_session_new(f.model, &session, NULL) == E2STR_OK);
+    check(e2str_session_new(f.model, NULL, &session, NULL) == E2STR_OK);
     for (size_t i = 0; session && i < 6 * ROUNDS; i++) {
         uint64_t *id = &ids[i % 8];
         if (*id) check(e2str_pool_remove(pool, *id, NULL) == E2STR_OK);

@@ -13,14 +13,32 @@
 
 #include "kernels.h"
 
-#define E2_TILE_ROWS   14            /* rows of the largest tile: 14 x 2 accumulators, 2 of weights, 1 of activations */
+#define E2_TILE_ROWS   14            /* 14 x 2 accumulators, 2 vectors of weights, 1 of activations: 31 of 32 registers */
 #define E2_STEP_BYTES  128           /* of a panel */
-#define E2_BLOCK_BYTES (384u * 1024) /* of activations that are used with one panel after the other, out of L2 */
+#define E2_BLOCK_BYTES (384u * 1024) /* of activations that stay in L2 while one panel after the other is used */
 
-/* sums[row][panels * E2_PANEL] (f32 or int32) of `rows` rows of a, stride a_stride bytes, and of panels that lie one
- * behind the other at b. Meanwhile, at every step, it prefetches from `ahead`, which then moves by ahead_step bytes. */
-typedef void e2_tile_fn(const char *a, size_t a_stride, const char *b, size_t steps, const char *ahead,
-                        size_t ahead_step, void *sums);
+/* What the epilogue needs to know of 16 columns. */
+typedef struct e2_columns {
+    __mmask16 mask; /* those that exist */
+    __m512 bias, scale;
+    __m512i start; /* Q8: takes back what the offset of the activations adds to every sum */
+} e2_columns;
+
+/* The product of some rows of activations with one panel: out = (accumulate ? out : 0) + gate * (sum + bias). */
+typedef struct e2_tile {
+    const char *a;
+    size_t a_stride, row_scale; /* bytes; row_scale: Q8, where in a row its scale is */
+    const char *b;
+    size_t steps;
+    const char *ahead; /* prefetched meanwhile: ahead_step bytes at every step */
+    size_t ahead_step;
+    e2_columns columns[2];
+    float gate;
+    int accumulate;
+    float *out;
+    size_t out_stride;
+} e2_tile;
+typedef void e2_tile_fn(const e2_tile *tile);
 
 /* ---- epilogue ---- */
 
@@ -65,35 +83,22 @@ static inline __m512 e2_activate_avx512(__m512 v, e2_epilogue_activation activat
     }
 }
 
-/* What the epilogue needs of 16 columns. */
-typedef struct e2_columns {
-    __mmask16 mask; /* those that exist */
-    __m512 bias, scale;
-    __m512i extra; /* Q8: what the offset of the activations adds to every sum */
-} e2_columns;
-
-static inline e2_columns e2_columns_of(const e2_matrix *w, const e2_epilogue *epilogue, int offset, size_t column) {
-    size_t n = w->n > column ? w->n - column : 0;
-    e2_columns columns = {.mask = n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff, .bias = _mm512_setzero_ps()};
-    if (epilogue->bias) columns.bias = _mm512_maskz_loadu_ps(columns.mask, epilogue->bias + column);
-    if (w->type == E2_WEIGHT_Q8) {
-        columns.scale = _mm512_loadu_ps(w->scales + column);
-        columns.extra = _mm512_mullo_epi32(_mm512_set1_epi32(offset), _mm512_loadu_si512(w->sums + column));
+/* columns[2] of a panel; those of the matrix that is left over are masked. */
+static inline void e2_columns_of(const e2_matrix *w, size_t panel, const float *bias, int offset, e2_columns *columns) {
+    for (size_t i = 0; i < 2; i++) {
+        size_t column = panel * E2_PANEL + i * 16, n = w->n > column ? w->n - column : 0;
+        __mmask16 mask = n < 16 ? (__mmask16)((1u << n) - 1) : 0xffff;
+        columns[i].mask = mask;
+        columns[i].bias = bias ? _mm512_maskz_loadu_ps(mask, bias + column) : _mm512_setzero_ps();
+        if (w->type != E2_WEIGHT_Q8) continue;
+        columns[i].scale = _mm512_loadu_ps(w->scales + column);
+        columns[i].start = _mm512_mullo_epi32(_mm512_set1_epi32(-offset), _mm512_loadu_si512(w->sums + column));
     }
-    return columns;
 }
 
-/* row_scale: that of a Q8 row, whose sums are integers; NULL otherwise. */
-static inline void e2_finish_avx512(const void *sums, const float *row_scale, const e2_columns *columns,
-                                    const e2_epilogue *epilogue, float *c) {
-    __m512 v = _mm512_load_ps(sums);
-    if (row_scale) {
-        v = _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_castps_si512(v), columns->extra));
-        v = _mm512_mul_ps(v, _mm512_mul_ps(_mm512_set1_ps(*row_scale), columns->scale));
-    }
-    v = e2_activate_avx512(_mm512_add_ps(v, columns->bias), epilogue->activation);
-    __m512 before = epilogue->accumulate ? _mm512_maskz_loadu_ps(columns->mask, c) : _mm512_setzero_ps();
-    _mm512_mask_storeu_ps(c, columns->mask, _mm512_fmadd_ps(_mm512_set1_ps(epilogue->gate), v, before));
+static inline void e2_write_avx512(__m512 v, float gate, int accumulate, __mmask16 mask, float *out) {
+    __m512 before = accumulate ? _mm512_maskz_loadu_ps(mask, out) : _mm512_setzero_ps();
+    _mm512_mask_storeu_ps(out, mask, _mm512_fmadd_ps(_mm512_set1_ps(gate), v, before));
 }
 
 /* ---- tiles ---- */
@@ -113,80 +118,97 @@ static inline void e2_finish_avx512(const void *sums, const float *row_scale, co
 #define E2_ROWS_13(X) E2_ROWS_12(X) X(12)
 #define E2_ROWS_14(X) E2_ROWS_13(X) X(13)
 
-/* Accumulators of a tile: vectors of 16 lanes, two to a panel. The file that includes this defines, for its type,
- * e2_sum (the vector), e2_zero(), e2_weights_at(b), e2_row_at(a) and e2_step(sum, row, weights). */
-#define E2_TILE_ZERO(r) e2_sum s##r##a = e2_zero(), s##r##b = e2_zero();
-#define E2_TILE_STEP(r)                                     \
-    {                                                       \
-        e2_row x = e2_row_at(group[(r) / 3] + (r) % 3 * a_stride + at); \
-        s##r##a = e2_step(s##r##a, x, left);                \
-        s##r##b = e2_step(s##r##b, x, right);               \
+/* The file that includes this defines for its type: e2_sum and e2_zero(), an accumulator; e2_weights and e2_weights_at(b),
+ * 64 bytes of a panel; e2_row and e2_row_at(a), one step of a row; e2_step(sum, row, weights); and
+ * e2_value(sum, columns, row_scale), f32. */
+#define E2_TILE_START(r) e2_sum left##r = e2_start(&tile->columns[0]), right##r = e2_start(&tile->columns[1]);
+#define E2_TILE_STEP(r)                                                       \
+    {                                                                         \
+        e2_row row = e2_row_at(a[(r) / 3] + (r) % 3 * a_stride + at);         \
+        left##r = e2_step(left##r, row, left);                                \
+        right##r = e2_step(right##r, row, right);                             \
     }
-#define E2_TILE_STORE(r)                                    \
-    e2_store((char *)sums + (r) * E2_STEP_BYTES, s##r##a);  \
-    e2_store((char *)sums + (r) * E2_STEP_BYTES + 64, s##r##b);
-#define E2_TILE(rows)                                                                                               \
-    static void tile_##rows(const char *a, size_t a_stride, const char *b, size_t steps, const char *ahead,         \
-                            size_t ahead_step, void *sums) {                                                        \
-        const char *group[5] = {a, a + 3 * a_stride, a + 6 * a_stride, a + 9 * a_stride, a + 12 * a_stride};        \
-        E2_ROWS_##rows(E2_TILE_ZERO)                                                                                \
-        for (size_t at = 0; at < 4 * steps; at += 4) {                                                              \
-            e2_weights left = e2_weights_at(b + 32 * at), right = e2_weights_at(b + 32 * at + 64);                  \
-            _mm_prefetch(ahead, _MM_HINT_T1);                                                                       \
-            ahead += ahead_step;                                                                                    \
-            E2_ROWS_##rows(E2_TILE_STEP)                                                                            \
-        }                                                                                                           \
-        E2_ROWS_##rows(E2_TILE_STORE)                                                                               \
+#define E2_TILE_FINISH(r)                                                                                            \
+    {                                                                                                                \
+        const char *row_scale = a[(r) / 3] + (r) % 3 * a_stride + tile->row_scale;                                   \
+        float *out = tile->out + (r) * tile->out_stride;                                                             \
+        e2_write_avx512(_mm512_add_ps(e2_value(left##r, &tile->columns[0], row_scale), tile->columns[0].bias), tile->gate,       \
+                        accumulate, tile->columns[0].mask, out);                                                           \
+        e2_write_avx512(_mm512_add_ps(e2_value(right##r, &tile->columns[1], row_scale), tile->columns[1].bias), tile->gate,      \
+                        accumulate, tile->columns[1].mask, out + 16);                                                      \
     }
-
-#define E2_TILES                                                                                                    \
-    E2_TILE(1) E2_TILE(2) E2_TILE(3) E2_TILE(4) E2_TILE(5) E2_TILE(6) E2_TILE(7)                                    \
-    E2_TILE(8) E2_TILE(9) E2_TILE(10) E2_TILE(11) E2_TILE(12) E2_TILE(13) E2_TILE(14)                               \
-    static e2_tile_fn *const tiles[] = {tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,  tile_7,                 \
+#define E2_TILE(rows)                                                                                                \
+    static void tile_##rows(const e2_tile *tile) {                                                                   \
+        const size_t a_stride = tile->a_stride, end = 4 * tile->steps, ahead_step = tile->ahead_step;                \
+        const char *a[5], *b = tile->b, *ahead = tile->ahead;                                                        \
+        for (size_t i = 0; i < 5; i++) a[i] = tile->a + 3 * i * a_stride;                                            \
+        E2_ROWS_##rows(E2_TILE_START)                                                                                 \
+        for (size_t at = 0; at < end; at += 4) {                                                                     \
+            e2_weights left = e2_weights_at(b + 32 * at), right = e2_weights_at(b + 32 * at + 64);                   \
+            _mm_prefetch(ahead, _MM_HINT_T1);                                                                        \
+            ahead += ahead_step;                                                                                     \
+            E2_ROWS_##rows(E2_TILE_STEP)                                                                             \
+        }                                                                                                            \
+        if (tile->accumulate) {                                                                                      \
+            const int accumulate = 1;                                                                                \
+            E2_ROWS_##rows(E2_TILE_FINISH)                                                                           \
+        } else {                                                                                                     \
+            const int accumulate = 0;                                                                                \
+            E2_ROWS_##rows(E2_TILE_FINISH)                                                                           \
+        }                                                                                                            \
+    }
+#define E2_TILES                                                                                                     \
+    E2_TILE(1) E2_TILE(2) E2_TILE(3) E2_TILE(4) E2_TILE(5) E2_TILE(6) E2_TILE(7)                                     \
+    E2_TILE(8) E2_TILE(9) E2_TILE(10) E2_TILE(11) E2_TILE(12) E2_TILE(13) E2_TILE(14)                                \
+    static e2_tile_fn *const tiles[] = {tile_1, tile_2, tile_3,  tile_4,  tile_5,  tile_6,  tile_7,                  \
                                         tile_8, tile_9, tile_10, tile_11, tile_12, tile_13, tile_14};
 
+/* ---- the product ---- */
+
 typedef struct e2_product {
-    e2_tile_fn *const *tiles;
+    e2_tile_fn *const *tiles; /* of 1 .. E2_TILE_ROWS rows */
     const char *a;
-    size_t m, a_stride;   /* bytes */
-    size_t steps;         /* of k */
-    size_t row_scale;     /* Q8: where in a row its scale is */
-    int offset;           /* Q8: what was added to the activations to make them unsigned */
+    size_t m, a_stride, row_scale, steps; /* as in e2_tile */
+    int offset;                           /* Q8: what was added to the activations to make them unsigned */
 } e2_product;
 
-/* Rows `row` .. + rows - 1 of one panel: the tile, then its epilogue. */
-static inline void e2_tile_avx512(const e2_product *product, const e2_matrix *w, size_t row, size_t rows, const char *b,
-                                  const char *ahead, size_t ahead_step, const e2_columns columns[2],
-                                  const e2_epilogue *epilogue, float *c, size_t c_stride) {
+/* With an activation the tile leaves sum + bias in a buffer, and this brings it to c. */
+static inline void e2_activated_tile(e2_tile_fn *tile_fn, e2_tile *tile, size_t rows, const e2_epilogue *epilogue,
+                                     float *c, size_t c_stride) {
     _Alignas(64) float sums[E2_TILE_ROWS * E2_PANEL];
-    const char *a = product->a + row * product->a_stride;
-    product->tiles[rows - 1](a, product->a_stride, b, product->steps, ahead, ahead_step, sums);
-    for (size_t r = 0; r < rows; r++) {
-        const float *row_scale = product->row_scale ? (const float *)(a + r * product->a_stride + product->row_scale) : NULL;
-        e2_finish_avx512(sums + r * E2_PANEL, row_scale, &columns[0], epilogue, c + (row + r) * c_stride);
-        if (columns[1].mask)
-            e2_finish_avx512(sums + r * E2_PANEL + 16, row_scale, &columns[1], epilogue, c + (row + r) * c_stride + 16);
-    }
+    tile->out = sums;
+    tile_fn(tile);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < 2; i++) {
+            __m512 v = e2_activate_avx512(_mm512_load_ps(sums + r * E2_PANEL + i * 16), epilogue->activation);
+            e2_write_avx512(v, epilogue->gate, epilogue->accumulate, tile->columns[i].mask, c + r * c_stride + i * 16);
+        }
 }
 
 static inline void e2_gemm_avx512(const e2_product *product, const e2_matrix *w, size_t first_panel, size_t n_panels,
                                   const e2_epilogue *epilogue, float *c, size_t c_stride) {
+    int plain = epilogue->activation == E2_NO_ACTIVATION;
+    e2_tile tile = {.a_stride = product->a_stride, .row_scale = product->row_scale, .steps = product->steps,
+                    .gate = plain ? epilogue->gate : 1.0f, .accumulate = plain && epilogue->accumulate,
+                    .out_stride = plain ? c_stride : E2_PANEL};
+    /* Rows are spread evenly over as few tiles as there can be, and tiles over blocks. */
     size_t m = product->m, n_tiles = (m + E2_TILE_ROWS - 1) / E2_TILE_ROWS;
-    size_t fitting = E2_BLOCK_BYTES / (E2_TILE_ROWS * product->a_stride + 1) + 1, n_blocks = (n_tiles + fitting - 1) / fitting;
-    size_t panel_bytes = product->steps * E2_STEP_BYTES;
+    size_t fitting = E2_BLOCK_BYTES / (E2_TILE_ROWS * product->a_stride + 1) + 1;
+    size_t n_blocks = (n_tiles + fitting - 1) / fitting, panel_bytes = product->steps * E2_STEP_BYTES;
     for (size_t block = 0; block < n_blocks; block++) {
-        size_t first_tile = block * n_tiles / n_blocks, end = (block + 1) * n_tiles / n_blocks;
-        size_t share = (E2_STEP_BYTES + end - first_tile - 1) / (end - first_tile);
+        size_t first = block * n_tiles / n_blocks, end = (block + 1) * n_tiles / n_blocks;
+        tile.ahead_step = (E2_STEP_BYTES + end - first - 1) / (end - first);
         for (size_t p = first_panel; p < first_panel + n_panels; p++) {
-            const char *b = (const char *)w->panels + p * panel_bytes;
-            size_t column = p * E2_PANEL;
-            e2_columns columns[2] = {e2_columns_of(w, epilogue, product->offset, column),
-                                     e2_columns_of(w, epilogue, product->offset, column + 16)};
-            for (size_t t = first_tile; t < end; t++) {
+            tile.b = (const char *)w->panels + p * panel_bytes;
+            tile.ahead = tile.b + (end - first == 1 ? 4096 : panel_bytes);
+            e2_columns_of(w, p, epilogue->bias, product->offset, tile.columns);
+            for (size_t t = first; t < end; t++) {
                 size_t row = t * m / n_tiles, rows = (t + 1) * m / n_tiles - row;
-                const char *ahead = b + panel_bytes + (t - first_tile) * share * product->steps;
-                if (end - first_tile == 1) ahead = b + 4096;
-                e2_tile_avx512(product, w, row, rows, b, ahead, share, columns, epilogue, c + column, c_stride);
+                tile.a = product->a + row * product->a_stride;
+                tile.out = c + row * c_stride + p * E2_PANEL;
+                if (plain) product->tiles[rows - 1](&tile);
+                else e2_activated_tile(product->tiles[rows - 1], &tile, rows, epilogue, tile.out, c_stride);
+                tile.ahead += tile.ahead_step * tile.steps;
             }
         }
     }

@@ -5,11 +5,14 @@
 #include "avx512/epilogue.h"
 
 typedef __m512i e2_sum, e2_row, e2_weights;
-static inline __m512i e2_zero(void) { return _mm512_setzero_si512(); }
+static inline __m512i e2_start(const e2_columns *columns) { return columns->start; }
 static inline __m512i e2_weights_at(const char *b) { return _mm512_load_si512(b); }
 static inline __m512i e2_row_at(const char *a) { return _mm512_set1_epi32(*(const int32_t *)a); }
 static inline __m512i e2_step(__m512i sum, __m512i row, __m512i weights) { return _mm512_dpbusd_epi32(sum, row, weights); }
-static inline void e2_store(char *to, __m512i sum) { _mm512_store_si512(to, sum); }
+static inline __m512 e2_value(__m512i sum, const e2_columns *columns, const char *row_scale) {
+    __m512 scale = _mm512_mul_ps(_mm512_set1_ps(*(const float *)row_scale), columns->scale);
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(sum), scale);
+}
 E2_TILES
 
 /* Element i of a row counts where bit i of the mask is set; the others are not read and taken as 0. */
@@ -55,7 +58,7 @@ void e2_gemm_q8_avx512_vnni(const void *a, size_t m, size_t a_stride, const e2_m
                             size_t n_panels, const e2_epilogue *epilogue, float *c, size_t c_stride) {
     (void)a_stride;
     size_t row = (w->k + 63) / 64 * 64;
-    e2_product product = {tiles, a, m, row + 64, (w->k + 3) / 4, row, 128};
+    e2_product product = {tiles, a, m, row + 64, row, (w->k + 3) / 4, 128};
     e2_gemm_avx512(&product, w, first_panel, n_panels, epilogue, c, c_stride);
 }
 
