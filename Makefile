@@ -47,8 +47,18 @@ INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpn
 BASE = -std=c11 -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
 BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
 
+# The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else.
+ISA_x86_64 = avx2 avx512 avx512_vnni avx512_bf16
+ISA_aarch64 = neon neon_dot
+FLAGS_avx2 = -mavx2 -mfma
+FLAGS_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+FLAGS_avx512_vnni = $(FLAGS_avx512) -mavx512vnni
+FLAGS_avx512_bf16 = $(FLAGS_avx512_vnni) -mavx512bf16
+FLAGS_neon_dot = -march=armv8.2-a+dotprod
+TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+
 # Examples: each examples/*.c is one program, except that e2str is made of e2str.c and all cli_*.c.
-KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c kernels/*/*.c))
+KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_$(TARGET)))))
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c)) $(KERNEL_OBJ)
 CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str.c examples/cli_*.c))
 EXAMPLE_SRC = $(filter-out examples/e2str.c examples/cli_%.c,$(wildcard examples/*.c))
@@ -115,14 +125,7 @@ always:
 
 # ---- objects and libraries ----
 
-# A folder in kernels/ is an instruction set: its flags, by the compiler's target, are used there and nowhere else.
-x86_64_avx2 = -mavx2 -mfma
-x86_64_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
-x86_64_avx512_vnni = $(x86_64_avx512) -mavx512vnni
-x86_64_avx512_bf16 = $(x86_64_avx512_vnni) -mavx512bf16
-aarch64_neon_dot = -march=armv8.2-a+dotprod
-TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
-$(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $($(TARGET)_$(notdir $(@D)))
+$(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $(FLAGS_$(notdir $(@D)))
 $(LIB_OBJ): $(BUILD)/.blas
 $(BUILD)/examples/%.o: BASE += -DE2STR_DATADIR='"$(DATADIR)"'
 
