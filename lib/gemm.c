@@ -13,7 +13,10 @@
 
 #include <cblas.h>
 
-bool e2_blas_preferred(const e2_kernels *kernels) { return !strcmp(kernels->name, "ref") && !getenv("E2STR_CPU"); }
+bool e2_blas_preferred(const e2_kernels *kernels) {
+    const char *named = getenv("E2STR_CPU");
+    return !strcmp(kernels->name, "ref") && !(named && *named);
+}
 
 /* The sizes are bounded by the caps of model files (docs/model-format.md), so each fits the BLAS's int. A single row
  * goes to the matrix-vector product: it reads the matrix once, which is all the work there is. */
