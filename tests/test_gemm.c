@@ -25,6 +25,11 @@ static double round_to_bf16(double x) {
     return ldexp(nearbyint(ldexp(fraction, 8)), exponent - 8);
 }
 
+/* Half way between two bf16 values: 9 significant bits, the last one set. */
+static float bf16_tie(void) {
+    return (float)(257 + 2 * random_below(127)) * (random_below(2) ? 0x1p-8f : -0x1p-10f);
+}
+
 /* Element [row][column] of a packed matrix. */
 static double unpack(const e2_matrix *w, size_t row, size_t column) {
     size_t panel = row / E2_PANEL, lane = row % E2_PANEL;
@@ -101,6 +106,7 @@ static void packing_keeps_every_weight(void **unused) {
         e2_weight_type type = (e2_weight_type)(round % E2_WEIGHT_TYPES);
         size_t n = random_below(150), k = random_below(90);
         float *values = buffer_new(n * k, 2.0f);
+        for (size_t i = 0; i < n * k; i += 1 + random_below(20)) values[i] = bf16_tie();
         for (size_t i = 0; n > 3 && i < k; i++) values[3 * k + i] = 0.0f; /* a row without a scale */
         weights whole, parts;
         weights_pack(&whole, type, values, n, k, n + 1);
@@ -118,12 +124,15 @@ static void packing_keeps_every_weight(void **unused) {
 
 /* ---- activations ---- */
 
-/* A row of x whose quantisation is not in doubt: no value is near the middle between two steps. Some rows are 0. */
-static void fill_row(float *x, size_t k) {
+/* A row of x. For bf16 some values are ties; for q8 none is near one, so that its step is not in doubt. Some rows are 0. */
+static void fill_row(e2_weight_type type, float *x, size_t k) {
     float step = 0.004f + (float)random_below(1000) * 1e-5f;
     int zero = random_below(12) == 0;
-    for (size_t i = 0; i < k; i++)
-        x[i] = zero ? 0.0f : ((float)random_below(253) - 126.0f + 0.98f * ((float)random_below(1001) / 1000.0f - 0.5f)) * step;
+    for (size_t i = 0; i < k; i++) {
+        float steps = (float)random_below(253) - 126.0f + 0.49f * random_float(1.0f);
+        x[i] = zero ? 0.0f : steps * step;
+        if (type == E2_WEIGHT_BF16 && random_below(8) == 0) x[i] = bf16_tie();
+    }
     if (k && !zero) x[random_below((uint32_t)k)] = random_below(2) ? 127.0f * step : -127.0f * step;
 }
 
@@ -161,7 +170,7 @@ static void problem_init(problem *p, e2_weight_type type, size_t m, size_t n, si
     p->a_size = m ? (m - 1) * p->a_stride + k : 0;
     p->c_size = m ? (m - 1) * p->c_stride + n : 0;
     p->x = buffer_new(p->a_size, 0.0f);
-    for (size_t r = 0; r < m; r++) fill_row(p->x + r * p->a_stride, k);
+    for (size_t r = 0; r < m; r++) fill_row(type, p->x + r * p->a_stride, k);
     float *values = buffer_new(n * k, 1.0f);
     weights_pack(&p->w, type, values, n, k, n + 1);
     buffer_free(values, n * k);
