@@ -222,10 +222,13 @@ comma := ,
 fuzz-tests: $(FUZZERS)
 	@TEST_SECONDS=86400 sh tests/run.sh tests/test_fuzz.sh
 
-# Another CPU: only the kernels, which need no library, and their tests, under qemu's emulation of the user's side.
+# Another CPU: only the kernels, which need no library, and their tests, under qemu's emulation of Linux; the second run
+# is on a CPU without dotprod.
+AARCH64 = $(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=$(AARCH64_CC) BLAS=none NEEDS=aarch64 kernel-tests
 aarch64:
 	@CC=$(AARCH64_CC) sh tests/deps.sh install aarch64
-	+@RUN=qemu-aarch64 $(MAKE) --no-print-directory BUILD=$(BUILD)/aarch64 CC=$(AARCH64_CC) BLAS=none NEEDS=aarch64 kernel-tests
+	+@RUN=qemu-aarch64 $(AARCH64)
+	+@RUN='qemu-aarch64 -cpu cortex-a53' $(AARCH64)
 kernel-tests: $(KERNEL_TESTS)
 	@sh tests/run.sh $(KERNEL_TESTS)
 
