@@ -1,4 +1,5 @@
 """libe2str through ctypes, for the tests in Python: the structures and calls of include/e2str.h that they use."""
+
 import ctypes as c
 import os
 
@@ -12,6 +13,7 @@ RGB = 3
 
 class E2strError(Exception):
     """A call failed: `status` is the status's name."""
+
     def __init__(self, status, message):
         super().__init__(f'{status}: {message}')
         self.status = status
@@ -22,14 +24,37 @@ class ErrorStruct(c.Structure):
 
 
 class Image(c.Structure):
-    _fields_ = [('pixels', c.c_void_p), ('width', c.c_uint32), ('height', c.c_uint32), ('stride', c.c_ssize_t), ('format', c.c_int),
-                ('rotate', c.c_uint32), ('owned', c.c_void_p)]
+    _fields_ = [
+        ('pixels', c.c_void_p),
+        ('width', c.c_uint32),
+        ('height', c.c_uint32),
+        ('stride', c.c_ssize_t),
+        ('format', c.c_int),
+        ('rotate', c.c_uint32),
+        ('owned', c.c_void_p),
+    ]
 
 
 class ModelInfo(c.Structure):
-    _fields_ = [('size', c.c_size_t), ('name', c.c_char * 64), ('parameters', c.c_uint64), ('file_bytes', c.c_uint64)] + [
-        (n, c.c_uint32) for n in ('image_width', 'image_height', 'visual_tokens', 'visual_width', 'vision_layers', 'resampler_layers',
-                                  'decoder_layers', 'decoder_width', 'vocabulary', 'positions')] + [('tokenizer', c.c_char_p)]
+    _fields_ = (
+        [('size', c.c_size_t), ('name', c.c_char * 64), ('parameters', c.c_uint64), ('file_bytes', c.c_uint64)]
+        + [
+            (n, c.c_uint32)
+            for n in (
+                'image_width',
+                'image_height',
+                'visual_tokens',
+                'visual_width',
+                'vision_layers',
+                'resampler_layers',
+                'decoder_layers',
+                'decoder_width',
+                'vocabulary',
+                'positions',
+            )
+        ]
+        + [('tokenizer', c.c_char_p)]
+    )
 
 
 class PoolOptions(c.Structure):
@@ -37,8 +62,18 @@ class PoolOptions(c.Structure):
 
 
 class ReadOptions(c.Structure):
-    _fields_ = [('size', c.c_size_t), ('k', c.c_uint32), ('min_similarity', c.c_float), ('examples', c.POINTER(c.c_uint64)), ('n_examples', c.c_size_t),
-                ('prompt', c.c_void_p), ('beams', c.c_uint32), ('max_tokens', c.c_uint32), ('alternatives', c.c_uint32), ('clean_up', c.c_uint32)]
+    _fields_ = [
+        ('size', c.c_size_t),
+        ('k', c.c_uint32),
+        ('min_similarity', c.c_float),
+        ('examples', c.POINTER(c.c_uint64)),
+        ('n_examples', c.c_size_t),
+        ('prompt', c.c_void_p),
+        ('beams', c.c_uint32),
+        ('max_tokens', c.c_uint32),
+        ('alternatives', c.c_uint32),
+        ('clean_up', c.c_uint32),
+    ]
 
 
 class Character(c.Structure):
@@ -60,6 +95,7 @@ class Library:
         def declare(name, result, *arguments):
             function = getattr(lib, f'e2str_{name}')
             function.restype, function.argtypes = result, arguments
+
         declare('version', c.c_char_p)
         declare('cpu_name', c.c_char_p)
         declare('status_name', c.c_char_p, c.c_int)
@@ -73,10 +109,31 @@ class Library:
         declare('encode', c.c_int, pointer, c.POINTER(Image), c.c_size_t, floats, floats, error)
         declare('pool_options_init', None, c.POINTER(PoolOptions))
         declare('pool_new', c.c_int, pointer, c.POINTER(PoolOptions), out, error)
-        declare('pool_add', c.c_int, pointer, pointer, c.POINTER(Image), c.c_char_p, c.c_size_t, c.POINTER(c.c_uint64), error)
+        declare(
+            'pool_add',
+            c.c_int,
+            pointer,
+            pointer,
+            c.POINTER(Image),
+            c.c_char_p,
+            c.c_size_t,
+            c.POINTER(c.c_uint64),
+            error,
+        )
         declare('pool_remove', c.c_int, pointer, c.c_uint64, error)
         declare('pool_count', c.c_size_t, pointer)
-        declare('pool_nearest', c.c_int, pointer, floats, c.c_size_t, c.c_float, c.POINTER(c.c_uint64), floats, c.POINTER(c.c_size_t), error)
+        declare(
+            'pool_nearest',
+            c.c_int,
+            pointer,
+            floats,
+            c.c_size_t,
+            c.c_float,
+            c.POINTER(c.c_uint64),
+            floats,
+            c.POINTER(c.c_size_t),
+            error,
+        )
         declare('pool_save', c.c_int, pointer, c.c_char_p, error)
         declare('pool_load', c.c_int, pointer, c.c_char_p, c.POINTER(PoolOptions), out, error)
         declare('pool_free', None, pointer)
@@ -107,6 +164,7 @@ class Library:
 
 class Model:
     """A model with one session and one result: what one thread needs."""
+
     def __init__(self, library, path):
         self.library, self.lib = library, library.lib
         self.handle = library.make('model_open', os.fsencode(path), None)
@@ -127,26 +185,41 @@ class Model:
         views = (Image * n)(*map(image_of, images))
         tokens = np.empty((n, self.info.visual_tokens, self.info.visual_width), np.float32)
         keys = np.empty((n, self.info.visual_width), np.float32)
-        self.library.call('encode', self.session, views, n, tokens.ctypes.data_as(c.POINTER(c.c_float)), keys.ctypes.data_as(c.POINTER(c.c_float)))
+        self.library.call(
+            'encode',
+            self.session,
+            views,
+            n,
+            tokens.ctypes.data_as(c.POINTER(c.c_float)),
+            keys.ctypes.data_as(c.POINTER(c.c_float)),
+        )
         return tokens, keys
 
     def read(self, image, pool=None, examples=(), beams=1, max_tokens=48):
-        """examples: ids in prompt order. Returns a dict: tokens, text, score, truncated, characters (probabilities), end (probability)"""
+        """examples: ids in prompt order. Gives a dict: tokens, text, score, truncated; probabilities of the characters
+        and of the end"""
         options = ReadOptions()
         self.lib.e2str_read_options_init(c.byref(options))
         options.k, options.beams, options.max_tokens = 0, beams, max_tokens
         options.examples, options.n_examples = (c.c_uint64 * len(examples))(*examples), len(examples)
         view = image_of(image)
-        self.library.call('read', self.session, c.byref(view), pool.handle if pool else None, c.byref(options), self.result)
+        self.library.call(
+            'read', self.session, c.byref(view), pool.handle if pool else None, c.byref(options), self.result
+        )
         ids = c.POINTER(c.c_uint32)()
         n = self.lib.e2str_result_tokens(self.result, c.byref(ids))
         characters, character = [], Character()
         for i in range(self.lib.e2str_result_characters(self.result)):
             self.library.call('result_character', self.result, i, c.byref(character))
             characters.append(character.probability)
-        return dict(tokens=ids[:n], text=self.lib.e2str_result_text(self.result).decode(), score=self.lib.e2str_result_score(self.result),
-                    truncated=bool(self.lib.e2str_result_truncated(self.result)), characters=characters,
-                    end=self.lib.e2str_result_end_probability(self.result))
+        return dict(
+            tokens=ids[:n],
+            text=self.lib.e2str_result_text(self.result).decode(),
+            score=self.lib.e2str_result_score(self.result),
+            truncated=bool(self.lib.e2str_result_truncated(self.result)),
+            characters=characters,
+            end=self.lib.e2str_result_end_probability(self.result),
+        )
 
 
 class Pool:
@@ -171,8 +244,10 @@ class Pool:
     def nearest(self, key, k):
         ids, similar, found = (c.c_uint64 * k)(), (c.c_float * k)(), c.c_size_t()
         key = np.ascontiguousarray(key, np.float32)
-        self.library.call('pool_nearest', self.handle, key.ctypes.data_as(c.POINTER(c.c_float)), k, -1., ids, similar, c.byref(found))
-        return list(ids[:found.value]), list(similar[:found.value])
+        self.library.call(
+            'pool_nearest', self.handle, key.ctypes.data_as(c.POINTER(c.c_float)), k, -1.0, ids, similar, c.byref(found)
+        )
+        return list(ids[: found.value]), list(similar[: found.value])
 
     def save(self, path):
         self.library.call('pool_save', self.handle, os.fsencode(path))

@@ -1,11 +1,13 @@
-"""Compares libe2str with reference.py at the paper's full size (323,888,664 weights, random), through the converter of official checkpoints.
+"""Compares libe2str with reference.py at the paper's full size (323,888,664 random weights), through weights/convert.
 
   build/venv/bin/python tests/parity.py [--type f32]        or: make parity
 
-Writes build/parity/checkpoint.pth in the official layout with its aliases and a synthetic BPE vocabulary of 50,265 tokens, converts them with
-weights/convert to build/parity/model-TYPE.gguf, reads images with build/libe2str.so in a process of its own, and compares tokens, keys, ids and
-probabilities. Exits with 1 when a difference is beyond 1e-4 of the largest magnitude or an id differs. Takes about 6 GB of memory and 3 of disk.
+Writes build/parity/checkpoint.pth in the official layout with its aliases and a synthetic BPE vocabulary of 50,265
+tokens, converts them with weights/convert to build/parity/model-TYPE.gguf, reads images with build/libe2str.so in a
+process of its own, and compares tokens, keys, ids and probabilities. Exits with 1 when a difference is beyond 1e-4 of
+the largest magnitude or an id differs. Takes about 6 GB of memory and 3 GB of disk.
 """
+
 import argparse
 import json
 import os
@@ -22,19 +24,21 @@ FOLDER = os.path.join(ROOT, 'build', 'parity')
 TOLERANCE = 1e-4
 MAX_TOKENS = 10
 BASE_VOCABULARY = 50265
-SHAPES = [(32, 128), (21, 77), (48, 160), (30, 200)]              # of the images, height x width; the first needs no resize
-LABELS = ['Adieu', "it's 42", 'naïve']                            # of images 1.. as examples
+SHAPES = [(32, 128), (21, 77), (48, 160), (30, 200)]  # of the images, height x width; the first needs no resize
+LABELS = ['Adieu', "it's 42", 'naïve']  # of images 1.. as examples
 CASES = [(query, examples, beams) for query in (0, 3) for examples in ([], [1], [2, 1]) for beams in (1, 3)]
 
 
 def images():
     sys.path.insert(0, os.path.join(HERE, 'golden'))
     from make_golden import random_image
+
     rng = np.random.default_rng(7)
     return [random_image(rng, *shape) for shape in SHAPES]
 
 
-# ------------------------------------------------------------------------------------------------------------- the library's side --
+# ------------------------------------------------------------------------------------------------ the library's side --
+
 
 def peak():
     """Largest resident memory of this process so far. (getrusage would start from its parent's.)"""
@@ -43,8 +47,9 @@ def peak():
 
 
 def read_with_library(model_path, library):
-    """Runs in a process without torch, so that its peak memory is the library's. Writes library.npz and library.json."""
+    """Runs in a process without torch, so that its peak memory is the library's. Writes library.npz and .json."""
     from e2str_ctypes import Library, Model, Pool
+
     pictures = np.load(os.path.join(FOLDER, 'images.npz'))
     pictures = [np.ascontiguousarray(pictures[f'arr_{i}']) for i in range(len(SHAPES))]
     before = peak()
@@ -65,16 +70,25 @@ def read_with_library(model_path, library):
         name = f'read, {"greedy" if beams == 1 else f"{beams} beams"}, {len(examples)} examples, {MAX_TOKENS} tokens'
         seconds[name] = time.perf_counter() - began
     np.savez(os.path.join(FOLDER, 'library.npz'), tokens=tokens, keys=keys)
-    info = dict(answers=answers, seconds=seconds, peak=peak() - before, session=lib.lib.e2str_session_bytes(model.session),
-                parameters=model.info.parameters, file=model.info.file_bytes, version=lib.lib.e2str_version().decode(), cpu=lib.lib.e2str_cpu_name().decode())
+    info = dict(
+        answers=answers,
+        seconds=seconds,
+        peak=peak() - before,
+        session=lib.lib.e2str_session_bytes(model.session),
+        parameters=model.info.parameters,
+        file=model.info.file_bytes,
+        version=lib.lib.e2str_version().decode(),
+        cpu=lib.lib.e2str_cpu_name().decode(),
+    )
     with open(os.path.join(FOLDER, 'library.json'), 'w') as file:
         json.dump(info, file)
 
 
-# ------------------------------------------------------------------------------------------------------ checkpoint and vocabulary --
+# ----------------------------------------------------------------------------------------- checkpoint and vocabulary --
+
 
 def write_tokenizer(bpe_class):
-    """vocab.json and merges.txt with OPT's four specials and size: all byte symbols, then random merges of letters and digits."""
+    """vocab.json and merges.txt with OPT's four specials and size: all byte symbols, then random merges."""
     rng = random.Random(5)
     tokens = ['<s>', '<pad>', '</s>', '<unk>'] + sorted(bpe_class({}, []).b2u.values())
     known, merges = set(tokens), []
@@ -102,15 +116,15 @@ def official_layout(net):
     aliases = {'model.lang_encoder.lm_head.weight': state[f'{decoder}embed_tokens.weight']}
     for key, tensor in state.items():
         if key.startswith(f'{decoder}layers.'):
-            layer, kind, rest = key[len(decoder) + len('layers.'):].split('.', 2)
+            layer, kind, rest = key[len(decoder) + len('layers.') :].split('.', 2)
             family = {'decoder_layer': 'old_decoder_blocks', 'gated_cross_attn_layer': 'gated_cross_attn_layers'}[kind]
             aliases[f'model.lang_encoder.{family}.{layer}.{rest}'] = tensor
     return {**aliases, **state}
 
 
 def let_some_texts_end(net, media, config, torch):
-    """Takes the direction that all the decoder's outputs share out of the token table (otherwise one token would always win), then puts the end token's
-    row along it, as long as makes it win in a third of the outputs."""
+    """Takes the direction that all the decoder's outputs share out of the token table (otherwise one token would always
+    win), then puts the end token's row along it, as long as makes it win in a third of the outputs."""
     decoder = net.lang_encoder.model.decoder
     rows, outputs = decoder.embed_tokens.weight, []
     hook = decoder.final_layer_norm.register_forward_hook(lambda module, given, output: outputs.append(output[0]))
@@ -131,6 +145,7 @@ def build(reference, torch, kind):
     sys.path.insert(0, os.path.join(HERE, 'golden'))
     from make_golden import adapt, preprocess, randomise
     from e2str_gguf import Settings, layout, rounded, sizes_of
+
     config = reference.Config(proj_dim=512)
     net = reference.E2STR(config).eval()
     adapt(reference, net)
@@ -145,8 +160,21 @@ def build(reference, torch, kind):
     torch.save(entries, checkpoint)
     print(f'checkpoint: {len(entries)} entries, {os.path.getsize(checkpoint):,} bytes', flush=True)
     began = time.perf_counter()
-    subprocess.run([sys.executable, os.path.join(ROOT, 'weights', 'convert'), checkpoint, model_path, '--vocab', os.path.join(FOLDER, 'vocab.json'),
-                    '--merges', os.path.join(FOLDER, 'merges.txt'), '--type', kind], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            os.path.join(ROOT, 'weights', 'convert'),
+            checkpoint,
+            model_path,
+            '--vocab',
+            os.path.join(FOLDER, 'vocab.json'),
+            '--merges',
+            os.path.join(FOLDER, 'merges.txt'),
+            '--type',
+            kind,
+        ],
+        check=True,
+    )
     print(f'converted in {time.perf_counter() - began:.0f} s: {os.path.getsize(model_path):,} bytes', flush=True)
     os.remove(checkpoint)
     if kind != 'f32':
@@ -156,7 +184,8 @@ def build(reference, torch, kind):
     return net, planes, bpe, model_path
 
 
-# ----------------------------------------------------------------------------------------------------------------- the comparison --
+# ---------------------------------------------------------------------------------------------------- the comparison --
+
 
 def relative(ours, theirs):
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
@@ -165,7 +194,7 @@ def relative(ours, theirs):
 def log_probabilities(net, torch, seen, prompt, ids, limit):
     """(log-probability of each token written, the end token's included if it was; the largest logit)"""
     written = ids + ([net.c.eoc_id] if len(ids) < limit else [])
-    logits = net.lang_encoder(torch.tensor([prompt + written]), seen)[0, len(prompt) - 1:-1].clone()
+    logits = net.lang_encoder(torch.tensor([prompt + written]), seen)[0, len(prompt) - 1 : -1].clone()
     largest = float(logits.abs().max())
     logits[:, net.c.image_id] = -torch.inf
     return logits.log_softmax(-1)[range(len(written)), written].numpy(), largest
@@ -174,6 +203,7 @@ def log_probabilities(net, torch, seen, prompt, ids, limit):
 def compare_case(net, torch, bpe, media, case, answer):
     """Returns (list of what is wrong, largest error of a log-probability relative to the largest logit)."""
     from make_golden import beam_with_margin, greedy_margin
+
     query, examples, beams = case
     prompt = net.prompt([bpe.encode(LABELS[i - 1], bos=False) for i in examples])
     seen = media[list(examples) + [query]][None]
@@ -189,7 +219,7 @@ def compare_case(net, torch, bpe, media, case, answer):
     elif answer['truncated'] != (len(ids) == MAX_TOKENS):
         wrong.append(f'truncated: {answer["truncated"]}')
     if wrong:
-        return wrong, 0., margin, len(ids)
+        return wrong, 0.0, margin, len(ids)
     text = bpe.decode(ids)
     if '\ufffd' not in text and answer['text'] != text:
         wrong.append(f'text {answer["text"]!r}, expected {text!r}')
@@ -197,7 +227,7 @@ def compare_case(net, torch, bpe, media, case, answer):
     errors = [abs(np.log(answer['score']) - logp.mean())]
     if not answer['truncated']:
         errors.append(abs(np.log(answer['end']) - logp[-1]))
-    if all(32 < ord(c) < 127 for c in text) and visible == ids:      # each character in exactly one token
+    if all(32 < ord(c) < 127 for c in text) and visible == ids:  # each character in exactly one token
         owners = [float(p) for t, p in zip(ids, logp) for _ in bpe.inv[t]]
         errors += [abs(np.log(ours) - theirs) for ours, theirs in zip(answer['characters'], owners)]
     return wrong, max(errors) / largest, margin, len(ids)
@@ -210,40 +240,59 @@ def compare(net, torch, bpe, planes):
         info = json.load(file)
     media = net.encode(planes)
     keys = torch.nn.functional.normalize(media.mean(1), dim=-1)
-    errors = {'visual tokens': relative(library['tokens'], media.numpy()), 'keys': relative(library['keys'], keys.numpy())}
+    errors = {
+        'visual tokens': relative(library['tokens'], media.numpy()),
+        'keys': relative(library['keys'], keys.numpy()),
+    }
     good, probabilities = True, []
     for case, answer in zip(CASES, info['answers']):
         wrong, error, margin, length = compare_case(net, torch, bpe, media, case, answer)
         probabilities.append(error)
         good &= not wrong
-        print(f'image {case[0]}, {len(case[1])} examples, {case[2]} beams: {length} tokens, margin {margin:.2g}: {"; ".join(wrong) or "same ids"}', flush=True)
+        print(
+            f'image {case[0]}, {len(case[1])} examples, {case[2]} beams: {length} tokens, margin {margin:.2g}: '
+            + ('; '.join(wrong) or 'same ids'),
+            flush=True,
+        )
     errors['log-probabilities'] = max(probabilities)
     print(f'libe2str {info["version"]}, kernels {info["cpu"]}, {info["parameters"]:,} weights')
     for name, error in errors.items():
         print(f'{name:20s} largest error {error:.2e} of the largest magnitude (limit {TOLERANCE:.0e})')
     for name, seconds in info['seconds'].items():
         print(f'{name:44s} {seconds * 1000:8.0f} ms')
-    print(f'peak memory {info["peak"] / 1e6:,.0f} MB, of which session {info["session"] / 1e6:,.0f} MB (model file {info["file"] / 1e6:,.0f} MB)')
+    print(
+        f'peak memory {info["peak"] / 1e6:,.0f} MB, of which session {info["session"] / 1e6:,.0f} MB '
+        f'(model file {info["file"] / 1e6:,.0f} MB)'
+    )
     return good and max(errors.values()) <= TOLERANCE and info['parameters'] == 323_888_664
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('--reference', default=os.path.join(ROOT, '..', 'shared', 'spec', 'reference.py'))
-    p.add_argument('--type', choices=('f32', 'f16', 'bf16', 'q8_0'), default='f32', help='stored type of the matrices (default f32)')
+    p.add_argument(
+        '--type',
+        choices=('f32', 'f16', 'bf16', 'q8_0'),
+        default='f32',
+        help='stored type of the matrices (default f32)',
+    )
     p.add_argument('--library', default=os.path.join(ROOT, 'build', 'libe2str.so'))
     p.add_argument('--read', metavar='MODEL', help=argparse.SUPPRESS)
     a = p.parse_args()
     if a.read:
         return read_with_library(a.read, a.library)
     import torch
+
     sys.path.insert(0, os.path.join(ROOT, 'weights'))
     sys.path.insert(0, os.path.dirname(os.path.abspath(a.reference)))
     import reference
+
     os.makedirs(FOLDER, exist_ok=True)
     with torch.no_grad():
         net, planes, bpe, model_path = build(reference, torch, a.type)
-        subprocess.run([sys.executable, os.path.abspath(__file__), '--read', model_path, '--library', a.library], check=True)
+        subprocess.run(
+            [sys.executable, os.path.abspath(__file__), '--read', model_path, '--library', a.library], check=True
+        )
         good = compare(net, torch, bpe, planes)
     print('parity: ' + ('passed' if good else 'FAILED'))
     return 0 if good else 1

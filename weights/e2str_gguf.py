@@ -1,8 +1,10 @@
 """E2STR weights as PyTorch code names them, to and from the GGUF layout of docs/model-format.md.
 
-A state dict here has the official names without the leading "model." (vision_encoder.*, perceiver.*, lang_encoder.*), each tensor once, as
-float32 arrays: the layout of reference.py. Sizes come from the tensors' shapes; what shapes do not say is in Settings.
+A state dict here has the official names without the leading "model." (vision_encoder.*, perceiver.*, lang_encoder.*),
+each tensor once, as float32 arrays: the layout of reference.py. Sizes come from the tensors' shapes; what shapes do not
+say is in Settings.
 """
+
 from dataclasses import dataclass, field
 
 import gguf
@@ -10,8 +12,12 @@ import numpy as np
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-TYPES = {'f32': gguf.GGMLQuantizationType.F32, 'f16': gguf.GGMLQuantizationType.F16, 'bf16': gguf.GGMLQuantizationType.BF16,
-         'q8_0': gguf.GGMLQuantizationType.Q8_0}
+TYPES = {
+    'f32': gguf.GGMLQuantizationType.F32,
+    'f16': gguf.GGMLQuantizationType.F16,
+    'bf16': gguf.GGMLQuantizationType.BF16,
+    'q8_0': gguf.GGMLQuantizationType.Q8_0,
+}
 DECODER = 'lang_encoder.model.decoder'
 
 
@@ -22,6 +28,7 @@ class WeightsError(Exception):
 @dataclass
 class Settings:
     """What the shapes of the weights do not say. The defaults are the paper's."""
+
     name: str = ''
     image_height: int = 32
     image_width: int = 128
@@ -45,7 +52,9 @@ class Settings:
 
 @dataclass
 class Tokenizer:
-    """tokens: one string per id. bos, end, pad, image: ids. merges: 'left right' strings of a byte-level BPE, None for one token per character."""
+    """tokens: one string per id. bos, end, pad, image: ids. merges: 'left right' strings of a byte-level BPE; None: one
+    token per character."""
+
     tokens: list
     bos: int
     end: int
@@ -59,7 +68,7 @@ class Tokenizer:
 
 
 def character_tokenizer(alphabet):
-    """Ids 0 padding, 1 BOS, 2 end of a label, 3 <image>, 4.. the characters in order: the numbering of our own training."""
+    """Ids 0 padding, 1 BOS, 2 end of a label, 3 <image>, 4.. the characters: the numbering of our own training."""
     return Tokenizer(['<pad>', '<s>', '<|endofchunk|>', '<image>', *alphabet], bos=1, end=2, pad=0, image=3)
 
 
@@ -98,7 +107,7 @@ def _shape(state, name, n_dims):
 
 def _count(state, prefix):
     """How many numbered parts "PREFIX.0." .. there are; a gap is found later as a missing tensor."""
-    numbers = (k[len(prefix) + 1:].split('.')[0] for k in state if k.startswith(prefix + '.'))
+    numbers = (k[len(prefix) + 1 :].split('.')[0] for k in state if k.startswith(prefix + '.'))
     return max((int(n) + 1 for n in numbers if n.isdigit()), default=0)
 
 
@@ -108,26 +117,45 @@ def sizes_of(state, settings):
     if channels != 3:
         raise WeightsError(f'tensor vision_encoder.conv1.weight: 3 channels expected, found {channels}')
     if settings.image_height % ph or settings.image_width % pw:
-        raise WeightsError(f'patches of {ph}x{pw} (height x width) do not divide an image of {settings.image_height}x{settings.image_width}')
+        raise WeightsError(
+            f'patches of {ph}x{pw} (height x width) do not divide an image of '
+            f'{settings.image_height}x{settings.image_width}'
+        )
     vocabulary, d = _shape(state, f'{DECODER}.embed_tokens.weight', 2)
     s = Sizes(
-        vision_width=width, patch_height=ph, patch_width=pw, patches=settings.image_height // ph * (settings.image_width // pw),
-        class_token='vision_encoder.class_embedding' in state, vision_layers=_count(state, 'vision_encoder.transformer.resblocks'),
+        vision_width=width,
+        patch_height=ph,
+        patch_width=pw,
+        patches=settings.image_height // ph * (settings.image_width // pw),
+        class_token='vision_encoder.class_embedding' in state,
+        vision_layers=_count(state, 'vision_encoder.transformer.resblocks'),
         vision_feed_forward=_shape(state, 'vision_encoder.transformer.resblocks.0.mlp.c_fc.weight', 2)[0],
-        resampler_layers=_count(state, 'perceiver.layers'), latents=0, resampler_inner=0, resampler_feed_forward=0,
-        vocabulary=vocabulary, decoder_width=d, decoder_layers=_count(state, f'{DECODER}.layers'),
+        resampler_layers=_count(state, 'perceiver.layers'),
+        latents=0,
+        resampler_inner=0,
+        resampler_feed_forward=0,
+        vocabulary=vocabulary,
+        decoder_width=d,
+        decoder_layers=_count(state, f'{DECODER}.layers'),
         decoder_feed_forward=_shape(state, f'{DECODER}.layers.0.decoder_layer.fc1.weight', 2)[0],
-        position_rows=_shape(state, f'{DECODER}.embed_positions.weight', 2)[0])
+        position_rows=_shape(state, f'{DECODER}.embed_positions.weight', 2)[0],
+    )
     if s.resampler_layers:
         s.latents = _shape(state, 'perceiver.latents', 2)[0]
         s.resampler_inner = _shape(state, 'perceiver.layers.0.0.to_q.weight', 2)[0]
         s.resampler_feed_forward = _shape(state, 'perceiver.layers.0.1.1.weight', 2)[0]
-    s.cross_layers = [i for i in range(s.decoder_layers) if any(k.startswith(f'{DECODER}.layers.{i}.gated_cross_attn_layer.') for k in state)]
+    s.cross_layers = [
+        i
+        for i in range(s.decoder_layers)
+        if any(k.startswith(f'{DECODER}.layers.{i}.gated_cross_attn_layer.') for k in state)
+    ]
     if not s.cross_layers:
         raise WeightsError(f'tensor missing: no {DECODER}.layers.*.gated_cross_attn_layer.*')
     s.cross_every = s.cross_layers[0] + 1
     if s.cross_layers != [i for i in range(s.decoder_layers) if (i + 1) % s.cross_every == 0]:
-        raise WeightsError(f'gated cross-attention in layers {s.cross_layers} of {s.decoder_layers}: not every n-th layer')
+        raise WeightsError(
+            f'gated cross-attention in layers {s.cross_layers} of {s.decoder_layers}: not every n-th layer'
+        )
     first = f'{DECODER}.layers.{s.cross_layers[0]}.gated_cross_attn_layer'
     s.cross_inner = _shape(state, f'{first}.attn.to_q.weight', 2)[0]
     s.cross_feed_forward = _shape(state, f'{first}.ff.1.weight', 2)[0]
@@ -137,6 +165,7 @@ def sizes_of(state, settings):
 @dataclass
 class Entry:
     """One GGUF tensor: `shape` [out, in] as stored; `parts`: (state dict name, its own shape), one under the other."""
+
     name: str
     shape: tuple
     parts: list
@@ -154,7 +183,9 @@ def layout(s, norm_post):
         add(f'{name}.bias', f'{official}.bias', shape[0])
 
     def stacked(name, official, kind, *shape):
-        entries.append(Entry(f'{name}.{kind}', (3 * shape[0], *shape[1:]), [(f'{official}.{p}_proj.{kind}', shape) for p in 'qkv']))
+        entries.append(
+            Entry(f'{name}.{kind}', (3 * shape[0], *shape[1:]), [(f'{official}.{p}_proj.{kind}', shape) for p in 'qkv'])
+        )
 
     w, f = s.vision_width, s.vision_feed_forward
     patch = 3 * s.patch_height * s.patch_width
@@ -221,16 +252,24 @@ def check(state, entries, ignored=()):
     """Every tensor of the layout there, with its shape, and no others; the message lists all that are wrong."""
     expected = {name: shape for e in entries for name, shape in e.parts}
     wrong = [f'tensor missing: {name}' for name in expected if name not in state]
-    wrong += [f'tensor {name}: shape {tuple(state[name].shape)}, expected {shape}' for name, shape in expected.items()
-              if name in state and tuple(state[name].shape) != shape]
-    wrong += [f'unexpected tensor: {name} {tuple(state[name].shape)}' for name in state if name not in expected and name not in ignored]
+    wrong += [
+        f'tensor {name}: shape {tuple(state[name].shape)}, expected {shape}'
+        for name, shape in expected.items()
+        if name in state and tuple(state[name].shape) != shape
+    ]
+    wrong += [
+        f'unexpected tensor: {name} {tuple(state[name].shape)}'
+        for name in state
+        if name not in expected and name not in ignored
+    ]
     if wrong:
         more = [f'... and {len(wrong) - 20} more'] if len(wrong) > 20 else []
         raise WeightsError('\n'.join(wrong[:20] + more))
 
 
 def type_of(entry, wanted):
-    """Vectors (norms, biases, gates) stay F32; matrices take the wanted type, Q8_0 only with whole blocks in a row, otherwise F16."""
+    """Vectors (norms, biases, gates) stay F32; matrices take the wanted type; where rows are not whole blocks
+    of Q8_0, F16."""
     if len(entry.shape) < 2:
         return TYPES['f32']
     if wanted == 'q8_0' and entry.shape[1] % 32:
@@ -319,13 +358,16 @@ def _write_tokenizer(writer, tokenizer):
 
 
 def write_model(path, state, settings, tokenizer, wanted, ignored=()):
-    """Writes the model file; `wanted`: f32, f16, bf16 or q8_0 for the matrices. `ignored`: names in `state` that are not stored.
+    """Writes the model file; `wanted`: f32, f16, bf16 or q8_0 for the matrices. `ignored`: names in `state` left out.
     Returns (number of weights, number of tensors). Raises WeightsError before anything is written."""
     sizes = sizes_of(state, settings)
     entries = layout(sizes, settings.norm_post)
     check(state, entries, ignored)
     if len(tokenizer.tokens) != sizes.vocabulary:
-        raise WeightsError(f'the vocabulary has {len(tokenizer.tokens)} tokens, tensor {DECODER}.embed_tokens.weight has {sizes.vocabulary} rows')
+        raise WeightsError(
+            f'the vocabulary has {len(tokenizer.tokens)} tokens, '
+            f'tensor {DECODER}.embed_tokens.weight has {sizes.vocabulary} rows'
+        )
     if len(set(tokenizer.tokens)) != len(tokenizer.tokens):
         raise WeightsError('the vocabulary has a token twice')
     writer = gguf.GGUFWriter(path, 'e2str')
@@ -351,10 +393,11 @@ def write_model(path, state, settings, tokenizer, wanted, ignored=()):
 def load_torch(path):
     """A file made by torch.save from a flat state dict, as {name: float32 tensor}; runs no code from the file."""
     import torch
+
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        raise WeightsError(f'{path}: not a state dict saved by torch.save: {error}') from None
+        raise WeightsError(f'{path}: not a state dict saved by torch.save ({type(error).__name__}: {error})') from None
     if not isinstance(state, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
         raise WeightsError(f'{path}: not a flat state dict of tensors')
     return state
