@@ -13,10 +13,10 @@ static uint32_t bit(unsigned n) { return UINT32_C(1) << n; }
 
 /* Names after a shift are those of Intel's manual, volume 2, CPUID, and volume 1, 13.3 (XCR0). */
 e2_level_set e2_cpuid_levels(const e2_cpuid *cpu) {
-    const uint64_t ymm_state = bit(1) | bit(2);                         /* SSE, AVX */
-    const uint64_t zmm_state = ymm_state | bit(5) | bit(6) | bit(7);    /* opmask, ZMM_Hi256, Hi16_ZMM */
-    const uint32_t avx = bit(12) | bit(27) | bit(28);                   /* FMA, OSXSAVE, AVX */
-    const uint32_t avx512 = bit(16) | bit(17) | bit(30) | bit(31);      /* F, DQ, BW, VL */
+    const uint64_t ymm_state = bit(1) | bit(2);                      /* SSE, AVX */
+    const uint64_t zmm_state = ymm_state | bit(5) | bit(6) | bit(7); /* opmask, ZMM_Hi256, Hi16_ZMM */
+    const uint32_t avx = bit(12) | bit(27) | bit(28);                /* FMA, OSXSAVE, AVX */
+    const uint32_t avx512 = bit(16) | bit(17) | bit(30) | bit(31);   /* F, DQ, BW, VL */
     const uint32_t avx2 = bit(5), vnni = bit(11), bf16 = bit(5);
 
     e2_level_set levels = 1u << E2_LEVEL_REF;

@@ -1,6 +1,6 @@
 /*
- * From kernels.def to one table per level. The tables are constant and the choice between them is a pure function of the
- * CPU and the environment, made anew at every call: a few CPUID instructions, meant for once per model.
+ * From kernels.def to one table per level. The tables are constant and the choice between them is a pure function of
+ * the CPU and the environment, made anew at every call: a few CPUID instructions, meant for once per model.
  */
 #include "kernels.h"
 

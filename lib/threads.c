@@ -14,9 +14,9 @@ typedef struct thread {
 
 /*
  * A job is open from when the caller publishes it until the caller finds no part left. Threads that wake in that time
- * join it; one that wakes later sleeps on, so that the caller waits only for parts that were begun, never for a wake-up.
- * Parts are handed out by a counter. The mutex orders everything else: a job's parameters change only while nobody is in
- * it, and what a part wrote is seen by the caller because its worker left the job under the mutex.
+ * join it; one that wakes later sleeps on, so that the caller waits only for parts that were begun, never for a
+ * wake-up. Parts are handed out by a counter. The mutex orders everything else: a job's parameters change only while
+ * nobody is in it, and what a part wrote is seen by the caller because its worker left the job under the mutex.
  */
 struct e2_threads {
     pthread_mutex_t mutex;

@@ -34,7 +34,7 @@ static inline float random_float(float scale) { return scale * ((float)random_be
 
 /* ---- buffers ---- */
 
-#define GUARD 64 /* bytes before a buffer that must stay as they are */
+#define GUARD 64                          /* bytes before a buffer that must stay as they are */
 static const unsigned char poison = 0xff; /* four of them are a NaN */
 
 static inline size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }

@@ -38,22 +38,22 @@ static void each_bit_of_cpuid_counts(void **unused) {
         e2_cpuid without; /* these bits are taken away */
         unsigned levels;
     } cases[] = {
-        {{.leaf1_ecx = BIT(12)}, 1},   /* FMA */
-        {{.leaf1_ecx = BIT(27)}, 1},   /* OSXSAVE */
-        {{.leaf1_ecx = BIT(28)}, 1},   /* AVX */
-        {{.leaf7_ebx = BIT(5)}, 1},    /* AVX2 */
-        {{.xcr0 = BIT(1)}, 1},         /* the system does not save SSE */
-        {{.xcr0 = BIT(2)}, 1},         /* ... AVX */
-        {{.xcr0 = UINT64_MAX}, 1},     /* ... anything */
-        {{.leaf7_ebx = BIT(16)}, 2},   /* AVX512F */
-        {{.leaf7_ebx = BIT(17)}, 2},   /* AVX512DQ */
-        {{.leaf7_ebx = BIT(30)}, 2},   /* AVX512BW */
-        {{.leaf7_ebx = BIT(31)}, 2},   /* AVX512VL */
-        {{.xcr0 = BIT(5)}, 2},         /* opmask */
-        {{.xcr0 = BIT(6)}, 2},         /* ZMM_Hi256 */
-        {{.xcr0 = BIT(7)}, 2},         /* Hi16_ZMM */
-        {{.leaf7_ecx = BIT(11)}, 3},   /* AVX512_VNNI, with BF16: a level has all of those below */
-        {{.leaf7_1_eax = BIT(5)}, 4},  /* AVX512_BF16 */
+        {{.leaf1_ecx = BIT(12)}, 1},  /* FMA */
+        {{.leaf1_ecx = BIT(27)}, 1},  /* OSXSAVE */
+        {{.leaf1_ecx = BIT(28)}, 1},  /* AVX */
+        {{.leaf7_ebx = BIT(5)}, 1},   /* AVX2 */
+        {{.xcr0 = BIT(1)}, 1},        /* the system does not save SSE */
+        {{.xcr0 = BIT(2)}, 1},        /* ... AVX */
+        {{.xcr0 = UINT64_MAX}, 1},    /* ... anything */
+        {{.leaf7_ebx = BIT(16)}, 2},  /* AVX512F */
+        {{.leaf7_ebx = BIT(17)}, 2},  /* AVX512DQ */
+        {{.leaf7_ebx = BIT(30)}, 2},  /* AVX512BW */
+        {{.leaf7_ebx = BIT(31)}, 2},  /* AVX512VL */
+        {{.xcr0 = BIT(5)}, 2},        /* opmask */
+        {{.xcr0 = BIT(6)}, 2},        /* ZMM_Hi256 */
+        {{.xcr0 = BIT(7)}, 2},        /* Hi16_ZMM */
+        {{.leaf7_ecx = BIT(11)}, 3},  /* AVX512_VNNI, with BF16: a level has all of those below */
+        {{.leaf7_1_eax = BIT(5)}, 4}, /* AVX512_BF16 */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         e2_cpuid cpu = full;
@@ -96,10 +96,10 @@ static void every_level_is_complete(void **unused) {
 static void levels_ascend_in_the_list(void **unused) {
     (void)unused;
     unsigned last = E2_LEVEL_REF;
-#define E2_KERNEL(operation, level, symbol, tolerance)                 \
-    assert_true(e2_level_##level >= last);                             \
-    last = e2_level_##level;                                           \
-    if (e2_kernels_at((e2_level)e2_level_##level))                     \
+#define E2_KERNEL(operation, level, symbol, tolerance)                                                                 \
+    assert_true(e2_level_##level >= last);                                                                             \
+    last = e2_level_##level;                                                                                           \
+    if (e2_kernels_at((e2_level)e2_level_##level))                                                                     \
         assert_true(e2_kernels_at((e2_level)e2_level_##level)->operation == symbol);
 #include "kernels.def"
 #undef E2_KERNEL
@@ -113,8 +113,10 @@ static unsigned level_of(const e2_kernels *k) {
 }
 
 static const e2_kernels *best_with(const char *value) {
-    if (value) assert_int_equal(setenv("E2STR_CPU", value, 1), 0);
-    else assert_int_equal(unsetenv("E2STR_CPU"), 0);
+    if (value)
+        assert_int_equal(setenv("E2STR_CPU", value, 1), 0);
+    else
+        assert_int_equal(unsetenv("E2STR_CPU"), 0);
     return e2_kernels_best();
 }
 
@@ -176,10 +178,10 @@ static void unknown_names_are_refused(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_bit_of_cpuid_counts),       cmocka_unit_test(ref_is_always_there),
-        cmocka_unit_test(every_level_is_complete),        cmocka_unit_test(levels_ascend_in_the_list),
-        cmocka_unit_test(the_best_level_is_chosen),       cmocka_unit_test(each_known_name_caps_the_level),
-        cmocka_unit_test(every_level_has_a_known_name),   cmocka_unit_test(unknown_names_are_refused),
+        cmocka_unit_test(each_bit_of_cpuid_counts),     cmocka_unit_test(ref_is_always_there),
+        cmocka_unit_test(every_level_is_complete),      cmocka_unit_test(levels_ascend_in_the_list),
+        cmocka_unit_test(the_best_level_is_chosen),     cmocka_unit_test(each_known_name_caps_the_level),
+        cmocka_unit_test(every_level_has_a_known_name), cmocka_unit_test(unknown_names_are_refused),
     };
     return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);
 }

@@ -26,16 +26,15 @@ static double round_to_bf16(double x) {
 }
 
 /* Half way between two bf16 values: 9 significant bits, the last one set. */
-static float bf16_tie(void) {
-    return (float)(257 + 2 * random_below(127)) * (random_below(2) ? 0x1p-8f : -0x1p-10f);
-}
+static float bf16_tie(void) { return (float)(257 + 2 * random_below(127)) * (random_below(2) ? 0x1p-8f : -0x1p-10f); }
 
 /* Element [row][column] of a packed matrix. */
 static double unpack(const e2_matrix *w, size_t row, size_t column) {
     size_t panel = row / E2_PANEL, lane = row % E2_PANEL;
     size_t k2 = round_up(w->k, 2), k4 = round_up(w->k, 4);
     switch (w->type) {
-    case E2_WEIGHT_F32: return ((const float *)w->panels)[(panel * w->k + column) * E2_PANEL + lane];
+    case E2_WEIGHT_F32:
+        return ((const float *)w->panels)[(panel * w->k + column) * E2_PANEL + lane];
     case E2_WEIGHT_BF16:
         return float_of_bf16(
             ((const uint16_t *)w->panels)[((panel * k2 + column / 2 * 2) * E2_PANEL) + lane * 2 + column % 2]);
@@ -124,7 +123,8 @@ static void packing_keeps_every_weight(void **unused) {
 
 /* ---- activations ---- */
 
-/* A row of x. For bf16 some values are ties; for q8 none is near one, so that its step is not in doubt. Some rows are 0. */
+/* A row of x. Some rows are 0. For bf16 some values are ties; for q8 none is near one, so that its step is not in
+ * doubt. */
 static void fill_row(e2_weight_type type, float *x, size_t k) {
     float step = 0.004f + (float)random_below(1000) * 1e-5f;
     int zero = random_below(12) == 0;
@@ -207,10 +207,14 @@ static void multiply(const product *f, problem *p, size_t first, size_t rows, si
 
 static double activate(e2_epilogue_activation activation, double v) {
     switch (activation) {
-    case E2_EPILOGUE_GELU: return gelu_double(v);
-    case E2_EPILOGUE_QUICK_GELU: return quick_gelu_double(v);
-    case E2_EPILOGUE_RELU: return relu_double(v);
-    default: return v;
+    case E2_EPILOGUE_GELU:
+        return gelu_double(v);
+    case E2_EPILOGUE_QUICK_GELU:
+        return quick_gelu_double(v);
+    case E2_EPILOGUE_RELU:
+        return relu_double(v);
+    default:
+        return v;
     }
 }
 
@@ -264,7 +268,8 @@ static void check_products(e2_weight_type type, const product *f) {
 static void check_splits(e2_weight_type type, const product *f) {
     for (unsigned round = 0; round < 24; round++) {
         problem p;
-        problem_init(&p, type, 1 + random_below(40), 1 + random_below(140), 1 + random_below(round % 2 ? 60 : 330), round);
+        problem_init(&p, type, 1 + random_below(40), 1 + random_below(140), 1 + random_below(round % 2 ? 60 : 330),
+                     round);
         size_t panels = e2_panels(p.n), bytes = p.c_size * sizeof *p.c;
         float *c = buffer_new(p.c_size, 0.0f);
         multiply(f, &p, 0, p.m, 0, panels, p.c);
@@ -295,21 +300,21 @@ typedef struct level_type {
 /* Of the line that the level's table took. */
 static double tolerance_of(e2_gemm_fn *gemm) {
 #define E2_NO_LINE(symbol, tolerance)
-#define E2_GEMM_LINE(symbol, tolerance) \
+#define E2_GEMM_LINE(symbol, tolerance)                                                                                \
     if (gemm == symbol) return tolerance;
-#define E2_LINE_layer_norm   E2_NO_LINE
-#define E2_LINE_softmax      E2_NO_LINE
-#define E2_LINE_gelu         E2_NO_LINE
-#define E2_LINE_quick_gelu   E2_NO_LINE
-#define E2_LINE_relu         E2_NO_LINE
-#define E2_LINE_similarity   E2_NO_LINE
-#define E2_LINE_attention    E2_NO_LINE
-#define E2_LINE_attend       E2_NO_LINE
-#define E2_LINE_prepare_bf16 E2_NO_LINE
-#define E2_LINE_prepare_q8   E2_NO_LINE
-#define E2_LINE_gemm_f32     E2_GEMM_LINE
-#define E2_LINE_gemm_bf16    E2_GEMM_LINE
-#define E2_LINE_gemm_q8      E2_GEMM_LINE
+#define E2_LINE_layer_norm                             E2_NO_LINE
+#define E2_LINE_softmax                                E2_NO_LINE
+#define E2_LINE_gelu                                   E2_NO_LINE
+#define E2_LINE_quick_gelu                             E2_NO_LINE
+#define E2_LINE_relu                                   E2_NO_LINE
+#define E2_LINE_similarity                             E2_NO_LINE
+#define E2_LINE_attention                              E2_NO_LINE
+#define E2_LINE_attend                                 E2_NO_LINE
+#define E2_LINE_prepare_bf16                           E2_NO_LINE
+#define E2_LINE_prepare_q8                             E2_NO_LINE
+#define E2_LINE_gemm_f32                               E2_GEMM_LINE
+#define E2_LINE_gemm_bf16                              E2_GEMM_LINE
+#define E2_LINE_gemm_q8                                E2_GEMM_LINE
 #define E2_KERNEL(operation, level, symbol, tolerance) E2_LINE_##operation(symbol, tolerance)
 #include "kernels.def"
 #undef E2_KERNEL

@@ -1,6 +1,7 @@
 /*
  * Every line of kernels.def but the products (test_gemm.c) against double precision: random sizes with odd tails, in
- * poisoned memory that ends at a forbidden page, within the tolerance of the list. A line that this CPU lacks is skipped.
+ * poisoned memory that ends at a forbidden page, within the tolerance of the list. A line that this CPU lacks is
+ * skipped.
  */
 #include "kernel_test.h"
 
@@ -102,7 +103,9 @@ static void check_activation(e2_activation_fn *activation, double tolerance, dou
 }
 
 static void check_gelu(e2_activation_fn *f, double tolerance) { check_activation(f, tolerance, gelu_double); }
-static void check_quick_gelu(e2_activation_fn *f, double tolerance) { check_activation(f, tolerance, quick_gelu_double); }
+static void check_quick_gelu(e2_activation_fn *f, double tolerance) {
+    check_activation(f, tolerance, quick_gelu_double);
+}
 static void check_relu(e2_activation_fn *f, double tolerance) { check_activation(f, tolerance, relu_double); }
 
 /* ---- similarity ---- */
@@ -171,8 +174,8 @@ static void check_attention_once(e2_attention_fn *attention, double tolerance, e
     attention(&args);
     for (size_t i = 0; i < n; i++) {
         float *row = out + i * args.out_stride;
-        double score = attend_double(query + i * args.query_stride, key, args.key_stride, value, args.value_stride, NULL,
-                                     args.n_keys, width, args.scale, expected);
+        double score = attend_double(query + i * args.query_stride, key, args.key_stride, value, args.value_stride,
+                                     NULL, args.n_keys, width, args.scale, expected);
         assert_close(row, expected, width, 1.0, tolerance * fmax(1.0, score));
         for (size_t j = width; j < args.out_stride && i + 1 < n; j++) assert_true(isnan(row[j]));
         e2_attention_args alone = args; /* a query alone gets the same bits */
@@ -217,8 +220,8 @@ static void check_attend(e2_attend_fn *attend, double tolerance) {
         attend(query, keys, values, stride, slots, n, heads, head_size, scale, scores, out);
         for (size_t h = 0; h < heads; h++) {
             size_t at = h * head_size;
-            double score = attend_double(query + at, keys + at, stride, values + at, stride, slots, n, head_size, scale,
-                                         expected);
+            double score =
+                attend_double(query + at, keys + at, stride, values + at, stride, slots, n, head_size, scale, expected);
             assert_close(out + at, expected, head_size, 1.0, tolerance * fmax(1.0, score));
         }
         free(expected);
@@ -234,27 +237,27 @@ static void check_attend(e2_attend_fn *attend, double tolerance) {
 /* ---- one test for each line ---- */
 
 #define E2_NO_LINE(operation, level, symbol, tolerance)
-#define E2_LINE_layer_norm   E2_LINE
-#define E2_LINE_softmax      E2_LINE
-#define E2_LINE_gelu         E2_LINE
-#define E2_LINE_quick_gelu   E2_LINE
-#define E2_LINE_relu         E2_LINE
-#define E2_LINE_similarity   E2_LINE
-#define E2_LINE_attention    E2_LINE
-#define E2_LINE_attend       E2_LINE
-#define E2_LINE_prepare_bf16 E2_NO_LINE
-#define E2_LINE_prepare_q8   E2_NO_LINE
-#define E2_LINE_gemm_f32     E2_NO_LINE
-#define E2_LINE_gemm_bf16    E2_NO_LINE
-#define E2_LINE_gemm_q8      E2_NO_LINE
+#define E2_LINE_layer_norm                             E2_LINE
+#define E2_LINE_softmax                                E2_LINE
+#define E2_LINE_gelu                                   E2_LINE
+#define E2_LINE_quick_gelu                             E2_LINE
+#define E2_LINE_relu                                   E2_LINE
+#define E2_LINE_similarity                             E2_LINE
+#define E2_LINE_attention                              E2_LINE
+#define E2_LINE_attend                                 E2_LINE
+#define E2_LINE_prepare_bf16                           E2_NO_LINE
+#define E2_LINE_prepare_q8                             E2_NO_LINE
+#define E2_LINE_gemm_f32                               E2_NO_LINE
+#define E2_LINE_gemm_bf16                              E2_NO_LINE
+#define E2_LINE_gemm_q8                                E2_NO_LINE
 #define E2_KERNEL(operation, level, symbol, tolerance) E2_LINE_##operation(operation, level, symbol, tolerance)
 
-#define E2_LINE(operation, level, symbol, tolerance) \
-    static void test_##symbol(void **unused) {       \
-        (void)unused;                                \
-        if (!runs_here(e2_level_##level)) skip();       \
-        random_state = 1;                            \
-        check_##operation(symbol, tolerance);        \
+#define E2_LINE(operation, level, symbol, tolerance)                                                                   \
+    static void test_##symbol(void **unused) {                                                                         \
+        (void)unused;                                                                                                  \
+        if (!runs_here(e2_level_##level)) skip();                                                                      \
+        random_state = 1;                                                                                              \
+        check_##operation(symbol, tolerance);                                                                          \
     }
 #include "kernels.def"
 #undef E2_LINE
