@@ -100,6 +100,7 @@ help:
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
+	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 REFERENCE= CROPS='
 	@echo 'make clean'
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
 	@echo '           BLAS=openblas or none'
@@ -248,6 +249,10 @@ interop: $(COMMAND) $(BUILD)/venv/.ready
 demo: deps
 	+@$(MAKE) --no-print-directory $(BUILD)/e2str
 	@E2STR=$(BUILD)/e2str sh examples/demo/demo.sh
+
+# ---- measuring ----
+
+include bench/bench.mk
 
 # ---- installing ----
 

@@ -1,0 +1,30 @@
+# Included by the Makefile: the programs of `make bench`, and which peers are installed to be raced against.
+
+BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
+BENCH_SUPPORT = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/support/*.c))
+BENCH_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/*.c)) $(BENCH_SUPPORT)
+
+# $(call peer,header,NAME,library): -DBENCH_NAME, or -llibrary for the linker, where the header is found. Asked for at
+# each use, so only when the bench is built.
+has = $(shell printf '\#include <%s>\n' $(1) | $(CC) -E - >/dev/null 2>&1 && echo yes)
+PEER_CFLAGS = $(if $(call has,dnnl.h),-DBENCH_ONEDNN=1) $(if $(call has,tesseract/capi.h),-DBENCH_TESSERACT=1)
+PEER_LIBS = $(if $(call has,dnnl.h),-ldnnl) $(if $(call has,tesseract/capi.h),-ltesseract)
+
+# -O3: the loops that measure the peaks have to be unrolled.
+$(BENCH_OBJ): OPTIMISE = -O3
+$(BENCH_OBJ): BASE += -Ibench -Itests $(PEER_CFLAGS)
+$(BENCH): $(BUILD)/bench/%: $(BUILD)/bench/%.o $(BENCH_SUPPORT) $(LIB_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(PEER_LIBS) $(LIBS)
+
+bench-programs: $(BENCH) shared
+	@:
+
+# QUICK=1: a minute, fewer shapes. UPDATE=1: also writes docs/performance.csv, docs/roofline.svg and the table of
+# docs/performance.md. REFERENCE=path of reference.py: PyTorch too. CROPS=folder: other words for Tesseract.
+bench: deps
+	+@$(MAKE) --no-print-directory bench-programs
+	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) REFERENCE=$(REFERENCE) CROPS=$(CROPS) $(PYTHON) bench/run.py
+
+-include $(wildcard $(BENCH_OBJ:.o=.d))
+.PHONY: bench bench-programs
