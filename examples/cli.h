@@ -14,6 +14,8 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 }; /* exit statuses */
 /* One run: the options and operands as given, then what was opened for them. */
 typedef struct cli {
     const char *model_path, *pool_path, *labels_path; /* NULL: not given */
+    e2str_model_options model_options;
+    e2str_session_options session_options;
     e2str_read_options read;
     e2str_pool_options pool_options;
     uint32_t rotate;

@@ -57,8 +57,8 @@ bool cli_open_model(cli *run, bool reading) {
         return false;
     }
     e2str_error error = {{0}};
-    e2str_status status = e2str_model_open(run->model_found, NULL, &run->model, &error);
-    if (!status && reading) status = e2str_session_new(run->model, NULL, &run->session, &error);
+    e2str_status status = e2str_model_open(run->model_found, &run->model_options, &run->model, &error);
+    if (!status && reading) status = e2str_session_new(run->model, &run->session_options, &run->session, &error);
     if (!status && reading) status = e2str_result_new(&run->result, &error);
     if (status) cli_warn("%s", error.message);
     return !status;

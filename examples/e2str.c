@@ -37,6 +37,7 @@ static const cli_command commands[] = {
 
 enum {
     BEAM = 256,
+    PRECISION,
     MAX_TOKENS,
     MIN_SIMILARITY,
     ALTERNATIVES,
@@ -63,6 +64,8 @@ static const struct {
      "model file; default E2STR_MODEL, else the shipped one"},
     {"pool", 'p', READ | EVAL, "POOL", "pool file to take examples from"},
     {"examples", 'k', READ | EVAL, "K", "most similar examples put before each image, 0 to 64; default 2"},
+    {"threads", 't', READ | ADD | EVAL, "N", "threads that work on an image, 1 to 256; default 1"},
+    {"precision", PRECISION, READ | ADD | EVAL, "TYPE", "f32: multiply in f32 whatever the weights; default: file"},
     {"beam", BEAM, READ | EVAL, "N", "beams of the search, 1 to 16; default 1: greedy"},
     {"min-similarity", MIN_SIMILARITY, READ | EVAL, "X", "leave out examples less similar than X, -1 to 1"},
     {"max-tokens", MAX_TOKENS, READ | EVAL, "N", "longest text in tokens, its end included; default 48"},
@@ -157,6 +160,11 @@ static bool storage(const char *text, e2str_storage *value) {
     return !strcmp(text, "f32") || !strcmp(text, "f16");
 }
 
+static bool precision(const char *text, e2str_precision *value) {
+    *value = !strcmp(text, "f32") ? E2STR_PRECISION_F32 : E2STR_PRECISION_FILE;
+    return !strcmp(text, "f32") || !strcmp(text, "file");
+}
+
 static bool set_option(cli *run, int id, const char *value) {
     switch (id) {
     case 'm':
@@ -167,6 +175,10 @@ static bool set_option(cli *run, int id, const char *value) {
         return *value;
     case 'k':
         return small_number(value, 0, E2STR_MAX_EXAMPLES, &run->read.k);
+    case 't':
+        return small_number(value, 1, E2STR_MAX_THREADS, &run->session_options.threads);
+    case PRECISION:
+        return precision(value, &run->model_options.precision);
     case BEAM:
         return small_number(value, 1, E2STR_MAX_BEAMS, &run->read.beams);
     case MAX_TOKENS:
@@ -238,6 +250,8 @@ static int parse_options(cli *run, const cli_command *command, int count, char *
 
 static int run_command(const cli_command *command, int count, char **arguments) {
     cli run = {.limit = SIZE_MAX};
+    e2str_model_options_init(&run.model_options);
+    e2str_session_options_init(&run.session_options);
     e2str_read_options_init(&run.read);
     e2str_pool_options_init(&run.pool_options);
     int outcome = parse_options(&run, command, count, arguments);
