@@ -119,7 +119,7 @@ typedef struct self_attention {
     const float *keys, *values, *qkv;
     const e2_decoder_row *rows;
     float *scores, *out;
-    uint32_t longest;
+    size_t longest;
 } self_attention;
 
 static void self_part(void *context, size_t r, unsigned worker) {
@@ -128,7 +128,7 @@ static void self_part(void *context, size_t r, unsigned worker) {
     size_t width = a->decoder->width, head_size = width / a->decoder->heads;
     a->compute->kernels->attend(a->qkv + r * 3 * width, a->keys, a->values, width, row->context, row->n_context,
                                 a->decoder->heads, head_size, 1.0f / sqrtf((float)head_size),
-                                a->scores + (size_t)worker * a->longest, a->out + r * width);
+                                a->scores + worker * a->longest * a->decoder->heads, a->out + r * width);
 }
 
 /* Causal self-attention through the cache: first all rows write their keys and values, then each looks at its context. */
@@ -144,7 +144,7 @@ static bool attend_self(const e2_compute *compute, const e2_decoder *decoder, si
         if (rows[r].n_context > a.longest) a.longest = rows[r].n_context;
         work += 2 * width * rows[r].n_context;
     }
-    a.scores = e2_arena_floats(compute->arena, (size_t)a.longest * e2_threads_count(compute->threads));
+    a.scores = e2_arena_floats(compute->arena, a.longest * decoder->heads * e2_threads_count(compute->threads));
     if (!a.scores) return false;
     e2_threads_run(work < E2_WORTH_SHARING ? NULL : compute->threads, n, self_part, &a);
     return true;

@@ -213,7 +213,7 @@ static void check_attend(e2_attend_fn *attend, double tolerance) {
         size_t cache = extent(n_rows, width, stride);
         float scale = 1.0f / sqrtf((float)head_size);
         float *query = buffer_new(width, round % 3 ? 1.0f : 8.0f), *out = buffer_new(width, 0.0f);
-        float *scores = buffer_new(n, 0.0f), *keys = buffer_new(cache, 1.0f), *values = buffer_new(cache, 1.0f);
+        float *scores = buffer_new(heads * n, 0.0f), *keys = buffer_new(cache, 1.0f), *values = buffer_new(cache, 1.0f);
         uint32_t *slots = block_new(n * sizeof *slots);
         double *expected = doubles_new(head_size);
         for (size_t i = 0; i < n; i++) slots[i] = random_below((uint32_t)n_rows); /* in any order, some twice */
@@ -228,7 +228,7 @@ static void check_attend(e2_attend_fn *attend, double tolerance) {
         block_free(slots, n * sizeof *slots);
         buffer_free(query, width);
         buffer_free(out, width);
-        buffer_free(scores, n);
+        buffer_free(scores, heads * n);
         buffer_free(keys, cache);
         buffer_free(values, cache);
     }

@@ -1,43 +1,69 @@
-/* Attention of one query over a KV cache. The includer defines E2_SIMD(operation), the name of the level's kernel. */
+/*
+ * Attention of one query over a KV cache. The includer defines E2_SIMD(operation), the name of the level's kernel.
+ *
+ * The cache is read once and in the order of its rows, four at a time and all heads of them before the next: memory is
+ * what this kernel waits for. Each head's sums are in the order of the rows whether a row is one of four or alone.
+ */
+#include <string.h>
+
 #include "kernels.h"
 #include "simd/reduce.h"
 
-E2_INLINE float dot(const float *a, const float *b, size_t n) {
-    const vec zero = vec_set(0.0f);
-    vec sum = zero;
-    size_t i = 0;
-    for (; i + VEC_LANES <= n; i += VEC_LANES) sum = vec_fma(vec_load(a + i), vec_load(b + i), sum);
-    if (i < n) sum = vec_fma(vec_load_part(a + i, n - i, zero), vec_load_part(b + i, n - i, zero), sum);
-    return vec_sum(sum);
+typedef struct cache {
+    const float *rows;
+    size_t stride;
+    const uint32_t *slots;
+    size_t n, heads, head_size;
+} cache;
+
+/* scores[h][j] = query_h . key_jh for a constant number of rows from j on. */
+E2_INLINE void score_rows(const cache *keys, size_t j, const size_t n_rows, const float *query, float *scores) {
+    const size_t size = keys->head_size;
+    const float *rows[4];
+    for (size_t r = 0; r < n_rows; r++) rows[r] = keys->rows + keys->slots[j + r] * keys->stride;
+    for (size_t h = 0; h < keys->heads; h++) {
+        row_dots(query + h * size, rows, n_rows, size, scores + h * keys->n + j);
+        for (size_t r = 0; r < n_rows; r++) rows[r] += size;
+    }
 }
 
-/* out = scale * sum of weights[j] * row slots[j] of values, for a constant number of vectors; of the last one only
- * `part` columns when that is not 0. */
-E2_INLINE void mix(const float *weights, const float *values, size_t stride, const uint32_t *slots, size_t n, vec scale,
-                   float *out, const size_t vectors, size_t part) {
-    const vec zero = vec_set(0.0f);
-    const size_t whole = part ? vectors - 1 : vectors;
-    vec sum[4] = {zero, zero, zero, zero};
-    for (size_t j = 0; j < n; j++) {
-        const float *row = values + slots[j] * stride;
-        const vec weight = vec_set(weights[j]);
-        for (size_t v = 0; v < whole; v++) sum[v] = vec_fma(weight, vec_load(row + v * VEC_LANES), sum[v]);
-        if (part) sum[whole] = vec_fma(weight, vec_load_part(row + whole * VEC_LANES, part, zero), sum[whole]);
+/* out_h += sum of weights[h][j] * value_jh over a constant number of rows from j on. */
+E2_INLINE void mix_rows(const cache *values, size_t j, const size_t n_rows, const float *weights, float *out) {
+    const size_t size = values->head_size;
+    const float *rows[4];
+    for (size_t r = 0; r < n_rows; r++) rows[r] = values->rows + values->slots[j + r] * values->stride;
+    for (size_t h = 0; h < values->heads; h++, out += size) {
+        vec weight[4];
+        for (size_t r = 0; r < n_rows; r++) weight[r] = vec_set(weights[h * values->n + j + r]);
+        size_t i = 0;
+        for (; i + VEC_LANES <= size; i += VEC_LANES) {
+            vec sum = vec_load(out + i);
+            for (size_t r = 0; r < n_rows; r++) sum = vec_fma(weight[r], vec_load(rows[r] + i), sum);
+            vec_store(out + i, sum);
+        }
+        if (i < size) {
+            vec sum = vec_load_part(out + i, size - i, vec_set(0.0f));
+            for (size_t r = 0; r < n_rows; r++)
+                sum = vec_fma(weight[r], vec_load_part(rows[r] + i, size - i, vec_set(0.0f)), sum);
+            vec_store_part(out + i, size - i, sum);
+        }
+        for (size_t r = 0; r < n_rows; r++) rows[r] += size;
     }
-    for (size_t v = 0; v < whole; v++) vec_store(out + v * VEC_LANES, vec_mul(scale, sum[v]));
-    if (part) vec_store_part(out + whole * VEC_LANES, part, vec_mul(scale, sum[whole]));
 }
 
 void E2_SIMD(attend)(const float *query, const float *keys, const float *values, size_t stride, const uint32_t *slots,
                      size_t n, size_t heads, size_t head_size, float scale, float *scores, float *out) {
-    for (size_t h = 0; h < heads; h++, query += head_size, keys += head_size, values += head_size, out += head_size) {
-        for (size_t j = 0; j < n; j++) scores[j] = scale * dot(query, keys + slots[j] * stride, head_size);
-        const vec total = vec_set(1.0f / row_exp(scores, n));
-        size_t i = 0;
-        for (; i + 4 * VEC_LANES <= head_size; i += 4 * VEC_LANES)
-            mix(scores, values + i, stride, slots, n, total, out + i, 4, 0);
-        for (; i + VEC_LANES <= head_size; i += VEC_LANES)
-            mix(scores, values + i, stride, slots, n, total, out + i, 1, 0);
-        if (i < head_size) mix(scores, values + i, stride, slots, n, total, out + i, 1, head_size - i);
+    const cache key_rows = {keys, stride, slots, n, heads, head_size};
+    const cache value_rows = {values, stride, slots, n, heads, head_size};
+    size_t j = 0;
+    for (; j + 4 <= n; j += 4) score_rows(&key_rows, j, 4, query, scores);
+    for (; j < n; j++) score_rows(&key_rows, j, 1, query, scores);
+    for (size_t h = 0; h < heads; h++) {
+        float *row = scores + h * n;
+        row_scale(row, n, vec_set(scale), row);
+        row_scale(row, n, vec_set(1.0f / row_exp(row, n)), row);
     }
+    memset(out, 0, heads * head_size * sizeof *out);
+    for (j = 0; j + 4 <= n; j += 4) mix_rows(&value_rows, j, 4, scores, out);
+    for (; j < n; j++) mix_rows(&value_rows, j, 1, scores, out);
 }
