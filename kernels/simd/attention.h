@@ -52,7 +52,8 @@ static void pack_values(const e2_attention_args *args, float *panels) {
             const float *value = args->value + column;
             size_t left = args->head_size - column;
             for (size_t j = 0; j < args->n_keys; j++, value += args->value_stride)
-                vec_store(panels + j * width + v, left < VEC_LANES ? vec_load_part(value, left, zero) : vec_load(value));
+                vec_store(panels + j * width + v,
+                          left < VEC_LANES ? vec_load_part(value, left, zero) : vec_load(value));
         }
         panels += width * args->n_keys;
     }
@@ -76,10 +77,12 @@ E2_INLINE void tile(const float *a, size_t a_stride, const float *panel, size_t 
         for (size_t v = 0; v < vectors; v++) vec_store(c + r * c_stride + v * VEC_LANES, sum[r][v]);
 }
 
-#define CASE(n)                                                                         \
-    case n:                                                                             \
-        if (width == PANEL) tile(a, a_stride, panel, depth, c, c_stride, n, 2);         \
-        else tile(a, a_stride, panel, depth, c, c_stride, n, 1);                        \
+#define CASE(n)                                                                                                        \
+    case n:                                                                                                            \
+        if (width == PANEL)                                                                                            \
+            tile(a, a_stride, panel, depth, c, c_stride, n, 2);                                                        \
+        else                                                                                                           \
+            tile(a, a_stride, panel, depth, c, c_stride, n, 1);                                                        \
         break
 static void tile_of_rows(const float *a, size_t a_stride, const float *panel, size_t width, size_t depth, float *c,
                          size_t c_stride, size_t rows) {

@@ -90,7 +90,8 @@ E2_INLINE void row_dots(const float *a, const float *const *rows, const size_t n
     for (; i + 2 * VEC_LANES <= n; i += 2 * VEC_LANES)
         for (size_t j = 0; j < 2; j++) {
             vec left = vec_load(a + i + j * VEC_LANES);
-            for (size_t r = 0; r < n_rows; r++) sum[r][j] = vec_fma(left, vec_load(rows[r] + i + j * VEC_LANES), sum[r][j]);
+            for (size_t r = 0; r < n_rows; r++)
+                sum[r][j] = vec_fma(left, vec_load(rows[r] + i + j * VEC_LANES), sum[r][j]);
         }
     if (i + VEC_LANES <= n) {
         vec left = vec_load(a + i);
