@@ -49,10 +49,12 @@ typedef struct tiny_model_options {
     e2_type type; /* E2_F32; of the matrices (Q8_0: of those whose rows are whole blocks of 32) */
 } tiny_model_options;
 
+#ifndef TINY_LATENTS /* of the resampler and the cross-attention; bench/make_model.c has others */
 #define TINY_LATENTS      5
 #define TINY_HEADS        2
 #define TINY_HEAD_SIZE    8
 #define TINY_FEED_FORWARD 32
+#endif
 #define TINY_INNER        (TINY_HEADS * TINY_HEAD_SIZE)
 
 typedef struct tiny_builder {
