@@ -4,14 +4,18 @@ Prints "ok - name" or "not ok - name" lines for tests/run.sh. SPDX-License-Ident
 """
 import os
 import subprocess
+import sys
 import tempfile
 
 import gguf
 import numpy as np
+from e2str_ctypes import Library, Model
 
-E2STR = os.path.join(os.environ.get("BUILD", "build"), "e2str")
+BUILD = os.environ.get("BUILD", "build")
+E2STR = os.path.join(BUILD, "e2str")
 MODEL = "weights/e2str-small.gguf"
 IMAGES = "examples/images"
+GOLDEN = "tests/golden/plain"  # in F32; rows of 32 and 64 columns, and of 48 in vision.patch.weight
 
 
 def check(name, good):
@@ -45,11 +49,91 @@ def rewrite(source, target, tensor_type):
     writer.close()
 
 
+def quantize(source, target, kind):
+    """Runs the tool; returns (exit status, what it printed)."""
+    command = [sys.executable, "weights/quantize", source, target, "--type", kind.lower()]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return result.returncode, result.stdout.decode()
+
+
+def metadata(reader):
+    return {name: b"".join(part.tobytes() for part in field.parts)
+            for name, field in reader.fields.items() if not name.startswith("GGUF.")}
+
+
+def expected_type(tensor, kind):
+    if len(tensor.shape) == 1:
+        return "F32"
+    if tensor.name in ("vision.positions", "decoder.positions"):
+        return "F32" if kind == "F32" else "F16"
+    return "BF16" if kind == "Q8_0" and tensor.shape[0] % 32 else kind
+
+
+def one_scale_per_row(values, data):
+    """Whether Q8_0 `data` holds `values` with one scale per row: the least F16 that is not below largest / 127."""
+    blocks = data.reshape(len(values), -1, 34)
+    scales = np.ascontiguousarray(blocks[:, :, :2]).view(np.float16)[:, :, 0]
+    quants = np.ascontiguousarray(blocks[:, :, 2:]).view(np.int8).reshape(values.shape).astype(np.float64)
+    scale, least = scales[:, :1].astype(np.float64), np.abs(values).max(axis=1, keepdims=True) / 127.0
+    below = np.nextafter(scales[:, :1], np.float16(0)).astype(np.float64)
+    return ((scales == scales[:, :1]).all() and (below < least).all() and (least <= scale).all()
+            and (np.abs(quants).max(axis=1) == 127).all()
+            and (np.abs(quants * scale - values) <= scale * 0.500001).all())
+
+
+def read_golden(library, path, image):
+    """(retrieval key, what is read) by the library."""
+    model = Model(library, path)
+    try:
+        return model.encode([image])[1][0], model.read(image, max_tokens=8)
+    finally:
+        model.close()
+
+
+def check_quantize(folder):
+    library = Library(os.path.join(BUILD, "libe2str.so"))
+    reader, golden = gguf.GGUFReader(GOLDEN + ".gguf"), gguf.GGUFReader(GOLDEN + ".golden.gguf")
+    image = next(t.data for t in golden.tensors if t.name == "image.0").view(np.uint8).copy()
+    key, answer = read_golden(library, GOLDEN + ".gguf", image)
+    for kind, limit in (("F32", 0), ("F16", 1e-3), ("BF16", 5e-3), ("Q8_0", 1e-2)):
+        path = os.path.join(folder, f"quantized-{kind}.gguf")
+        status, lines = quantize(GOLDEN + ".gguf", path, kind)
+        written = gguf.GGUFReader(path)
+        check(f"quantize to {kind}: a line for each tensor and a total",
+              status == 0 and [line.split()[0] for line in lines.splitlines()]
+              == [t.name for t in reader.tensors] + [path + ":"])
+        check(f"quantize to {kind}: metadata", metadata(written) == metadata(reader))
+        check(f"quantize to {kind}: types, names and shapes",
+              [(t.name, t.tensor_type.name, t.shape.tolist()) for t in written.tensors]
+              == [(t.name, expected_type(t, kind), t.shape.tolist()) for t in reader.tensors])
+        its_key, its_answer = read_golden(library, path, image)
+        check(f"quantize to {kind}: the library reads it, key off by at most {limit}",
+              np.abs(its_key - key).max() <= limit * np.abs(key).max())
+        if kind in ("F32", "F16"):
+            check(f"quantize to {kind}: the same text", its_answer["tokens"] == answer["tokens"])
+        if kind == "Q8_0":
+            check("quantize to Q8_0: one scale per row",
+                  all(one_scale_per_row(a.data, b.data) for a, b in zip(reader.tensors, written.tensors)
+                      if b.tensor_type.name == "Q8_0"))
+
+    path, back, again = (os.path.join(folder, f"quantized-{part}.gguf") for part in ("Q8_0", "back", "again"))
+    quantize(path, back, "F32")
+    quantize(back, again, "Q8_0")
+    contents = [open(name, "rb").read() for name in (path, again)]
+    check("quantize from Q8_0 to F32 and back loses nothing", contents[0] == contents[1])
+
+    refused = os.path.join(folder, "refused.gguf")
+    status, lines = quantize(GOLDEN + ".golden.gguf", refused, "F16")
+    check("quantize refuses what is no model, by name", status == 1 and GOLDEN + ".golden.gguf" in lines)
+    check("and leaves no file", not [name for name in os.listdir(folder) if name.startswith("refused")])
+
+
 def main():
     images = sorted(os.path.join(IMAGES, name) for name in os.listdir(IMAGES) if name.endswith((".png", ".jpg")))
     expected = run("read", "-m", MODEL, *images)
     texts = [line.split("\t")[1] for line in expected.splitlines()]
     with tempfile.TemporaryDirectory() as folder:
+        check_quantize(folder)
         for kind in ("F32", "F16", "BF16", "Q8_0"):
             path = os.path.join(folder, kind + ".gguf")
             rewrite(MODEL, path, gguf.GGMLQuantizationType[kind])
