@@ -243,7 +243,7 @@ $(BUILD)/venv/.ready: weights/requirements.txt
 parity: shared $(COMMAND) $(BUILD)/venv/.ready
 	$(BUILD)/venv/bin/python tests/parity.py
 
-interop: $(COMMAND) $(BUILD)/venv/.ready
+interop: shared $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(BUILD)/venv/bin/python sh tests/run.sh tests/interop.py
 
 demo: deps
