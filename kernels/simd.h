@@ -24,6 +24,7 @@
  * vec_max, vec_min  lane by lane; when b is NaN the result is, so clamping as vec_max(low, x) keeps a NaN
  * vec_positive      max(a, 0), 0 for NaN
  * vec_ldexp         a * 2^n for a result that is a normal number; `shifted` holds n + 1.5 * 2^23
+ * vec_of_int        of lanes that hold 32-bit integers
  * vec_sum           of all lanes, vec_largest likewise
  * vec_columns       out[c] lane i = rows[i][c] for c = 0 .. 3: a transposed block of VEC_LANES rows
  */
@@ -39,6 +40,7 @@ E2_INLINE vec vec_load(const float *p) { return _mm512_loadu_ps(p); }
 E2_INLINE vec vec_load_part(const float *p, size_t n, vec fill) { return _mm512_mask_loadu_ps(fill, vec_mask(n), p); }
 E2_INLINE void vec_store(float *p, vec a) { _mm512_storeu_ps(p, a); }
 E2_INLINE void vec_store_part(float *p, size_t n, vec a) { _mm512_mask_storeu_ps(p, vec_mask(n), a); }
+E2_INLINE vec vec_of_int(vec a) { return _mm512_cvtepi32_ps(_mm512_castps_si512(a)); }
 E2_INLINE vec vec_add(vec a, vec b) { return _mm512_add_ps(a, b); }
 E2_INLINE vec vec_sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 E2_INLINE vec vec_mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
@@ -98,6 +100,7 @@ E2_INLINE vec vec_load_part(const float *p, size_t n, vec fill) {
 }
 E2_INLINE void vec_store(float *p, vec a) { _mm256_storeu_ps(p, a); }
 E2_INLINE void vec_store_part(float *p, size_t n, vec a) { _mm256_maskstore_ps(p, vec_mask(n), a); }
+E2_INLINE vec vec_of_int(vec a) { return _mm256_cvtepi32_ps(_mm256_castps_si256(a)); }
 E2_INLINE vec vec_add(vec a, vec b) { return _mm256_add_ps(a, b); }
 E2_INLINE vec vec_sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 E2_INLINE vec vec_mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
@@ -155,6 +158,7 @@ E2_INLINE void vec_store_part(float *p, size_t n, vec a) {
     vst1q_f32(lanes, a);
     memcpy(p, lanes, n * sizeof *p);
 }
+E2_INLINE vec vec_of_int(vec a) { return vcvtq_f32_s32(vreinterpretq_s32_f32(a)); }
 E2_INLINE vec vec_add(vec a, vec b) { return vaddq_f32(a, b); }
 E2_INLINE vec vec_sub(vec a, vec b) { return vsubq_f32(a, b); }
 E2_INLINE vec vec_mul(vec a, vec b) { return vmulq_f32(a, b); }

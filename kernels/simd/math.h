@@ -1,4 +1,4 @@
-/* exp and erf of a vector: the approximations of ref/math.h, with fused multiply-add. */
+/* exp and erf of a vector: the approximations of ref/math.h, with fused multiply-add; and what is made of them. */
 #ifndef E2_SIMD_MATH_H
 #define E2_SIMD_MATH_H
 
@@ -37,6 +37,18 @@ E2_INLINE vec vec_erf(vec z) {
     q = vec_fma(q, u, vec_set(5.030733097e-1f));
     q = vec_fma(q, u, vec_set(1.0f));
     return vec_div(vec_mul(z, p), q);
+}
+
+/* x/2 (1 + erf(x/sqrt 2)) */
+E2_INLINE vec vec_gelu(vec x) {
+    vec half = vec_mul(vec_set(0.5f), x);
+    return vec_fma(half, vec_erf(vec_mul(x, vec_set(0.70710678f))), half);
+}
+
+/* x * sigmoid(1.702 x) */
+E2_INLINE vec vec_quick_gelu(vec x) {
+    vec power = vec_exp(vec_min(vec_set(88.0f), vec_mul(x, vec_set(-1.702f))));
+    return vec_div(x, vec_add(vec_set(1.0f), power));
 }
 
 #endif

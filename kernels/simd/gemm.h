@@ -1,0 +1,190 @@
+/*
+ * Matrix products with packed weights for AVX2 and NEON: the loop over tiles and the fused epilogue.
+ *
+ * In all three weight types one step of k is 128 bytes of a panel (E2_PANEL lanes of 4 bytes: one f32, a pair of bf16
+ * or four int8) and 4 bytes of each row of activations, so that one driver serves all. The includer defines what a step
+ * does, step_fn, and makes the tiles from it with TILES_OF_4 or TILES_OF_6; and, before this header, GROUP, the steps
+ * that are done at once, 1 or 4. A lane adds up its sum step after step whatever the shape of the tile, so a shape
+ * never changes a bit of the result.
+ *
+ * A tile is some rows, half a panel (all of it when there are no more than 3 rows) and at most BLOCK_STEPS steps, whose
+ * weights stay in L1 while one tile after the other uses them. From one block of steps to the next, sums are in memory.
+ */
+#ifndef E2_SIMD_GEMM_H
+#define E2_SIMD_GEMM_H
+
+#include <string.h>
+
+#include "kernels.h"
+#include "simd/math.h"
+
+#define PANEL_VECS  (E2_PANEL / VEC_LANES)
+#define STEP_BYTES  128  /* of a panel */
+#define BLOCK_STEPS 256  /* a multiple of GROUP */
+#define BLOCK_ROWS  132  /* whose sums are held */
+#define WIDE_ROWS   3    /* up to here a tile is a whole panel wide */
+#define AHEAD       4096 /* bytes of a panel from where it is read to where it is fetched */
+
+/* Loops of constant length over arrays of vectors: only unrolled early do the arrays become registers. */
+#if defined(__clang__)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+#else
+#define UNROLLED _Pragma("GCC unroll 8")
+#endif
+
+/* sum[r][v] += n steps of row r of a and vector v of a panel b; n is GROUP or 1. All counts are constants where it is
+ * inlined, strides are in bytes. sum holds f32 or, for q8, 32-bit integers. */
+typedef void step_fn(size_t rows, size_t vecs, size_t n, const char *a, size_t a_stride, const char *b,
+                     vec sum[][PANEL_VECS]);
+/* The same with sums [rows][E2_PANEL] in memory and any number of steps. */
+typedef void tile_fn(const char *a, size_t a_stride, const char *b, size_t steps, float *sums);
+
+typedef struct product {
+    tile_fn *const *wide; /* of 1 .. WIDE_ROWS rows and a whole panel */
+    tile_fn *const *half; /* of up to tile_rows rows and half a panel */
+    size_t tile_rows;
+    const char *a;
+    size_t m, a_stride, steps;
+    size_t row_scale; /* q8: where in a row its scale is */
+} product;
+
+/* ---- tiles ---- */
+
+E2_INLINE void tile(step_fn *step, size_t rows, size_t vecs, const char *a, size_t a_stride, const char *b,
+                    size_t steps, float *sums) {
+    vec sum[6][PANEL_VECS];
+    UNROLLED
+    for (size_t r = 0; r < rows; r++) {
+        UNROLLED
+        for (size_t v = 0; v < vecs; v++) sum[r][v] = vec_load(sums + r * E2_PANEL + v * VEC_LANES);
+    }
+    for (; steps >= GROUP; steps -= GROUP, a += 4 * GROUP, b += STEP_BYTES * GROUP) {
+        if (vecs == PANEL_VECS) /* at the speed of memory: nothing is read twice */
+            for (size_t i = 0; i < STEP_BYTES * GROUP; i += 64) __builtin_prefetch(b + AHEAD + i);
+        step(rows, vecs, GROUP, a, a_stride, b, sum);
+    }
+    for (; steps > 0; steps--, a += 4, b += STEP_BYTES) step(rows, vecs, 1, a, a_stride, b, sum);
+    UNROLLED
+    for (size_t r = 0; r < rows; r++) {
+        UNROLLED
+        for (size_t v = 0; v < vecs; v++) vec_store(sums + r * E2_PANEL + v * VEC_LANES, sum[r][v]);
+    }
+}
+
+#define TILE(name, step, rows, vecs)                                                                                   \
+    static void name(const char *a, size_t a_stride, const char *b, size_t steps, float *sums) {                       \
+        tile(step, rows, vecs, a, a_stride, b, steps, sums);                                                           \
+    }
+#define WIDE_TILES(step)                                                                                               \
+    TILE(wide_1, step, 1, PANEL_VECS)                                                                                  \
+    TILE(wide_2, step, 2, PANEL_VECS)                                                                                  \
+    TILE(wide_3, step, 3, PANEL_VECS)                                                                                  \
+    static tile_fn *const wide[] = {wide_1, wide_2, wide_3};
+/* The tables `wide` and `half` for tiles of at most 4 or 6 rows, as many as there are registers for. Rows are spread
+ * evenly over tiles, so that in half a panel no tile has fewer than half of the most. */
+#define TILES_OF_4(step)                                                                                               \
+    WIDE_TILES(step)                                                                                                   \
+    TILE(half_2, step, 2, PANEL_VECS / 2)                                                                              \
+    TILE(half_3, step, 3, PANEL_VECS / 2)                                                                              \
+    TILE(half_4, step, 4, PANEL_VECS / 2)                                                                              \
+    static tile_fn *const half[] = {NULL, half_2, half_3, half_4};
+#define TILES_OF_6(step)                                                                                               \
+    WIDE_TILES(step)                                                                                                   \
+    TILE(half_3, step, 3, PANEL_VECS / 2)                                                                              \
+    TILE(half_4, step, 4, PANEL_VECS / 2)                                                                              \
+    TILE(half_5, step, 5, PANEL_VECS / 2)                                                                              \
+    TILE(half_6, step, 6, PANEL_VECS / 2)                                                                              \
+    static tile_fn *const half[] = {NULL, NULL, half_3, half_4, half_5, half_6};
+
+/* ---- epilogue ---- */
+
+static inline vec activated(vec v, e2_epilogue_activation activation) {
+    switch (activation) {
+    case E2_EPILOGUE_GELU:
+        return vec_gelu(v);
+    case E2_EPILOGUE_QUICK_GELU:
+        return vec_quick_gelu(v);
+    case E2_EPILOGUE_RELU:
+        return vec_positive(v);
+    default:
+        return v;
+    }
+}
+
+/* The first n of VEC_LANES values. */
+static inline vec load_columns(const float *p, size_t n) {
+    return n < VEC_LANES ? vec_load_part(p, n, vec_set(0.0f)) : vec_load(p);
+}
+
+static inline void store_columns(float *p, size_t n, vec v) {
+    if (n < VEC_LANES)
+        vec_store_part(p, n, v);
+    else
+        vec_store(p, v);
+}
+
+/* sums [rows][E2_PANEL] of one panel to c, its first column; a: the same rows, for the scales of q8. */
+static inline void finish(const product *p, const e2_matrix *w, size_t panel, const e2_epilogue *e, const char *a,
+                          size_t rows, const float *sums, float *c, size_t c_stride) {
+    const vec zero = vec_set(0.0f), gate = vec_set(e->gate);
+    const int q8 = w->type == E2_WEIGHT_Q8;
+    for (size_t lane = 0; lane < E2_PANEL && panel * E2_PANEL + lane < w->n; lane += VEC_LANES) {
+        size_t column = panel * E2_PANEL + lane, n = w->n - column;
+        const vec bias = e->bias ? load_columns(e->bias + column, n) : zero;
+        const vec scale = q8 ? vec_load(w->scales + column) : zero;
+        for (size_t r = 0; r < rows; r++) {
+            float *out = c + r * c_stride + lane;
+            vec v = vec_load(sums + r * E2_PANEL + lane);
+            if (q8) {
+                const float *row_scale = (const float *)(const void *)(a + r * p->a_stride + p->row_scale);
+                v = vec_mul(vec_of_int(v), vec_mul(vec_set(*row_scale), scale));
+            }
+            v = activated(vec_add(v, bias), e->activation);
+            store_columns(out, n, vec_fma(gate, v, e->accumulate ? load_columns(out, n) : zero));
+        }
+    }
+}
+
+/* ---- the product ---- */
+
+/* The steps of one block: b are its weights, which have `columns` lanes, at most E2_PANEL of them here. Meanwhile the
+ * weights that follow in memory, mostly the next to be used, are fetched, a share before every tile. */
+static inline void multiply_block(const product *p, const char *a, size_t rows, const char *b, size_t steps,
+                                  size_t columns, float *sums) {
+    tile_fn *const *tiles = rows <= WIDE_ROWS ? p->wide : p->half;
+    size_t width = rows <= WIDE_ROWS ? E2_PANEL : E2_PANEL / 2, n_tiles = (rows + p->tile_rows - 1) / p->tile_rows;
+    const char *ahead = b + STEP_BYTES * steps;
+    size_t share = STEP_BYTES * steps / (2 * n_tiles);
+    for (size_t column = 0; column < E2_PANEL && column < columns; column += width)
+        for (size_t t = 0; t < n_tiles; t++) {
+            size_t first = t * rows / n_tiles, n = (t + 1) * rows / n_tiles - first;
+            for (size_t i = 0; i < share && width < E2_PANEL; i += 64) __builtin_prefetch(ahead + i);
+            ahead += share;
+            tiles[n - 1](a + first * p->a_stride, p->a_stride, b + 4 * column, steps, sums + first * E2_PANEL + column);
+        }
+}
+
+static inline void multiply(const product *p, const char *a, size_t rows, const char *b, size_t columns, float *sums) {
+    memset(sums, 0, rows * E2_PANEL * sizeof *sums);
+    for (size_t i = 0; i < p->steps; i += BLOCK_STEPS) {
+        size_t steps = p->steps - i < BLOCK_STEPS ? p->steps - i : BLOCK_STEPS;
+        multiply_block(p, a + 4 * i, rows, b + STEP_BYTES * i, steps, columns, sums);
+    }
+}
+
+static inline void gemm(const product *p, const e2_matrix *w, size_t first_panel, size_t n_panels,
+                        const e2_epilogue *epilogue, float *c, size_t c_stride) {
+    _Alignas(64) float sums[BLOCK_ROWS * E2_PANEL];
+    size_t n_blocks = (p->m + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    for (size_t block = 0; block < n_blocks; block++) {
+        size_t first = block * p->m / n_blocks, rows = (block + 1) * p->m / n_blocks - first;
+        const char *a = p->a + first * p->a_stride;
+        for (size_t panel = first_panel; panel < first_panel + n_panels; panel++) {
+            const char *b = (const char *)w->panels + panel * p->steps * STEP_BYTES;
+            multiply(p, a, rows, b, w->n - panel * E2_PANEL, sums);
+            finish(p, w, panel, epilogue, a, rows, sums, c + first * c_stride + panel * E2_PANEL, c_stride);
+        }
+    }
+}
+
+#endif
