@@ -54,7 +54,9 @@ FLAGS_avx2 = -mavx2 -mfma
 FLAGS_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
 FLAGS_avx512_vnni = $(FLAGS_avx512) -mavx512vnni
 FLAGS_avx512_bf16 = $(FLAGS_avx512_vnni) -mavx512bf16
-FLAGS_neon_dot = -march=armv8.2-a+dotprod
+# gcc 12 schedules the sums of the largest NEON tiles out of the registers.
+FLAGS_neon = -fno-schedule-insns
+FLAGS_neon_dot = -fno-schedule-insns -march=armv8.2-a+dotprod
 TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
 # Examples: each examples/*.c is one program, except that e2str is made of e2str.c and all cli_*.c.

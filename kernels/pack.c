@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "ref/math.h"
 
 /* Columns that are stored together. */
 static size_t group_of(e2_weight_type type) { return type == E2_WEIGHT_F32 ? 1 : type == E2_WEIGHT_BF16 ? 2 : 4; }
@@ -14,14 +15,6 @@ static size_t panel_elements(e2_weight_type type, size_t k) {
 
 size_t e2_packed_bytes(e2_weight_type type, size_t n, size_t k) {
     return e2_panels(n) * panel_elements(type, k) * bytes_of(type);
-}
-
-/* Round to nearest even; a NaN stays one. */
-static uint16_t bf16_of(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((bits >> 16) | 0x40u);
-    return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 static float q8_scale(const float *row, size_t k) {
@@ -48,7 +41,7 @@ static void pack_row(e2_weight_type type, const float *row, size_t k, void *pane
     for (size_t i = 0; i < k; i++) {
         size_t at = (i / group * E2_PANEL + lane) * group + i % group;
         if (type == E2_WEIGHT_F32) ((float *)panel)[at] = row[i];
-        else if (type == E2_WEIGHT_BF16) ((uint16_t *)panel)[at] = bf16_of(row[i]);
+        else if (type == E2_WEIGHT_BF16) ((uint16_t *)panel)[at] = e2_ref_bf16(row[i]);
         else *sum += ((int8_t *)panel)[at] = q8_of(row[i], inverse);
     }
 }

@@ -12,11 +12,7 @@ void e2_prepare_bf16_ref(const float *x, size_t m, size_t k, size_t stride, void
     uint16_t *out = prepared;
     memset(prepared, 0, e2_prepared_bytes(E2_WEIGHT_BF16, m, k));
     for (size_t r = 0; r < m; r++)
-        for (size_t i = 0; i < k; i++) {
-            uint32_t bits;
-            memcpy(&bits, &x[r * stride + i], 4);
-            out[r * row + i] = (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16); /* to nearest even */
-        }
+        for (size_t i = 0; i < k; i++) out[r * row + i] = e2_ref_bf16(x[r * stride + i]);
 }
 
 void e2_prepare_q8_ref(const float *x, size_t m, size_t k, size_t stride, void *prepared) {

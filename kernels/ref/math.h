@@ -1,4 +1,4 @@
-/* Branch-free exp and erf in f32, written so that a compiler turns loops over them into vector code. */
+/* Branch-free exp and erf in f32, written so that a compiler turns loops over them into vector code; rounding to bf16. */
 #ifndef E2_REF_MATH_H
 #define E2_REF_MATH_H
 
@@ -48,6 +48,14 @@ static inline float e2_ref_erf(float z) {
     q = q * u + 5.030733097e-1f;
     q = q * u + 1.0f;
     return z * p / q;
+}
+
+/* To the nearest bf16, ties to even; a NaN stays one. */
+static inline uint16_t e2_ref_bf16(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((bits >> 16) | 0x40u);
+    return (uint16_t)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 #endif
