@@ -13,7 +13,7 @@ typedef struct binder {
     char prefix[48];
     e2str_status status; /* once set, nothing more is done */
     e2str_error *error;
-    size_t expanded, expanded_bytes;
+    size_t expanded, expanded_bytes, packed, packed_bytes;
 } binder;
 
 /* --------------------------------------------------------------------------------------------------- one tensor -- */
@@ -125,6 +125,8 @@ static void pack(binder *b, const e2_tensor *tensor, e2_linear *linear) {
     if (!ok && !b->status) b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
     free(rows);
     linear->matrix = (e2_matrix){type, n, k, panels, scales, sums};
+    b->packed++;
+    b->packed_bytes += bytes;
     e2_gguf_release(&b->model->gguf, tensor);
 }
 
@@ -282,6 +284,8 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
     bind_decoder(&b, &model->decoder, model->vision.width);
     refuse_unlisted(&b);
     free(b.used);
-    if (!b.status && b.expanded) e2_log(model, "%zu tensors expanded to f32: %zu bytes", b.expanded, b.expanded_bytes);
+    if (!b.status)
+        e2_log(model, "%zu matrices packed for %s: %zu bytes; %zu other tensors expanded to f32: %zu bytes", b.packed,
+               model->kernels->name, b.packed_bytes, b.expanded, b.expanded_bytes);
     return b.status;
 }
