@@ -70,23 +70,24 @@ typedef enum e2_weight_type { E2_WEIGHT_F32, E2_WEIGHT_BF16, E2_WEIGHT_Q8, E2_WE
 typedef struct e2_matrix {
     e2_weight_type type;
     size_t n, k;
-    const void *panels;   /* 64-byte aligned */
-    const float *scales;  /* Q8: [panels * E2_PANEL] */
-    const int32_t *sums;  /* Q8: sum over k of q, [panels * E2_PANEL]: lets a level use unsigned activations */
+    const void *panels;  /* 64-byte aligned */
+    const float *scales; /* Q8: [panels * E2_PANEL] */
+    const int32_t *sums; /* Q8: sum over k of q, [panels * E2_PANEL]: lets a level use unsigned activations */
 } e2_matrix;
 static inline size_t e2_panels(size_t n) { return (n + E2_PANEL - 1) / E2_PANEL; }
 
 /* Bytes of the panels alone, without scales and sums. No overflow check: the caller bounds n and k. */
 size_t e2_packed_bytes(e2_weight_type type, size_t n, size_t k);
-/* Packs rows first .. first + rows - 1 of W, given as f32 [rows][k]; call for all rows in any split (first a multiple of
- * E2_PANEL, all calls but the last with a multiple of E2_PANEL rows). For Q8 the row's scale is largest |w| / 127 and
- * scales and sums are filled too. */
+/* Packs rows first .. first + rows - 1 of W, given as f32 [rows][k]; call for all rows in any split (first a multiple
+ * of E2_PANEL, all calls but the last with a multiple of E2_PANEL rows). For Q8 the row's scale is largest |w| / 127
+ * and scales and sums are filled too. */
 void e2_pack(e2_weight_type type, const float *w, size_t first, size_t rows, size_t k, void *panels, float *scales,
              int32_t *sums);
 
 /* Activations x [m][k] in the form that a product with weights of this type reads (F32 reads x itself). `prepared` is
- * 64-byte aligned and has e2_prepared_bytes. Row i begins e2_prepared_bytes(type, i, k) bytes in and depends on row i of
- * x only, so rows may be prepared in any split; what a row holds is the level's own business. Q8: quantised per row by largest |x| / 127. */
+ * 64-byte aligned and has e2_prepared_bytes. Row i begins e2_prepared_bytes(type, i, k) bytes in and depends on row i
+ * of x only, so rows may be prepared in any split; what a row holds is the level's own business. Q8: quantised per row
+ * by largest |x| / 127. */
 typedef void e2_prepare_fn(const float *x, size_t m, size_t k, size_t stride, void *prepared);
 static inline size_t e2_prepared_bytes(e2_weight_type type, size_t m, size_t k) {
     size_t row = (k + 63) / 64 * 64;
@@ -94,7 +95,12 @@ static inline size_t e2_prepared_bytes(e2_weight_type type, size_t m, size_t k) 
     return type == E2_WEIGHT_Q8 ? m * (row + 64) : 0;
 }
 
-typedef enum e2_epilogue_activation { E2_NO_ACTIVATION, E2_EPILOGUE_GELU, E2_EPILOGUE_QUICK_GELU, E2_EPILOGUE_RELU } e2_epilogue_activation;
+typedef enum e2_epilogue_activation {
+    E2_NO_ACTIVATION,
+    E2_EPILOGUE_GELU,
+    E2_EPILOGUE_QUICK_GELU,
+    E2_EPILOGUE_RELU
+} e2_epilogue_activation;
 
 /* What happens to a finished element v = sum over k of a w: c = (accumulate ? c : 0) + gate * activation(v + bias). */
 typedef struct e2_epilogue {

@@ -40,9 +40,12 @@ static void pack_row(e2_weight_type type, const float *row, size_t k, void *pane
     }
     for (size_t i = 0; i < k; i++) {
         size_t at = (i / group * E2_PANEL + lane) * group + i % group;
-        if (type == E2_WEIGHT_F32) ((float *)panel)[at] = row[i];
-        else if (type == E2_WEIGHT_BF16) ((uint16_t *)panel)[at] = e2_ref_bf16(row[i]);
-        else *sum += ((int8_t *)panel)[at] = q8_of(row[i], inverse);
+        if (type == E2_WEIGHT_F32)
+            ((float *)panel)[at] = row[i];
+        else if (type == E2_WEIGHT_BF16)
+            ((uint16_t *)panel)[at] = e2_ref_bf16(row[i]);
+        else
+            *sum += ((int8_t *)panel)[at] = q8_of(row[i], inverse);
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include "error.h"
 
-#define ALIGNMENT 64
+#define ALIGNMENT   64
 #define FIRST_BLOCK ((size_t)1 << 20)
 
 struct e2_arena_block {
@@ -35,8 +35,10 @@ void *e2_arena_alloc(e2_arena *arena, size_t count, size_t size) {
         size_t wanted = block ? block->size * 2 : FIRST_BLOCK;
         e2_arena_block *fresh = block_new(wanted > bytes ? wanted : bytes);
         if (!fresh) return NULL;
-        if (block) block->next = fresh;
-        else arena->first = fresh;
+        if (block)
+            block->next = fresh;
+        else
+            arena->first = fresh;
         block = fresh;
     }
     void *result = block->data + block->used;

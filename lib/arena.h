@@ -19,7 +19,9 @@ typedef struct e2_arena_mark {
 
 /* count * size bytes aligned to 64, contents undefined; NULL on overflow or when memory is out. */
 void *e2_arena_alloc(e2_arena *arena, size_t count, size_t size);
-static inline float *e2_arena_floats(e2_arena *arena, size_t count) { return e2_arena_alloc(arena, count, sizeof(float)); }
+static inline float *e2_arena_floats(e2_arena *arena, size_t count) {
+    return e2_arena_alloc(arena, count, sizeof(float));
+}
 e2_arena_mark e2_arena_begin(const e2_arena *arena);
 void e2_arena_release(e2_arena *arena, e2_arena_mark mark);
 size_t e2_arena_bytes(const e2_arena *arena);

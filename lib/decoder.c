@@ -8,7 +8,9 @@
 static size_t cross_inner(const e2_decoder *decoder) { return (size_t)decoder->cross_heads * decoder->cross_head_size; }
 
 /* Floats of one image's keys and values in one layer. */
-static size_t media_step(const e2str_model *model) { return (size_t)model->media_tokens * 2 * cross_inner(&model->decoder); }
+static size_t media_step(const e2str_model *model) {
+    return (size_t)model->media_tokens * 2 * cross_inner(&model->decoder);
+}
 
 size_t e2_media_values(const e2str_model *model) { return model->decoder.cross_layers * media_step(model); }
 
@@ -48,13 +50,15 @@ void e2_media_put(const e2str_model *model, e2_media *media, size_t index, const
 
 bool e2_kv_cache_new(const e2_compute *compute, const e2str_model *model, size_t slots, e2_kv_cache *cache) {
     size_t count;
-    if (slots > UINT32_MAX || !e2_mul((size_t)model->decoder.layers * model->decoder.width, slots, &count)) return false;
+    if (slots > UINT32_MAX || !e2_mul((size_t)model->decoder.layers * model->decoder.width, slots, &count))
+        return false;
     *cache = (e2_kv_cache){e2_arena_floats(compute->arena, count), e2_arena_floats(compute->arena, count), slots};
     return cache->keys && cache->values;
 }
 
 /* h = E[token] + P[position + offset]. false: out of memory. */
-static bool embed(const e2_compute *compute, const e2_decoder *decoder, const e2_decoder_row *rows, size_t n, float *x) {
+static bool embed(const e2_compute *compute, const e2_decoder *decoder, const e2_decoder_row *rows, size_t n,
+                  float *x) {
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *position = e2_arena_floats(compute->arena, decoder->width);
     if (!position) return false;
@@ -78,7 +82,8 @@ static bool attend_media(const e2_compute *compute, const e2str_model *model, co
     if (!jobs) return false;
     for (size_t begin = 0, end; begin < n; begin = end) {
         uint32_t first = rows[begin].first_image, images = rows[begin].images;
-        for (end = begin + 1; end < n && rows[end].first_image == first && rows[end].images == images; end++) {}
+        for (end = begin + 1; end < n && rows[end].first_image == first && rows[end].images == images; end++) {
+        }
         if (images == 0) {
             memset(out + begin * inner, 0, (end - begin) * inner * sizeof *out);
             continue;
@@ -131,7 +136,8 @@ static void self_part(void *context, size_t r, unsigned worker) {
                                 a->scores + worker * a->longest * a->decoder->heads, a->out + r * width);
 }
 
-/* Causal self-attention through the cache: first all rows write their keys and values, then each looks at its context. */
+/* Causal self-attention through the cache: first all rows write their keys and values, then each looks at its context.
+ */
 static bool attend_self(const e2_compute *compute, const e2_decoder *decoder, size_t layer, e2_kv_cache *cache,
                         const e2_decoder_row *rows, size_t n, const float *qkv, float *out) {
     size_t width = decoder->width, work = 0;
@@ -163,8 +169,8 @@ static bool run_layer(const e2_compute *compute, const e2_decoder *decoder, size
         !e2_linear_add(compute, &block->out, 1.0f, y, n, x))
         return false;
     e2_arena_release(compute->arena, mark);
-    return e2_feed_forward(compute, &block->norm2, decoder->epsilon, &block->up, &block->down, decoder->activation, 1.0f,
-                           x, n);
+    return e2_feed_forward(compute, &block->norm2, decoder->epsilon, &block->up, &block->down, decoder->activation,
+                           1.0f, x, n);
 }
 
 bool e2_decode(const e2_compute *compute, const e2str_model *model, const e2_media *media, e2_kv_cache *cache,

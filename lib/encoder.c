@@ -15,8 +15,10 @@ static void gather_patches(const e2str_model *model, const float *planes, float 
                            vision->patch_width * sizeof *rows);
 }
 
-/* x [n][class token + patches][width] = patches W^T + b + positions, the class token's row before an image's patches. */
-static bool embed_patches(const e2_compute *compute, const e2str_model *model, const float *planes, size_t n, float *x) {
+/* x [n][class token + patches][width] = patches W^T + b + positions, the class token's row before an image's patches.
+ */
+static bool embed_patches(const e2_compute *compute, const e2str_model *model, const float *planes, size_t n,
+                          float *x) {
     const e2_vision *vision = &model->vision;
     size_t width = vision->width, patches = vision->patches, class_token = vision->class_token;
     size_t pixels = (size_t)3 * model->image.height * model->image.width, step = (patches + class_token) * width;
@@ -82,8 +84,7 @@ bool e2_vision_encode(const e2_compute *compute, const e2str_model *model, const
     size_t rows = (size_t)vision->patches + vision->class_token;
     float *x = e2_arena_floats(compute->arena, n * rows * vision->width);
     bool ok = x && embed_patches(compute, model, planes, n, x);
-    for (uint32_t i = 0; ok && i < vision->layers; i++)
-        ok = run_block(compute, vision, &vision->blocks[i], x, n, rows);
+    for (uint32_t i = 0; ok && i < vision->layers; i++) ok = run_block(compute, vision, &vision->blocks[i], x, n, rows);
     if (ok) take_tokens(compute, vision, x, n, tokens);
     e2_arena_release(compute->arena, mark);
     return ok;

@@ -40,8 +40,7 @@ e2str_status e2_options_read(void *known, const void *given, const char *name, e
     memcpy(&known_size, known, sizeof known_size);
     memcpy(&given_size, given, sizeof given_size);
     if (given_size < known_size || given_size > 4096)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s.size is %zu: call %s_init first", name, given_size,
-                       name);
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s.size is %zu: call %s_init first", name, given_size, name);
     for (size_t i = known_size; i < given_size; i++)
         if (((const unsigned char *)given)[i])
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "%s sets something that library version %s does not know",
@@ -52,7 +51,7 @@ e2str_status e2_options_read(void *known, const void *given, const char *name, e
 }
 
 #define TEXT_(x) #x
-#define TEXT(x) TEXT_(x)
+#define TEXT(x)  TEXT_(x)
 
 const char *e2str_version(void) {
     return TEXT(E2STR_VERSION_MAJOR) "." TEXT(E2STR_VERSION_MINOR) "." TEXT(E2STR_VERSION_PATCH);
@@ -60,18 +59,30 @@ const char *e2str_version(void) {
 
 const char *e2str_status_name(e2str_status status) {
     switch (status) {
-    case E2STR_OK: return "ok";
-    case E2STR_ERROR_ARGUMENT: return "argument";
-    case E2STR_ERROR_MEMORY: return "memory";
-    case E2STR_ERROR_IO: return "io";
-    case E2STR_ERROR_FORMAT: return "format";
-    case E2STR_ERROR_UNSUPPORTED: return "unsupported";
-    case E2STR_ERROR_MISMATCH: return "mismatch";
-    case E2STR_ERROR_IMAGE: return "image";
-    case E2STR_ERROR_LIMIT: return "limit";
-    case E2STR_ERROR_LABEL: return "label";
-    case E2STR_ERROR_FULL: return "full";
-    case E2STR_ERROR_NOT_FOUND: return "not found";
+    case E2STR_OK:
+        return "ok";
+    case E2STR_ERROR_ARGUMENT:
+        return "argument";
+    case E2STR_ERROR_MEMORY:
+        return "memory";
+    case E2STR_ERROR_IO:
+        return "io";
+    case E2STR_ERROR_FORMAT:
+        return "format";
+    case E2STR_ERROR_UNSUPPORTED:
+        return "unsupported";
+    case E2STR_ERROR_MISMATCH:
+        return "mismatch";
+    case E2STR_ERROR_IMAGE:
+        return "image";
+    case E2STR_ERROR_LIMIT:
+        return "limit";
+    case E2STR_ERROR_LABEL:
+        return "label";
+    case E2STR_ERROR_FULL:
+        return "full";
+    case E2STR_ERROR_NOT_FOUND:
+        return "not found";
     }
     return "unknown";
 }

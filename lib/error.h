@@ -13,7 +13,8 @@
 #define E2_PRINTF(text, first)
 #endif
 
-/* Writes the message (error may be NULL) and returns status: `return e2_fail(error, E2STR_ERROR_IO, "%s: ...", path);` */
+/* Writes the message (error may be NULL) and returns status: `return e2_fail(error, E2STR_ERROR_IO, "%s: ...", path);`
+ */
 e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format, ...) E2_PRINTF(3, 4);
 
 /* Puts "what: " before the message already there, for a caller that knows the file's name. Returns status. */

@@ -7,8 +7,8 @@
 
 typedef struct e2_hash {
     uint64_t lanes[4];
-    uint64_t total;       /* bytes so far */
-    uint8_t tail[32];     /* bytes not yet in a lane */
+    uint64_t total;   /* bytes so far */
+    uint8_t tail[32]; /* bytes not yet in a lane */
     uint32_t tail_size;
 } e2_hash;
 

@@ -68,10 +68,17 @@ static bool packed_product(product *p) {
 
 static void activate(const e2_kernels *kernels, e2_epilogue_activation activation, float *x, size_t n) {
     switch (activation) {
-    case E2_NO_ACTIVATION: break;
-    case E2_EPILOGUE_GELU: kernels->gelu(x, n); break;
-    case E2_EPILOGUE_QUICK_GELU: kernels->quick_gelu(x, n); break;
-    case E2_EPILOGUE_RELU: kernels->relu(x, n); break;
+    case E2_NO_ACTIVATION:
+        break;
+    case E2_EPILOGUE_GELU:
+        kernels->gelu(x, n);
+        break;
+    case E2_EPILOGUE_QUICK_GELU:
+        kernels->quick_gelu(x, n);
+        break;
+    case E2_EPILOGUE_RELU:
+        kernels->relu(x, n);
+        break;
     }
 }
 
@@ -144,7 +151,8 @@ static e2_epilogue_activation epilogue_of(e2_activation activation) {
 bool e2_feed_forward(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *up,
                      const e2_linear *down, e2_activation activation, float gate, float *x, size_t rows) {
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *y = e2_arena_floats(compute->arena, rows * up->in), *hidden = e2_arena_floats(compute->arena, rows * up->out);
+    float *y = e2_arena_floats(compute->arena, rows * up->in),
+          *hidden = e2_arena_floats(compute->arena, rows * up->out);
     if (!y || !hidden) return false;
     e2_norm_apply(compute, norm, epsilon, x, rows, up->in, y);
     bool ok = e2_linear_apply(compute, up, y, rows, epilogue_of(activation), hidden) &&

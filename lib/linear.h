@@ -42,6 +42,7 @@ typedef struct e2_attention_job {
     e2_rows query, key, value; /* key and value have the same number of rows */
     float *out;                /* [query.rows][heads * head_size] */
 } e2_attention_job;
-bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads, uint32_t head_size);
+bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads,
+                  uint32_t head_size);
 
 #endif

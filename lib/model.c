@@ -51,8 +51,9 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->blas = made->kernels && e2_blas_preferred(made->kernels);
     e2str_status status = E2STR_OK;
     if (!made->kernels)
-        status = e2_fail(error, E2STR_ERROR_ARGUMENT, "the environment variable E2STR_CPU is '%.40s'; it may be one of %s",
-                         getenv("E2STR_CPU"), e2_kernels_names());
+        status =
+            e2_fail(error, E2STR_ERROR_ARGUMENT, "the environment variable E2STR_CPU is '%.40s'; it may be one of %s",
+                    getenv("E2STR_CPU"), e2_kernels_names());
     if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
     if (status)
@@ -92,8 +93,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
     if (!info) return e2_fail(error, E2STR_ERROR_ARGUMENT, "info is NULL");
     size_t size = info->size; /* a caller compiled with an older header has a shorter structure */
     if (size < sizeof size)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "info.size is %zu: call e2str_model_info_init first",
-                       size);
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "info.size is %zu: call e2str_model_info_init first", size);
     e2str_model_info all = {
         .size = size,
         .parameters = model->parameters,

@@ -113,7 +113,8 @@ static void pack(binder *b, const e2_tensor *tensor, e2_linear *linear) {
     size_t n = linear->out, k = linear->in, lanes = e2_panels(n) * E2_PANEL;
     e2_weight_type type = packed_type(b->model, tensor->type);
     size_t bytes = (e2_packed_bytes(type, n, k) + 63) & ~(size_t)63;
-    void *panels = aligned_alloc(64, bytes), *rows = e2_alloc(E2_PANEL * k, sizeof(float)), *scales = NULL, *sums = NULL;
+    void *panels = aligned_alloc(64, bytes), *rows = e2_alloc(E2_PANEL * k, sizeof(float)), *scales = NULL,
+         *sums = NULL;
     bool ok = own(b, panels) && rows;
     if (ok && type == E2_WEIGHT_Q8)
         ok = own(b, scales = e2_alloc(lanes, sizeof(float))) && own(b, sums = e2_alloc(lanes, sizeof(int32_t)));

@@ -7,8 +7,8 @@
 
 #include "model.h"
 
-/* An example's keys and values for the decoder's cross-attention ([e2_media_values] floats), kept so that reads need not
- * project its visual tokens again. A cache: it may be dropped at any time, a reader's reference outlives that. */
+/* An example's keys and values for the decoder's cross-attention ([e2_media_values] floats), kept so that reads need
+ * not project its visual tokens again. A cache: it may be dropped at any time, a reader's reference outlives that. */
 typedef struct e2_projection {
     atomic_uint references;
     uint64_t bytes;
@@ -19,29 +19,29 @@ typedef struct e2_projection {
 typedef struct e2_example {
     atomic_uint references;
     uint64_t id;
-    uint64_t bytes;          /* of the whole block and its row in a pool's keys: what e2str_pool_bytes counts */
+    uint64_t bytes; /* of the whole block and its row in a pool's keys: what e2str_pool_bytes counts */
     e2str_storage storage;
-    void *tokens;            /* [media_tokens][vision width], uint16_t (f16) or float; 64-byte aligned */
-    float *key;              /* [vision width], unit length */
-    uint32_t *ids;           /* the label's tokens */
+    void *tokens;  /* [media_tokens][vision width], uint16_t (f16) or float; 64-byte aligned */
+    float *key;    /* [vision width], unit length */
+    uint32_t *ids; /* the label's tokens */
     uint32_t n_ids;
-    char *label;             /* NUL-terminated */
+    char *label; /* NUL-terminated */
     size_t label_size;
     e2_projection *projection; /* or NULL; guarded by the pool's lock */
 } e2_example;
 
 struct e2str_pool {
     const e2str_model *model;
-    uint64_t max_bytes;      /* for examples and projections together; 0: no cap */
-    uint64_t cache_bytes;    /* for projections */
+    uint64_t max_bytes;   /* for examples and projections together; 0: no cap */
+    uint64_t cache_bytes; /* for projections */
     e2str_storage storage;
-    pthread_rwlock_t lock;   /* guards everything below */
-    e2_example **examples;   /* in the order added: ascending ids */
-    float *keys;             /* [count][vision width], a copy in the same order: a search reads it in one go */
+    pthread_rwlock_t lock; /* guards everything below */
+    e2_example **examples; /* in the order added: ascending ids */
+    float *keys;           /* [count][vision width], a copy in the same order: a search reads it in one go */
     size_t count, capacity;
     uint64_t next_id;
-    uint64_t bytes;          /* of the examples */
-    uint64_t projected;      /* of their projections */
+    uint64_t bytes;     /* of the examples */
+    uint64_t projected; /* of their projections */
 };
 
 /* One chosen example and its cosine similarity to the query; holds references. */
@@ -68,7 +68,7 @@ e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage stora
                                    const float *key, const char *label, size_t label_size, const uint32_t *label_ids,
                                    uint32_t n_ids, e2_example **example, e2str_error *error);
 e2_example *e2_example_retain(e2_example *example); /* returns it */
-void e2_example_release(e2_example *example); /* frees at the last reference; NULL is fine */
+void e2_example_release(e2_example *example);       /* frees at the last reference; NULL is fine */
 
 /* The visual tokens as f32: a pointer into the example, or converted into `buffer` [media_tokens * vision width]. */
 const float *e2_example_tokens(const e2str_model *model, const e2_example *example, float *buffer);

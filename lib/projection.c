@@ -1,5 +1,5 @@
-/* The pool's cache of projected keys and values: filled by reads, bounded by the pool's caps, dropped when examples need
- * the room. Whether a projection is cached never changes a result: it is what the read would have computed. */
+/* The pool's cache of projected keys and values: filled by reads, bounded by the pool's caps, dropped when examples
+ * need the room. Whether a projection is cached never changes a result: it is what the read would have computed. */
 #include <stdlib.h>
 
 #include "pool.h"

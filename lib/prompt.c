@@ -45,7 +45,8 @@ bool e2_prompt_rows(const e2_compute *compute, const e2str_model *model, const e
     uint32_t length, images;
     if (e2_prompt_measure(model, parts, &length, &images, NULL)) return false; /* measured before: cannot happen */
     uint32_t *slots = e2_arena_alloc(compute->arena, length, sizeof *slots);
-    *prompt = (e2_prompt){.prefix = parts->prefix, .first_image = first_image, .images = images, .first_slot = first_slot};
+    *prompt =
+        (e2_prompt){.prefix = parts->prefix, .first_image = first_image, .images = images, .first_slot = first_slot};
     prompt->rows = e2_arena_alloc(compute->arena, length, sizeof *prompt->rows);
     if (!slots || !prompt->rows) return false;
     for (uint32_t i = 0; i < length; i++) slots[i] = first_slot + i;

@@ -1,4 +1,5 @@
-/* The token sequence before an answer (spec section 6): BOS, then <image> label <|endofchunk|> per example, then <image>. */
+/* The token sequence before an answer (spec section 6): BOS, then <image> label <|endofchunk|> per example, then
+ * <image>. */
 #ifndef E2_PROMPT_H
 #define E2_PROMPT_H
 
@@ -8,9 +9,9 @@
 /* A prepared prompt: examples that were run through the decoder once. Immutable. */
 struct e2str_prompt {
     const e2str_model *model;
-    uint32_t n;                  /* positions: BOS and the examples, without the query's <image> */
-    float *keys, *values;        /* [layers][n][width] of the decoder's KV cache */
-    float *media;                /* [n_choices][e2_media_values], or NULL when text sees its latest image only */
+    uint32_t n;           /* positions: BOS and the examples, without the query's <image> */
+    float *keys, *values; /* [layers][n][width] of the decoder's KV cache */
+    float *media;         /* [n_choices][e2_media_values], or NULL when text sees its latest image only */
     size_t n_choices;
     e2_choice choices[E2STR_MAX_EXAMPLES]; /* each holds its references */
 };
@@ -19,10 +20,10 @@ struct e2str_prompt {
 typedef struct e2_prompt {
     const e2str_prompt *prefix; /* what stands before the rows, or NULL */
     e2_decoder_row *rows;
-    uint32_t n;                 /* rows; the last is the query's <image> */
-    uint32_t length;            /* positions of prefix and rows together */
-    uint32_t first_image;       /* of the prompt's images in the media */
-    uint32_t images;            /* of them; the query's is the last */
+    uint32_t n;           /* rows; the last is the query's <image> */
+    uint32_t length;      /* positions of prefix and rows together */
+    uint32_t first_image; /* of the prompt's images in the media */
+    uint32_t images;      /* of them; the query's is the last */
     uint32_t first_slot;
 } e2_prompt;
 

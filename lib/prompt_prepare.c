@@ -32,8 +32,7 @@ static bool run(e2str_session *session, const e2str_pool *pool, const e2_prompt_
     e2_media media;
     e2_kv_cache cache;
     e2_prompt rows;
-    if (!e2_media_new(compute, model, images, &media) ||
-        !e2_prompt_rows(compute, model, parts, 0, 0, &rows) ||
+    if (!e2_media_new(compute, model, images, &media) || !e2_prompt_rows(compute, model, parts, 0, 0, &rows) ||
         !e2_prompt_examples(compute, model, parts, pool, &rows, &media) ||
         !e2_kv_cache_new(compute, model, rows.n - 1, &cache))
         return false;
@@ -70,8 +69,10 @@ e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool *pool, co
         if (!status && !run(session, pool, &parts, images, fresh)) status = E2STR_ERROR_MEMORY;
     }
     e2_arena_release(&session->arena, mark);
-    if (status) e2str_prompt_free(fresh);
-    else *prompt = fresh;
+    if (status)
+        e2str_prompt_free(fresh);
+    else
+        *prompt = fresh;
     return status == E2STR_ERROR_MEMORY ? e2_fail(error, status, "out of memory for a prepared prompt") : status;
 }
 

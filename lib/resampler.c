@@ -11,7 +11,8 @@ static void normalise(const e2_compute *compute, const e2str_model *model, const
     e2_norm_apply(compute, &layer->norm_latents, resampler->epsilon, x, n * resampler->latents, width, latents);
     for (size_t i = 0; i < n; i++) {
         float *image = both + i * rows * width;
-        e2_norm_apply(compute, &layer->norm_media, resampler->epsilon, media + i * patches * width, patches, width, image);
+        e2_norm_apply(compute, &layer->norm_media, resampler->epsilon, media + i * patches * width, patches, width,
+                      image);
         memcpy(image + patches * width, latents + i * resampler->latents * width,
                resampler->latents * width * sizeof *image);
     }

@@ -92,7 +92,8 @@ static bool append_alternatives(e2str_result *result, const e2str_model *model, 
         *alternative = (e2_result_alternative){result->strings.count, candidates[i].probability};
         bool special = e2_tokenizer_is_special(model->tokenizer, candidates[i].token);
         e2_string bytes = special ? (e2_string){"", 0} : e2_token_bytes(model->tokenizer, candidates[i].token);
-        if (!append_valid(&result->strings, bytes.data, bytes.size) || !append_bytes(&result->strings, "", 1)) return false;
+        if (!append_valid(&result->strings, bytes.data, bytes.size) || !append_bytes(&result->strings, "", 1))
+            return false;
         result->alternatives.count++;
         character->n_alternatives++;
     }

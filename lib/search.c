@@ -47,21 +47,21 @@ typedef struct search {
     const e2_compute *compute;
     const e2str_model *model;
     const e2_prompt *prompt;
-    uint32_t width;             /* beams at most */
+    uint32_t width; /* beams at most */
     uint32_t max_tokens;
-    uint32_t step;              /* tokens written so far by each live beam */
-    node *nodes;                /* [max_tokens * width] */
+    uint32_t step; /* tokens written so far by each live beam */
+    node *nodes;   /* [max_tokens * width] */
     uint32_t n_nodes;
-    beam *beams, *next;         /* [width] */
+    beam *beams, *next; /* [width] */
     uint32_t live;
-    float *logits;              /* of the live beams, [live][vocabulary] */
-    float *probabilities;       /* [vocabulary], scratch */
+    float *logits;        /* of the live beams, [live][vocabulary] */
+    float *probabilities; /* [vocabulary], scratch */
     uint32_t n_alternatives;
     e2_candidate *alternatives; /* [max_tokens * width][n_alternatives] */
     extension *extensions;      /* [2 * width] */
     hypothesis_set finished;
     bool done;
-    hypothesis best;            /* once done */
+    hypothesis best; /* once done */
 } search;
 
 static uint32_t tokens_at_most(const e2str_model *model, uint32_t length, const e2_search_options *options) {
@@ -250,8 +250,8 @@ static bool trace(search *s, e2_answer *answer) {
     if (!answer->tokens) return false;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) {
         const node *at = &s->nodes[i];
-        answer->tokens[--n] = (e2_written){at->token, at->log_probability,
-                                           s->alternatives + (size_t)at->step_row * s->n_alternatives};
+        answer->tokens[--n] =
+            (e2_written){at->token, at->log_probability, s->alternatives + (size_t)at->step_row * s->n_alternatives};
     }
     return true;
 }

@@ -79,7 +79,9 @@ static void exhaust(world *w, step *run, size_t spare) {
 static e2str_status open_model(world *w, e2str_error *error) {
     return e2str_model_open_memory(w->file, w->size, NULL, &w->model, error);
 }
-static e2str_status new_session(world *w, e2str_error *error) { return e2str_session_new(w->model, NULL, &w->session, error); }
+static e2str_status new_session(world *w, e2str_error *error) {
+    return e2str_session_new(w->model, NULL, &w->session, error);
+}
 static e2str_status new_result(world *w, e2str_error *error) { return e2str_result_new(&w->result, error); }
 static e2str_status new_pool(world *w, e2str_error *error) { return e2str_pool_new(w->model, NULL, &w->pool, error); }
 static e2str_status add(world *w, e2str_error *error) {

@@ -191,8 +191,8 @@ static golden_case load_case(const golden *g, e2str_pool *pool, size_t index) {
                      .max_tokens = (uint32_t)integers(g, "case.max_new", NULL)[index]};
     for (int32_t p = prompts[index]; p < prompts[index + 1]; p++) {
         assert_true(c.n_examples < 8);
-        c.examples[c.n_examples++] = add_example(g, pool, (uint32_t)images[p], labels + offsets[p],
-                                                 (size_t)(offsets[p + 1] - offsets[p]));
+        c.examples[c.n_examples++] =
+            add_example(g, pool, (uint32_t)images[p], labels + offsets[p], (size_t)(offsets[p + 1] - offsets[p]));
     }
     return c;
 }

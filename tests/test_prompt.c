@@ -1,7 +1,7 @@
 /*
  * Ways to the same bits: a prepared prompt, a cached projection, a batch, more threads, each against the plain read, in
- * every weight type. On a machine where OpenBLAS multiplies, bits depend on the number of rows, so the test asks for the
- * plain C there.
+ * every weight type. On a machine where OpenBLAS multiplies, bits depend on the number of rows, so the test asks for
+ * the plain C there.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -47,7 +47,8 @@ static e2str_pool *pool_of(world *w, uint64_t cache_bytes, uint64_t max_bytes) {
     e2str_pool *pool = NULL;
     assert_int_equal(e2str_pool_new(w->model, &options, &pool, NULL), E2STR_OK);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(e2str_pool_add(pool, w->session, &w->images[i], labels[i], SIZE_MAX, &w->ids[i], NULL), E2STR_OK);
+        assert_int_equal(e2str_pool_add(pool, w->session, &w->images[i], labels[i], SIZE_MAX, &w->ids[i], NULL),
+                         E2STR_OK);
     return pool;
 }
 
@@ -174,7 +175,8 @@ static void bad_prompts(void **state) {
     world *w = world_new(NULL), *other = world_new(&(tiny_model_options){.seed = 9});
     e2str_prompt *prompt = (e2str_prompt *)w;
     e2str_error error = {0};
-    assert_int_equal(e2str_prompt_new(w->session, w->pool, (const uint64_t[]){77}, 1, &prompt, &error), E2STR_ERROR_NOT_FOUND);
+    assert_int_equal(e2str_prompt_new(w->session, w->pool, (const uint64_t[]){77}, 1, &prompt, &error),
+                     E2STR_ERROR_NOT_FOUND);
     assert_null(prompt);
     assert_non_null(strstr(error.message, "77"));
     assert_int_equal(e2str_prompt_new(w->session, other->pool, w->ids, 1, &prompt, NULL), E2STR_ERROR_MISMATCH);
@@ -247,7 +249,8 @@ static void batched(const tiny_model_options *model) {
         for (int i = 0; i < IMAGES; i++) assert_int_equal(e2str_result_new(&results[i], NULL), E2STR_OK);
         e2str_read_options options = options_of(threads == 2 ? 3 : 1);
         e2str_error error = {0};
-        if (e2str_read_batch(session, w->images, IMAGES, w->pool, &options, results, &error)) fail_msg("%s", error.message);
+        if (e2str_read_batch(session, w->images, IMAGES, w->pool, &options, results, &error))
+            fail_msg("%s", error.message);
         for (int i = 0; i < IMAGES; i++) {
             e2str_result *single = read_with(w->session, &w->images[i], w->pool, &options);
             assert_same(single, results[i]);
@@ -263,8 +266,13 @@ static void batches_and_threads_read_the_same(void **state) {
     (void)state;
     static const e2_type types[] = {E2_F32, E2_BF16, E2_Q8_0};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        batched(&(tiny_model_options){.type = types[i], .vision_width = 64, .vision_feed_forward = 256, .decoder_width = 64,
-                                      .decoder_feed_forward = 128, .patch_width = 8, .class_token = true});
+        batched(&(tiny_model_options){.type = types[i],
+                                      .vision_width = 64,
+                                      .vision_feed_forward = 256,
+                                      .decoder_width = 64,
+                                      .decoder_feed_forward = 128,
+                                      .patch_width = 8,
+                                      .class_token = true});
     batched(&(tiny_model_options){.resampler_layers = 2, .vision_width = 64, .all_media = true});
 }
 

@@ -13,7 +13,7 @@
 #include "result.h"
 #include "tiny_model.h"
 
-#define WIDTH 96
+#define WIDTH  96
 #define HEIGHT 24
 
 typedef struct fixture {
@@ -75,7 +75,8 @@ static e2str_read_options options(uint32_t beams, uint32_t alternatives) {
     return o;
 }
 
-static void read_into(fixture *f, e2str_result *result, int image, const e2str_pool *pool, const e2str_read_options *o) {
+static void read_into(fixture *f, e2str_result *result, int image, const e2str_pool *pool,
+                      const e2str_read_options *o) {
     e2str_error error = {0};
     if (e2str_read(f->session, &f->images[image], pool, o, result, &error)) fail_msg("%s", error.message);
 }
@@ -182,9 +183,7 @@ static void examples_are_reported(void **state) {
 }
 
 /* Special tokens write no character but count for the score: then the numbers cannot be compared here. */
-static bool wrote_special(const e2str_result *result, size_t n) {
-    return e2str_result_truncated(result) && n < 48;
-}
+static bool wrote_special(const e2str_result *result, size_t n) { return e2str_result_truncated(result) && n < 48; }
 
 /* With one token per character the numbers of a result are tied to each other. */
 static void probabilities_agree(void **state) {
@@ -249,13 +248,13 @@ static void bad_options(void **state) {
     fixture *f = *state;
     e2str_read_options good = options(1, 0), o;
     e2str_error error;
-#define REFUSED(change)                                                                                          \
-    do {                                                                                                         \
-        o = good;                                                                                                \
-        change;                                                                                                  \
-        error.message[0] = 0;                                                                                    \
-        assert_int_equal(e2str_read(f->session, f->images, f->pool, &o, f->result, &error), E2STR_ERROR_ARGUMENT); \
-        assert_true(error.message[0] != 0);                                                                      \
+#define REFUSED(change)                                                                                                \
+    do {                                                                                                               \
+        o = good;                                                                                                      \
+        change;                                                                                                        \
+        error.message[0] = 0;                                                                                          \
+        assert_int_equal(e2str_read(f->session, f->images, f->pool, &o, f->result, &error), E2STR_ERROR_ARGUMENT);     \
+        assert_true(error.message[0] != 0);                                                                            \
     } while (0)
     REFUSED(o.size = 0);
     REFUSED(o.size = 3);
@@ -378,7 +377,8 @@ static void characters_of_bytes(void **state) {
         alternatives[i] = (e2_candidate){i ? tokens[i].token : e2_tokenizer_end(b->model.tokenizer), 0.75f};
         tokens[i].alternatives = &alternatives[i];
     }
-    e2_answer answer = {.tokens = tokens, .n = 5, .n_alternatives = 1, .ended = true, .end_log_probability = logf(0.5f)};
+    e2_answer answer = {
+        .tokens = tokens, .n = 5, .n_alternatives = 1, .ended = true, .end_log_probability = logf(0.5f)};
     assert_int_equal(e2_result_fill(b->result, &b->model, &answer, false, NULL), E2STR_OK);
     assert_string_equal(e2str_result_text(b->result), "a\xC3\xA9\xEF\xBF\xBD"
                                                       "b");
@@ -400,7 +400,8 @@ static void characters_of_bytes(void **state) {
 
 static void clean_up_keeps_characters(void **state) {
     bpe *b = *state;
-    e2_written tokens[] = {token_of(b, "a", 0.5f), token_of(b, " ", 0.9f), token_of(b, ".", 0.25f), token_of(b, "b", 0.75f)};
+    e2_written tokens[] = {token_of(b, "a", 0.5f), token_of(b, " ", 0.9f), token_of(b, ".", 0.25f),
+                           token_of(b, "b", 0.75f)};
     e2_answer answer = {.tokens = tokens, .n = 4};
     assert_int_equal(e2_result_fill(b->result, &b->model, &answer, true, NULL), E2STR_OK);
     assert_string_equal(e2str_result_text(b->result), "a.b");

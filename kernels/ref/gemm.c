@@ -35,10 +35,17 @@ void e2_prepare_q8_ref(const float *x, size_t m, size_t k, size_t stride, void *
 static void finish(float v, size_t column, const e2_epilogue *epilogue, float *c) {
     if (epilogue->bias) v += epilogue->bias[column];
     switch (epilogue->activation) {
-    case E2_NO_ACTIVATION: break;
-    case E2_EPILOGUE_GELU: v = 0.5f * v * (1.0f + e2_ref_erf(v * 0.70710678f)); break;
-    case E2_EPILOGUE_QUICK_GELU: v = v / (1.0f + e2_ref_exp(-1.702f * v)); break;
-    case E2_EPILOGUE_RELU: v = v > 0.0f ? v : 0.0f; break;
+    case E2_NO_ACTIVATION:
+        break;
+    case E2_EPILOGUE_GELU:
+        v = 0.5f * v * (1.0f + e2_ref_erf(v * 0.70710678f));
+        break;
+    case E2_EPILOGUE_QUICK_GELU:
+        v = v / (1.0f + e2_ref_exp(-1.702f * v));
+        break;
+    case E2_EPILOGUE_RELU:
+        v = v > 0.0f ? v : 0.0f;
+        break;
     }
     *c = (epilogue->accumulate ? *c : 0.0f) + epilogue->gate * v;
 }

@@ -1,4 +1,5 @@
-/* Branch-free exp and erf in f32, written so that a compiler turns loops over them into vector code; rounding to bf16. */
+/* Branch-free exp and erf in f32, written so that a compiler turns loops over them into vector code; rounding to bf16.
+ */
 #ifndef E2_REF_MATH_H
 #define E2_REF_MATH_H
 
@@ -6,7 +7,8 @@
 #include <string.h>
 
 /* exp(x) for finite x, relative error below 2e-7; exact 0 is never returned (about 1e-38 at the least), and values
- * above 88 are taken as 88. x = n ln 2 + r, a polynomial in r fitted by least maximum relative error, 2^n by its bits. */
+ * above 88 are taken as 88. x = n ln 2 + r, a polynomial in r fitted by least maximum relative error, 2^n by its bits.
+ */
 static inline float e2_ref_exp(float x) {
     const float log2e = 1.44269504f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     x = x < -87.0f ? -87.0f : x;
