@@ -423,7 +423,7 @@ static void test_chosen_examples_stay(void **state) {
     e2str_pool_free(pool);
     assert_int_equal(atomic_load(&choices[0].example->references), 1);
     assert_true(e2_example_tokens(f.model, choices[0].example, NULL)[0] == 2.0f);
-    for (size_t i = 0; i < found; i++) e2_example_release(choices[i].example);
+    for (size_t i = 0; i < found; i++) e2_choice_release(&choices[i]);
     e2_example_release(NULL);
 }
 
@@ -445,7 +445,7 @@ static void test_choosing_ids(void **state) {
     assert_ptr_equal(choices[3].example, choices[1].example);
     assert_int_equal(atomic_load(&choices[1].example->references), 3);
     assert_true(fabsf(choices[1].similarity - 1) < 1e-5f);
-    for (size_t i = 0; i < 4; i++) e2_example_release(choices[i].example);
+    for (size_t i = 0; i < 4; i++) e2_choice_release(&choices[i]);
     assert_int_equal(e2_pool_choose_ids(pool, keys[1], (const uint64_t[]){1, 2, 9}, 3, choices, &error),
                      E2STR_ERROR_NOT_FOUND);
     assert_non_null(strstr(error.message, "id 9"));

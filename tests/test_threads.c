@@ -103,7 +103,7 @@ static void look_at_nearest(e2str_session *session, size_t image) {
     check(tokens != NULL);
     for (size_t i = 0; i < found; i++) {
         if (tokens) check(isfinite(e2_example_tokens(f.model, choices[i].example, tokens)[n - 1]));
-        e2_example_release(choices[i].example);
+        e2_choice_release(&choices[i]);
     }
     free(tokens);
 }
