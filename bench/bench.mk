@@ -22,9 +22,12 @@ bench-programs: $(BENCH) shared
 
 # QUICK=1: a minute, fewer shapes. UPDATE=1: also writes docs/performance.csv, docs/roofline.svg and the table of
 # docs/performance.md. REFERENCE=path of reference.py: PyTorch too. CROPS=folder: other words for Tesseract.
+# Debian's own Python sees Debian's torch and matplotlib.
+BENCH_PYTHON ?= $(or $(wildcard /usr/bin/python3),$(PYTHON))
 bench: deps
 	+@$(MAKE) --no-print-directory bench-programs
-	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) REFERENCE=$(REFERENCE) CROPS=$(CROPS) $(PYTHON) bench/run.py
+	@command -v $(BENCH_PYTHON) >/dev/null || { echo 'make bench is driven by bench/run.py: no $(BENCH_PYTHON)'; exit 1; }
+	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) REFERENCE=$(REFERENCE) CROPS=$(CROPS) $(BENCH_PYTHON) bench/run.py
 
 -include $(wildcard $(BENCH_OBJ:.o=.d))
 .PHONY: bench bench-programs
