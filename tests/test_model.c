@@ -332,6 +332,25 @@ static void checksum_of_the_whole_file(void **state) {
     free(file);
 }
 
+static void an_unknown_cpu_level_is_refused(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *file = tiny_model_build(NULL, &size);
+    e2str_model *model = NULL;
+    e2str_error error;
+    const char *named = getenv("E2STR_CPU");
+    char *before = named ? strdup(named) : NULL;
+    setenv("E2STR_CPU", "pentium", 1);
+    assert_int_equal(e2str_model_open_memory(file, size, NULL, &model, &error), E2STR_ERROR_ARGUMENT);
+    assert_null(model);
+    assert_non_null(strstr(error.message, "pentium"));
+    assert_non_null(strstr(error.message, e2_kernels_names()));
+    if (before) setenv("E2STR_CPU", before, 1);
+    else unsetenv("E2STR_CPU");
+    free(before);
+    free(file);
+}
+
 static void from_a_file_as_from_memory(void **state) {
     (void)state;
     char path[] = "/tmp/e2str-model-XXXXXX";
@@ -456,6 +475,7 @@ int main(void) {
         cmocka_unit_test(name_is_safe_and_cut_between_characters),
         cmocka_unit_test(gate_that_is_no_number_passes_through),
         cmocka_unit_test(checksum_of_the_whole_file),
+        cmocka_unit_test(an_unknown_cpu_level_is_refused),
         cmocka_unit_test(from_a_file_as_from_memory),
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(bad_files),
