@@ -16,10 +16,11 @@
 
 #define EXAMPLES   2
 #define NEW_TOKENS 8
-#define LABELS     {"abcd", "wxyz"}
-#define PREFILL    14 /* positions of that prompt: BOS, <image> and 4 letters and end of each example, <image> */
-#define TYPES      3
-#define STAGES     5
+#define LABELS                                                                                                         \
+    { "abcd", "wxyz" }
+#define PREFILL 14 /* positions of that prompt: BOS, <image> and 4 letters and end of each example, <image> */
+#define TYPES   3
+#define STAGES  5
 
 /* A model at work with so many threads. */
 typedef struct subject {
@@ -135,7 +136,9 @@ static void subject_free(subject *s) {
 
 /* ---- what the work is ---- */
 
-static double linear_flops(const e2_linear *linear, size_t rows) { return 2.0 * (double)rows * linear->in * linear->out; }
+static double linear_flops(const e2_linear *linear, size_t rows) {
+    return 2.0 * (double)rows * linear->in * linear->out;
+}
 
 /* Two per multiply-add, matrix products only (spec section 8). */
 static double encode_flops(const e2str_model *model) {
@@ -180,8 +183,11 @@ static double step_bytes(const e2str_model *model) {
 static const struct {
     const char *name;
     void (*run)(void *subject);
-} stages[STAGES] = {
-    {"encode", run_encode}, {"read k=0", run_alone}, {"read k=2", run_prompted}, {"prefill", run_prefill}, {"step", run_step}};
+} stages[STAGES] = {{"encode", run_encode},
+                    {"read k=0", run_alone},
+                    {"read k=2", run_prompted},
+                    {"prefill", run_prefill},
+                    {"step", run_step}};
 
 static bench_peak peak_of(const char *type) {
     return !strcmp(type, "bf16") ? PEAK_BF16 : !strcmp(type, "q8") ? PEAK_INT8 : PEAK_F32;

@@ -38,7 +38,7 @@ typedef struct line {
 #define TYPE_attend       E2_WEIGHT_TYPES
 #define TYPE_prepare_bf16 E2_WEIGHT_TYPES
 #define TYPE_prepare_q8   E2_WEIGHT_TYPES
-#define E2_KERNEL(operation, level, symbol, tolerance) \
+#define E2_KERNEL(operation, level, symbol, tolerance)                                                                 \
     {#level, (e2_level)e2_level_##level, TYPE_##operation, (e2_gemm_fn *)(void (*)(void))symbol},
 static const line lines[] = {
 #include "kernels.def"
@@ -118,7 +118,8 @@ static void check_result(const char *by, const peer_problem *p, const float *rig
 static void report(const bench_entry *e, const peer_problem *p, const bench_shape *shape, double peak_rate) {
     char text[64];
     snprintf(text, sizeof text, "%zux%zux%zu", p->m, p->n, p->k);
-    double work = shape->cold ? (double)e2_packed_bytes(p->type, p->n, p->k) : 2.0 * (double)p->m * (double)p->n * (double)p->k;
+    double work =
+        shape->cold ? (double)e2_packed_bytes(p->type, p->n, p->k) : 2.0 * (double)p->m * (double)p->n * (double)p->k;
     double rate = work / e->seconds;
     bench_print(&(bench_row){"gemm", e->by, type_names[p->type], shape->model, text, 1, e->seconds, rate / 1e9,
                              shape->cold ? "GB/s" : "GFLOP/s", rate / peak_rate});
@@ -160,12 +161,16 @@ static void race(const bench_shape *shape, e2_weight_type type, double seconds, 
     size_t peers = n;
     p.c = results[n] = bench_alloc(size);
     peer_gemm *openblas = openblas_new(&p);
-    if (openblas) entries[n++] = (bench_entry){.by = "OpenBLAS", .run = openblas_run, .context = openblas};
-    else free(results[n]);
+    if (openblas)
+        entries[n++] = (bench_entry){.by = "OpenBLAS", .run = openblas_run, .context = openblas};
+    else
+        free(results[n]);
     p.c = results[n] = bench_alloc(size);
     peer_gemm *onednn = only_blas ? NULL : onednn_new(&p);
-    if (onednn) entries[n++] = (bench_entry){.by = "oneDNN", .run = onednn_run, .context = onednn};
-    else free(results[n]);
+    if (onednn)
+        entries[n++] = (bench_entry){.by = "oneDNN", .run = onednn_run, .context = onednn};
+    else
+        free(results[n]);
 
     bench_race(entries, n, seconds);
     double peak_rate = peak->work / entries[0].seconds;
@@ -192,8 +197,7 @@ int main(int argc, char **argv) {
     bench_header();
     for (size_t i = 0; i < count; i++)
         for (int type = 0; type < (blas ? 1 : E2_WEIGHT_TYPES); type++)
-            if (!strcmp(shapes[i].operation, "gemm"))
-                race(&shapes[i], (e2_weight_type)type, seconds, argv[3], peaks);
+            if (!strcmp(shapes[i].operation, "gemm")) race(&shapes[i], (e2_weight_type)type, seconds, argv[3], peaks);
     free(shapes);
     return 0;
 }

@@ -95,7 +95,7 @@ typedef struct line {
     e2_level number;
     void (*symbol)(void);
 } line;
-#define E2_KERNEL(operation, level, symbol, tolerance) \
+#define E2_KERNEL(operation, level, symbol, tolerance)                                                                 \
     {#operation, #level, (e2_level)e2_level_##level, (void (*)(void))symbol},
 static const line lines[] = {
 #include "kernels.def"

@@ -1,6 +1,6 @@
 /*
- * The machine's own peaks, with one thread and with two, and how long a sleeping thread takes to begin its part of a job:
- * what every matrix product with two threads pays.
+ * The machine's own peaks, with one thread and with two, and how long a sleeping thread takes to begin its part of a
+ * job: what every matrix product with two threads pays.
  *
  *     machine SECONDS
  */
@@ -44,7 +44,8 @@ static void meet(void *context, size_t part, unsigned worker) {
     (void)part, (void)worker;
     meeting *m = context;
     atomic_fetch_add(&m->arrived, 1);
-    while (atomic_load(&m->arrived) < 2) {}
+    while (atomic_load(&m->arrived) < 2) {
+    }
 }
 
 static int ascending(const void *a, const void *b) {
@@ -60,7 +61,8 @@ static void measure_waking(void) {
     double seconds[JOBS];
     if (e2_threads_new(2, &m.threads, &error)) bench_die("%s", error.message);
     for (size_t i = 0; i < JOBS; i++) {
-        for (double until = bench_now() + 5e-5; bench_now() < until;) {}
+        for (double until = bench_now() + 5e-5; bench_now() < until;) {
+        }
         atomic_store(&m.arrived, 0);
         double begin = bench_now();
         e2_threads_run(m.threads, 2, meet, &m);

@@ -56,8 +56,8 @@ static e2str_pool *pool_of(const e2str_model *model, float *keys, size_t n) {
 int main(int argc, char **argv) {
     if (argc != 3) bench_die("usage: nearest SECONDS EXAMPLES");
     size_t size, n = (size_t)atol(argv[2]);
-    uint8_t *file = tiny_model_build(
-        &(tiny_model_options){.vision_width = WIDTH, .image_width = 16, .image_height = 8}, &size);
+    uint8_t *file =
+        tiny_model_build(&(tiny_model_options){.vision_width = WIDTH, .image_width = 16, .image_height = 8}, &size);
     e2str_model *model;
     e2str_error error;
     if (e2str_model_open_memory(file, size, NULL, &model, &error)) bench_die("%s", error.message);

@@ -11,9 +11,9 @@
 #define BENCH_COLD_BYTES ((size_t)96 << 20)
 
 _Noreturn void bench_die(const char *format, ...) E2_PRINTF(1, 2);
-double bench_now(void);                             /* seconds */
-void *bench_alloc(size_t bytes);                    /* zeroed, aligned to 64; free() it */
-float *bench_random(size_t n, float scale);         /* uniform in -scale .. scale; free() it */
+double bench_now(void);                     /* seconds */
+void *bench_alloc(size_t bytes);            /* zeroed, aligned to 64; free() it */
+float *bench_random(size_t n, float scale); /* uniform in -scale .. scale; free() it */
 
 /* One contender. The time of a call is the least over many; a short call is timed in groups. */
 typedef struct bench_entry {

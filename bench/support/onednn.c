@@ -84,7 +84,8 @@ static quantised quantise(const peer_problem *p) {
 }
 
 peer_gemm *onednn_new(const peer_problem *p) {
-    static const dnnl_data_type_t a_types[] = {dnnl_f32, dnnl_bf16, dnnl_u8}, w_types[] = {dnnl_f32, dnnl_bf16, dnnl_s8};
+    static const dnnl_data_type_t a_types[] = {dnnl_f32, dnnl_bf16, dnnl_u8},
+                                  w_types[] = {dnnl_f32, dnnl_bf16, dnnl_s8};
     if (!engine) {
         check(dnnl_engine_create(&engine, dnnl_cpu, 0), "engine");
         check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags), "stream");

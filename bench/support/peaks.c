@@ -27,22 +27,28 @@ static volatile float sink;
 #define HOLD(i)    __asm__ volatile("" : "+v"(sum##i)); /* in a register, not computed ahead, not left out */
 
 /* `type` sums named sum0 ..; ADD(i) is the instruction on sum i. */
-#define LOOP(name, isa, type, start, count, steps, ADD)                  \
-    TARGET(isa) static void name(void) {                                 \
-        const type a = start;                                            \
-        count(DECLARE_##type)                                            \
-        for (int step = 0; step < (steps); step++) { count(ADD) }        \
-        count(HOLD)                                                      \
-        sink = (float)((const char *)&sum0)[0];                          \
+#define LOOP(name, isa, type, start, count, steps, ADD)                                                                \
+    TARGET(isa) static void name(void) {                                                                               \
+        const type a = start;                                                                                          \
+        count(DECLARE_##type) for (int step = 0; step < (steps); step++){count(ADD)} count(HOLD) sink =                \
+            (float)((const char *)&sum0)[0];                                                                           \
     }
 #define DECLARE___m256(i)  __m256 START(i);
 #define DECLARE___m512(i)  __m512 START(i);
 #define DECLARE___m512i(i) __m512i START(i);
 
-#define FMA_256(i)  sum##i = _mm256_fmadd_ps(a, a, sum##i); HOLD(i)
-#define FMA_512(i)  sum##i = _mm512_fmadd_ps(a, a, sum##i); HOLD(i)
-#define BF16_512(i) sum##i = _mm512_dpbf16_ps(sum##i, (__m512bh)a, (__m512bh)a); HOLD(i)
-#define INT8_512(i) sum##i = _mm512_dpbusd_epi32(sum##i, a, a); HOLD(i)
+#define FMA_256(i)                                                                                                     \
+    sum##i = _mm256_fmadd_ps(a, a, sum##i);                                                                            \
+    HOLD(i)
+#define FMA_512(i)                                                                                                     \
+    sum##i = _mm512_fmadd_ps(a, a, sum##i);                                                                            \
+    HOLD(i)
+#define BF16_512(i)                                                                                                    \
+    sum##i = _mm512_dpbf16_ps(sum##i, (__m512bh)a, (__m512bh)a);                                                       \
+    HOLD(i)
+#define INT8_512(i)                                                                                                    \
+    sum##i = _mm512_dpbusd_epi32(sum##i, a, a);                                                                        \
+    HOLD(i)
 LOOP(f32_avx2, "avx2,fma", __m256, _mm256_set1_ps(1e-30f), TWELVE, STEPS, FMA_256)
 LOOP(f32_avx512, "avx512f", __m512, _mm512_set1_ps(1e-30f), SIXTEEN, STEPS, FMA_512)
 LOOP(bf16_avx512, "avx512f,avx512bw,avx512vl,avx512bf16", __m512, _mm512_set1_ps(1e-30f), SIXTEEN, STEPS, BF16_512)
@@ -83,7 +89,12 @@ static int has(e2_level_set here, e2_level level) { return (here >> level & 1u) 
 static void choose(bench_peak peak, peak_job *job) {
     e2_level_set here = e2_cpu_levels();
     double chain = 2.0 * STEPS * CHAINS;
-    struct { e2_level needs; const char *instruction; void (*compute)(void); double work; } methods[] = {
+    struct {
+        e2_level needs;
+        const char *instruction;
+        void (*compute)(void);
+        double work;
+    } methods[] = {
         {E2_LEVEL_AVX2, "AVX2 FMA", f32_avx2, 2.0 * STEPS * 12 * 8},
         {E2_LEVEL_AVX512, "AVX-512 FMA", f32_avx512, chain * 16},
         {E2_LEVEL_AVX512_BF16, "VDPBF16PS", bf16_avx512, chain * 32},

@@ -1,4 +1,5 @@
-/* What this machine can do at most: multiply-adds in f32, bf16 and int8, and reading memory; measured, not looked up. */
+/* What this machine can do at most: multiply-adds in f32, bf16 and int8, and reading memory; measured, not looked up.
+ */
 #ifndef BENCH_PEAKS_H
 #define BENCH_PEAKS_H
 

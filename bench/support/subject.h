@@ -1,4 +1,5 @@
-/* What is measured end to end: models, sessions and images through the public interface; every failure ends the bench. */
+/* What is measured end to end: models, sessions and images through the public interface; every failure ends the bench.
+ */
 #ifndef BENCH_SUBJECT_H
 #define BENCH_SUBJECT_H
 
