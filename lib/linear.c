@@ -11,9 +11,6 @@ static size_t part_count(const e2_compute *compute, size_t pieces, size_t work) 
     return parts < pieces ? parts : pieces;
 }
 
-/* Piece i of n out of `total`, as even as can be. */
-static size_t piece_begin(size_t total, size_t i, size_t n) { return total / n * i + (total % n < i ? total % n : i); }
-
 /* ------------------------------------------------------------------------------------------------------ linear -- */
 
 typedef struct product {
@@ -31,7 +28,7 @@ static void prepare_part(void *context, size_t part, unsigned worker) {
     const product *p = context;
     const e2_kernels *kernels = p->compute->kernels;
     const e2_matrix *w = &p->linear->matrix;
-    size_t begin = piece_begin(p->rows, part, p->parts), end = piece_begin(p->rows, part + 1, p->parts);
+    size_t begin = e2_part_begin(p->rows, part, p->parts), end = e2_part_begin(p->rows, part + 1, p->parts);
     char *out = (char *)p->prepared + e2_prepared_bytes(w->type, begin, w->k);
     e2_prepare_fn *prepare = w->type == E2_WEIGHT_BF16 ? kernels->prepare_bf16 : kernels->prepare_q8;
     prepare(p->x + begin * w->k, end - begin, w->k, w->k, out);
@@ -42,8 +39,8 @@ static void product_part(void *context, size_t part, unsigned worker) {
     const product *p = context;
     const e2_kernels *kernels = p->compute->kernels;
     const e2_matrix *w = &p->linear->matrix;
-    size_t panels = e2_panels(w->n), begin = piece_begin(panels, part, p->parts);
-    size_t count = piece_begin(panels, part + 1, p->parts) - begin;
+    size_t panels = e2_panels(w->n), begin = e2_part_begin(panels, part, p->parts);
+    size_t count = e2_part_begin(panels, part + 1, p->parts) - begin;
     const void *a = w->type == E2_WEIGHT_F32 ? (const void *)p->x : p->prepared;
     e2_gemm_fn *gemm = w->type == E2_WEIGHT_F32    ? kernels->gemm_f32
                        : w->type == E2_WEIGHT_BF16 ? kernels->gemm_bf16
@@ -131,7 +128,7 @@ typedef struct norm_job {
 static void norm_part(void *context, size_t part, unsigned worker) {
     (void)worker;
     const norm_job *job = context;
-    size_t begin = piece_begin(job->rows, part, job->parts), end = piece_begin(job->rows, part + 1, job->parts);
+    size_t begin = e2_part_begin(job->rows, part, job->parts), end = e2_part_begin(job->rows, part + 1, job->parts);
     job->compute->kernels->layer_norm(job->x + begin * job->width, end - begin, job->width, job->norm->weight,
                                       job->norm->bias, job->epsilon, job->y + begin * job->width);
 }

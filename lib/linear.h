@@ -9,6 +9,11 @@
 /* Fewer multiplications than this are not worth waking a thread: a few microseconds of work. */
 #define E2_WORTH_SHARING ((size_t)1 << 18)
 
+/* Part i of n even parts of `total`: its first element. */
+static inline size_t e2_part_begin(size_t total, size_t i, size_t n) {
+    return total / n * i + (total % n < i ? total % n : i);
+}
+
 /* What a stage computes with. */
 typedef struct e2_compute {
     const e2_kernels *kernels;

@@ -151,8 +151,62 @@ static e2str_status read_group(e2str_session *session, const e2str_image *images
     return status;
 }
 
+/* A batch in parts of even size, each a group of its own. */
+typedef struct batch {
+    e2str_session *session;
+    const e2str_image *images;
+    size_t n, parts;
+    const e2str_pool *pool;
+    const e2str_read_options *options;
+    e2str_result *const *results;
+    e2str_status *statuses; /* [parts] */
+    e2str_error *errors;    /* [parts] */
+} batch;
+
+static void read_part(void *context, size_t part, unsigned worker) {
+    const batch *b = context;
+    size_t begin = e2_part_begin(b->n, part, b->parts), end = e2_part_begin(b->n, part + 1, b->parts);
+    b->statuses[part] = read_group(&b->session->workers[worker], b->images + begin, end - begin, b->pool, b->options,
+                                   b->results + begin, &b->errors[part]);
+}
+
+/* Groups side by side, each by one thread from pixels to text: nobody waits for anybody. The error is the first part's
+ * that failed. */
+static e2str_status read_parts(batch *b, e2str_error *error) {
+    e2_arena *arena = &b->session->arena;
+    e2_arena_mark mark = e2_arena_begin(arena);
+    b->statuses = e2_arena_alloc(arena, b->parts, sizeof *b->statuses);
+    b->errors = e2_arena_alloc(arena, b->parts, sizeof *b->errors);
+    e2str_status status = E2STR_OK;
+    if (!b->statuses || !b->errors)
+        status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    else
+        e2_threads_run(b->session->threads, b->parts, read_part, b);
+    for (size_t i = 0; !status && i < b->parts; i++)
+        if (b->statuses[i]) status = e2_fail(error, b->statuses[i], "%s", b->errors[i].message);
+    e2_arena_release(arena, mark);
+    return status;
+}
+
 /* Long answers with many beams would need much memory each: they are read one by one. */
 #define BATCH_SLOTS 1024
+
+static e2str_status read_all(batch *b, e2str_error *error) {
+    bool large = (uint64_t)b->options->beams * b->options->max_tokens > BATCH_SLOTS;
+    size_t group = large ? 1 : e2_batch_size(b->session->model), threads = e2_threads_count(b->session->threads);
+    b->parts = (b->n + group - 1) / group;
+    if (threads > 1 && b->n >= threads && !b->session->model->blas) {
+        b->parts = (b->parts + threads - 1) / threads * threads;
+        if (b->parts > b->n) b->parts = b->n;
+        return read_parts(b, error);
+    }
+    e2str_status status = E2STR_OK;
+    for (size_t i = 0; !status && i < b->parts; i++) {
+        size_t begin = e2_part_begin(b->n, i, b->parts), end = e2_part_begin(b->n, i + 1, b->parts);
+        status = read_group(b->session, b->images + begin, end - begin, b->pool, b->options, b->results + begin, error);
+    }
+    return status;
+}
 
 e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images, size_t n, const e2str_pool *pool,
                               const e2str_read_options *given, e2str_result *const *results, e2str_error *error) {
@@ -162,11 +216,9 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
     e2str_read_options options;
     e2str_status status = read_options(given, &options, error);
     if (!status) status = check_arguments(session, images, n, pool, &options, results, error);
-    if (status) return status;
-    bool large = (uint64_t)options.beams * options.max_tokens > BATCH_SLOTS;
-    size_t group = large ? 1 : e2_batch_size(session->model);
-    for (size_t i = 0; !status && i < n; i += group)
-        status = read_group(session, images + i, n - i < group ? n - i : group, pool, &options, results + i, error);
+    if (status || n == 0) return status;
+    batch all = {.session = session, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
+    status = read_all(&all, error);
     for (size_t i = 0; status && i < n; i++) e2_result_clear(results[i]);
     return status;
 }

@@ -32,15 +32,33 @@ e2str_status e2str_session_new(const e2str_model *model, const e2str_session_opt
     fresh->model = model;
     fresh->compute = (e2_compute){model->kernels, fresh->threads, &fresh->arena};
     *session = fresh;
+    if (options.threads == 1) return E2STR_OK;
+    fresh->workers = calloc(options.threads, sizeof *fresh->workers);
+    if (!fresh->workers) {
+        e2str_session_free(fresh);
+        *session = NULL;
+        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a session");
+    }
+    for (uint32_t i = 0; i < options.threads; i++) {
+        fresh->workers[i].model = model;
+        fresh->workers[i].compute = (e2_compute){model->kernels, NULL, &fresh->workers[i].arena};
+    }
     return E2STR_OK;
 }
 
 size_t e2str_session_bytes(const e2str_session *session) {
-    return session ? sizeof *session + e2_arena_bytes(&session->arena) : 0;
+    if (!session) return 0;
+    size_t bytes = sizeof *session + e2_arena_bytes(&session->arena);
+    for (unsigned i = 0; session->workers && i < e2_threads_count(session->threads); i++)
+        bytes += e2str_session_bytes(&session->workers[i]);
+    return bytes;
 }
 
 void e2str_session_free(e2str_session *session) {
     if (!session) return;
+    for (unsigned i = 0; session->workers && i < e2_threads_count(session->threads); i++)
+        e2_arena_free(&session->workers[i].arena);
+    free(session->workers);
     e2_threads_free(session->threads);
     e2_arena_free(&session->arena);
     free(session);

@@ -9,6 +9,8 @@ struct e2str_session {
     e2_arena arena; /* everything a call needs; empty between calls */
     e2_threads *threads;
     e2_compute compute; /* the model's kernels, the two above */
+    e2str_session
+        *workers; /* [threads]: for groups of a batch side by side, each group by one thread; NULL with one thread */
 };
 
 /* Images that are worth encoding together: enough rows for the matrix products, few enough for the caches. 1 where a
