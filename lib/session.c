@@ -64,13 +64,14 @@ void e2str_session_free(e2str_session *session) {
     free(session);
 }
 
-/* The mean of the tokens, scaled to unit length (spec section 7). Sums in double: the order of tokens is fixed. */
-static void retrieval_key(const float *tokens, size_t rows, size_t width, float *key) {
+/* The mean of the tokens, scaled to unit length (spec section 7). sums: scratch [width]; in double, rows in order. */
+static void retrieval_key(const float *tokens, size_t rows, size_t width, double *sums, float *key) {
     double norm = 0.0;
+    for (size_t i = 0; i < width; i++) sums[i] = 0.0;
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < width; i++) sums[i] += tokens[r * width + i];
     for (size_t i = 0; i < width; i++) {
-        double sum = 0.0;
-        for (size_t r = 0; r < rows; r++) sum += tokens[r * width + i];
-        key[i] = (float)(sum / (double)rows);
+        key[i] = (float)(sums[i] / (double)rows);
         norm += (double)key[i] * key[i];
     }
     norm = sqrt(norm);
@@ -89,9 +90,12 @@ static bool encode_planes(e2str_session *session, const float *planes, size_t n,
     if (!vision || !latents || !e2_vision_encode(compute, model, planes, n, vision)) return false;
     if (resample && !e2_resample(compute, model, vision, n, latents)) return false;
     if (tokens) memcpy(tokens, latents, n * media * width * sizeof *tokens);
+    double *sums = e2_arena_alloc(compute->arena, width, sizeof *sums);
+    if (!sums) return false;
     size_t rows = model->key_from_vision_tokens ? patches : media;
     const float *source = model->key_from_vision_tokens ? vision : latents;
-    for (size_t i = 0; keys && i < n; i++) retrieval_key(source + i * rows * width, rows, width, keys + i * width);
+    for (size_t i = 0; keys && i < n; i++)
+        retrieval_key(source + i * rows * width, rows, width, sums, keys + i * width);
     return true;
 }
 
