@@ -105,17 +105,14 @@ static bool run_cross(const e2_compute *compute, const e2str_model *model, const
     const e2_decoder *decoder = &model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t inner = cross_inner(decoder), layer = (size_t)(cross - decoder->crosses);
-    float *y = e2_arena_floats(compute->arena, n * decoder->width);
     float *query = e2_arena_floats(compute->arena, n * inner), *out = e2_arena_floats(compute->arena, n * inner);
-    if (!y || !query || !out) return false;
-    e2_norm_apply(compute, &cross->norm, decoder->epsilon, x, n, decoder->width, y);
-    if (!e2_linear_apply(compute, &cross->query, y, n, E2_NO_ACTIVATION, query) ||
-        !attend_media(compute, model, media, layer, rows, n, query, out) ||
-        !e2_linear_add(compute, &cross->out, cross->attention_gate, out, n, x))
-        return false;
+    e2_block_end end = {&cross->out, cross->attention_gate, &cross->norm_ff, decoder->epsilon,
+                        &cross->up,  &cross->down,          E2_GELU,         cross->feed_forward_gate};
+    bool ok = query && out && e2_norm_linear(compute, &cross->norm, decoder->epsilon, &cross->query, x, n, query) &&
+              attend_media(compute, model, media, layer, rows, n, query, out) &&
+              e2_block_finish(compute, &end, out, x, n);
     e2_arena_release(compute->arena, mark);
-    return e2_feed_forward(compute, &cross->norm_ff, decoder->epsilon, &cross->up, &cross->down, E2_GELU,
-                           cross->feed_forward_gate, x, n);
+    return ok;
 }
 
 typedef struct self_attention {
@@ -156,21 +153,20 @@ static bool attend_self(const e2_compute *compute, const e2_decoder *decoder, si
     return true;
 }
 
+/* x += out(attention(norm1(x))); x += ffn(norm2(x)) */
 static bool run_layer(const e2_compute *compute, const e2_decoder *decoder, size_t layer, e2_kv_cache *cache,
                       const e2_decoder_row *rows, size_t n, float *x) {
     const e2_decoder_layer *block = &decoder->blocks[layer];
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *y = e2_arena_floats(compute->arena, n * decoder->width);
+    float *out = e2_arena_floats(compute->arena, n * decoder->width);
     float *qkv = e2_arena_floats(compute->arena, n * 3 * decoder->width);
-    if (!y || !qkv) return false;
-    e2_norm_apply(compute, &block->norm1, decoder->epsilon, x, n, decoder->width, y);
-    if (!e2_linear_apply(compute, &block->qkv, y, n, E2_NO_ACTIVATION, qkv) ||
-        !attend_self(compute, decoder, layer, cache, rows, n, qkv, y) ||
-        !e2_linear_add(compute, &block->out, 1.0f, y, n, x))
-        return false;
+    e2_block_end end = {&block->out, 1.0f,         &block->norm2,       decoder->epsilon,
+                        &block->up,  &block->down, decoder->activation, 1.0f};
+    bool ok = out && qkv && e2_norm_linear(compute, &block->norm1, decoder->epsilon, &block->qkv, x, n, qkv) &&
+              attend_self(compute, decoder, layer, cache, rows, n, qkv, out) &&
+              e2_block_finish(compute, &end, out, x, n);
     e2_arena_release(compute->arena, mark);
-    return e2_feed_forward(compute, &block->norm2, decoder->epsilon, &block->up, &block->down, decoder->activation,
-                           1.0f, x, n);
+    return ok;
 }
 
 bool e2_decode(const e2_compute *compute, const e2str_model *model, const e2_media *media, e2_kv_cache *cache,

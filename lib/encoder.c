@@ -43,25 +43,24 @@ static bool run_block(const e2_compute *compute, const e2_vision *vision, const 
                       size_t n, size_t rows) {
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t width = vision->width, stride = 3 * width;
-    float *y = e2_arena_floats(compute->arena, n * rows * width);
+    float *attended = e2_arena_floats(compute->arena, n * rows * width);
     float *qkv = e2_arena_floats(compute->arena, n * rows * stride);
     e2_attention_job *jobs = e2_arena_alloc(compute->arena, n, sizeof *jobs);
-    if (!y || !qkv || !jobs) return false;
-    e2_norm_apply(compute, &block->norm1, vision->epsilon, x, n * rows, width, y);
-    if (!e2_linear_apply(compute, &block->qkv, y, n * rows, E2_NO_ACTIVATION, qkv)) return false;
+    if (!attended || !qkv || !jobs) return false;
+    if (!e2_norm_linear(compute, &block->norm1, vision->epsilon, &block->qkv, x, n * rows, qkv)) return false;
     for (size_t i = 0; i < n; i++) {
         const float *image = qkv + i * rows * stride;
         jobs[i] = (e2_attention_job){.query = {image, rows, stride},
                                      .key = {image + width, rows, stride},
                                      .value = {image + 2 * width, rows, stride},
-                                     .out = y + i * rows * width};
+                                     .out = attended + i * rows * width};
     }
-    if (!e2_attention(compute, jobs, n, vision->heads, vision->width / vision->heads) ||
-        !e2_linear_add(compute, &block->out, 1.0f, y, n * rows, x))
-        return false;
+    e2_block_end end = {&block->out, 1.0f,         &block->norm2,      vision->epsilon,
+                        &block->up,  &block->down, vision->activation, 1.0f};
+    bool ok = e2_attention(compute, jobs, n, vision->heads, vision->width / vision->heads) &&
+              e2_block_finish(compute, &end, attended, x, n * rows);
     e2_arena_release(compute->arena, mark);
-    return e2_feed_forward(compute, &block->norm2, vision->epsilon, &block->up, &block->down, vision->activation, 1.0f,
-                           x, n * rows);
+    return ok;
 }
 
 /* tokens [n][patches][width]: the rows without the class token's, normalised if the model wants it. */

@@ -1,6 +1,7 @@
 #include "linear.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "gemm.h"
@@ -115,28 +116,70 @@ bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gat
     return true;
 }
 
-/* -------------------------------------------------------------------------------------------- norm, feed-forward -- */
+/* -------------------------------------------------------------------------------------------------- rows alone -- */
 
-typedef struct norm_job {
+/* What every row goes through alone: many rows are shared among the threads once for the whole chain of steps, few rows
+ * step by step by panels. */
+typedef bool chain_fn(const e2_compute *compute, const void *context, size_t begin, size_t rows);
+
+typedef struct chain {
     const e2_compute *compute;
-    const e2_norm *norm;
-    const float *x;
-    float *y, epsilon;
-    size_t rows, width, parts;
-} norm_job;
+    chain_fn *run;
+    const void *context;
+    size_t rows, parts;
+    atomic_bool failed;
+} chain;
 
-static void norm_part(void *context, size_t part, unsigned worker) {
-    (void)worker;
-    const norm_job *job = context;
-    size_t begin = e2_part_begin(job->rows, part, job->parts), end = e2_part_begin(job->rows, part + 1, job->parts);
-    job->compute->kernels->layer_norm(job->x + begin * job->width, end - begin, job->width, job->norm->weight,
-                                      job->norm->bias, job->epsilon, job->y + begin * job->width);
+static void chain_part(void *context, size_t part, unsigned worker) {
+    chain *c = context;
+    size_t begin = e2_part_begin(c->rows, part, c->parts), end = e2_part_begin(c->rows, part + 1, c->parts);
+    const e2_compute *own = &c->compute->workers[worker];
+    e2_arena_mark mark = e2_arena_begin(own->arena);
+    if (!c->run(own, c->context, begin, end - begin)) atomic_store(&c->failed, true);
+    e2_arena_release(own->arena, mark);
+}
+
+/* Rows that a thread should have at least, so that the products stay efficient. */
+#define ROWS_PER_PART 24
+
+static bool run_chain(const e2_compute *compute, size_t rows, chain_fn *run, const void *context) {
+    size_t threads = e2_threads_count(compute->threads);
+    if (threads == 1 || rows < ROWS_PER_PART * threads) {
+        e2_arena_mark mark = e2_arena_begin(compute->arena);
+        bool ok = run(compute, context, 0, rows);
+        e2_arena_release(compute->arena, mark);
+        return ok;
+    }
+    chain c = {compute, run, context, rows, rows < 4 * ROWS_PER_PART * threads ? threads : 2 * threads, false};
+    e2_threads_run(compute->threads, c.parts, chain_part, &c);
+    return !atomic_load(&c.failed);
 }
 
 void e2_norm_apply(const e2_compute *compute, const e2_norm *norm, float epsilon, const float *x, size_t rows,
                    size_t width, float *y) {
-    norm_job job = {compute, norm, x, y, epsilon, rows, width, part_count(compute, rows, 8 * rows * width)};
-    e2_threads_run(compute->threads, job.parts, norm_part, &job);
+    compute->kernels->layer_norm(x, rows, width, norm->weight, norm->bias, epsilon, y);
+}
+
+typedef struct norm_linear {
+    const e2_norm *norm;
+    float epsilon;
+    const e2_linear *linear;
+    const float *x;
+    float *y;
+} norm_linear;
+
+static bool run_norm_linear(const e2_compute *compute, const void *context, size_t begin, size_t rows) {
+    const norm_linear *c = context;
+    size_t in = c->linear->in;
+    float *normal = e2_arena_floats(compute->arena, rows * in);
+    if (!normal) return false;
+    e2_norm_apply(compute, c->norm, c->epsilon, c->x + begin * in, rows, in, normal);
+    return e2_linear_apply(compute, c->linear, normal, rows, E2_NO_ACTIVATION, c->y + begin * c->linear->out);
+}
+
+bool e2_norm_linear(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *linear,
+                    const float *x, size_t rows, float *y) {
+    return run_chain(compute, rows, run_norm_linear, &(norm_linear){norm, epsilon, linear, x, y});
 }
 
 static e2_epilogue_activation epilogue_of(e2_activation activation) {
@@ -145,17 +188,28 @@ static e2_epilogue_activation epilogue_of(e2_activation activation) {
                                          : E2_EPILOGUE_RELU;
 }
 
-bool e2_feed_forward(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *up,
-                     const e2_linear *down, e2_activation activation, float gate, float *x, size_t rows) {
-    e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *y = e2_arena_floats(compute->arena, rows * up->in),
-          *hidden = e2_arena_floats(compute->arena, rows * up->out);
-    if (!y || !hidden) return false;
-    e2_norm_apply(compute, norm, epsilon, x, rows, up->in, y);
-    bool ok = e2_linear_apply(compute, up, y, rows, epilogue_of(activation), hidden) &&
-              e2_linear_add(compute, down, gate, hidden, rows, x);
-    e2_arena_release(compute->arena, mark);
-    return ok;
+typedef struct block_finish {
+    const e2_block_end *end;
+    const float *attended;
+    float *x;
+} block_finish;
+
+static bool run_block_finish(const e2_compute *compute, const void *context, size_t begin, size_t rows) {
+    const block_finish *c = context;
+    const e2_block_end *end = c->end;
+    size_t width = end->up->in;
+    float *x = c->x + begin * width, *normal = e2_arena_floats(compute->arena, rows * width);
+    float *hidden = e2_arena_floats(compute->arena, rows * end->up->out);
+    if (!normal || !hidden ||
+        !e2_linear_add(compute, end->out, end->out_gate, c->attended + begin * end->out->in, rows, x))
+        return false;
+    e2_norm_apply(compute, end->norm, end->epsilon, x, rows, width, normal);
+    return e2_linear_apply(compute, end->up, normal, rows, epilogue_of(end->activation), hidden) &&
+           e2_linear_add(compute, end->down, end->gate, hidden, rows, x);
+}
+
+bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows) {
+    return run_chain(compute, rows, run_block_finish, &(block_finish){end, attended, x});
 }
 
 /* --------------------------------------------------------------------------------------------------- attention -- */

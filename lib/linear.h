@@ -19,6 +19,8 @@ typedef struct e2_compute {
     const e2_kernels *kernels;
     e2_threads *threads;
     e2_arena *arena;
+    const struct e2_compute
+        *workers; /* [threads]: each with an arena of its own and no threads; NULL with one thread */
 } e2_compute;
 
 /* y [rows][out] = activation(x W^T + b), the rows of x `in` apart. false: out of memory. */
@@ -32,9 +34,22 @@ bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gat
 void e2_norm_apply(const e2_compute *compute, const e2_norm *norm, float epsilon, const float *x, size_t rows,
                    size_t width, float *y);
 
-/* x += gate * down(activation(up(norm(x)))); x [rows][up->in]. */
-bool e2_feed_forward(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *up,
-                     const e2_linear *down, e2_activation activation, float gate, float *x, size_t rows);
+/* y [rows][linear->out] = norm(x) W^T + b; x [rows][linear->in]. */
+bool e2_norm_linear(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *linear,
+                    const float *x, size_t rows, float *y);
+
+/* The second half of a transformer block, which every row goes through alone:
+ *     x += out_gate * out(attended);  x += gate * down(activation(up(norm(x))))        x [rows][out->out] */
+typedef struct e2_block_end {
+    const e2_linear *out;
+    float out_gate;
+    const e2_norm *norm;
+    float epsilon;
+    const e2_linear *up, *down;
+    e2_activation activation;
+    float gate;
+} e2_block_end;
+bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows);
 
 /* One side of an attention: rows `stride` floats apart, head h at columns h * head_size. */
 typedef struct e2_rows {

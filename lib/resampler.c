@@ -42,12 +42,13 @@ static bool run_layer(const e2_compute *compute, const e2str_model *model, const
     }
     if (!e2_linear_apply(compute, &layer->query, y, n * latents, E2_NO_ACTIVATION, query) ||
         !e2_linear_apply(compute, &layer->key_value, both, n * rows, E2_NO_ACTIVATION, key_value) ||
-        !e2_attention(compute, jobs, n, resampler->heads, resampler->head_size) ||
-        !e2_linear_add(compute, &layer->out, 1.0f, out, n * latents, x))
+        !e2_attention(compute, jobs, n, resampler->heads, resampler->head_size))
         return false;
+    e2_block_end end = {&layer->out, 1.0f,         &layer->norm_ff, resampler->epsilon,
+                        &layer->up,  &layer->down, E2_GELU,         1.0f};
+    bool ok = e2_block_finish(compute, &end, out, x, n * latents);
     e2_arena_release(compute->arena, mark);
-    return e2_feed_forward(compute, &layer->norm_ff, resampler->epsilon, &layer->up, &layer->down, E2_GELU, 1.0f, x,
-                           n * latents);
+    return ok;
 }
 
 bool e2_resample(const e2_compute *compute, const e2str_model *model, const float *tokens, size_t n, float *latents) {

@@ -30,19 +30,22 @@ e2str_status e2str_session_new(const e2str_model *model, const e2str_session_opt
         return status;
     }
     fresh->model = model;
-    fresh->compute = (e2_compute){model->kernels, fresh->threads, &fresh->arena};
+    fresh->compute = (e2_compute){model->kernels, fresh->threads, &fresh->arena, NULL};
     *session = fresh;
     if (options.threads == 1) return E2STR_OK;
     fresh->workers = calloc(options.threads, sizeof *fresh->workers);
-    if (!fresh->workers) {
+    fresh->helpers = calloc(options.threads, sizeof *fresh->helpers);
+    if (!fresh->workers || !fresh->helpers) {
         e2str_session_free(fresh);
         *session = NULL;
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a session");
     }
     for (uint32_t i = 0; i < options.threads; i++) {
         fresh->workers[i].model = model;
-        fresh->workers[i].compute = (e2_compute){model->kernels, NULL, &fresh->workers[i].arena};
+        fresh->helpers[i] = (e2_compute){model->kernels, NULL, &fresh->workers[i].arena, NULL};
+        fresh->workers[i].compute = fresh->helpers[i];
     }
+    fresh->compute.workers = fresh->helpers;
     return E2STR_OK;
 }
 
@@ -59,6 +62,7 @@ void e2str_session_free(e2str_session *session) {
     for (unsigned i = 0; session->workers && i < e2_threads_count(session->threads); i++)
         e2_arena_free(&session->workers[i].arena);
     free(session->workers);
+    free(session->helpers);
     e2_threads_free(session->threads);
     e2_arena_free(&session->arena);
     free(session);

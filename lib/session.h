@@ -8,9 +8,11 @@ struct e2str_session {
     const e2str_model *model;
     e2_arena arena; /* everything a call needs; empty between calls */
     e2_threads *threads;
-    e2_compute compute; /* the model's kernels, the two above */
-    e2str_session
-        *workers; /* [threads]: for groups of a batch side by side, each group by one thread; NULL with one thread */
+    e2_compute compute; /* the model's kernels, the two above, and the helpers */
+    /* With more than one thread: one worker per thread, with its own arena and no threads, for groups of a batch side by
+     * side; and the same as what stages compute with. */
+    e2str_session *workers; /* [threads], or NULL */
+    e2_compute *helpers;    /* [threads], or NULL */
 };
 
 /* Images that are worth encoding together: enough rows for the matrix products, few enough for the caches. 1 where a
