@@ -52,7 +52,7 @@ static const char *const type_names[E2_WEIGHT_TYPES] = {"f32", "bf16", "q8"};
 
 typedef struct ours {
     const line *line;
-    size_t m, copies, next;
+    size_t m, copies, *next; /* of all our contenders: what one has just used is not what the next one begins with */
     void *prepared;
     const float *a;
     e2_matrix *w; /* [copies] */
@@ -62,13 +62,13 @@ typedef struct ours {
 
 static void ours_run(void *context) {
     ours *o = context;
-    const e2_matrix *w = &o->w[o->next++ % o->copies];
+    const e2_matrix *w = &o->w[(*o->next)++ % o->copies];
     const void *a = o->prepared ? o->prepared : (const void *)o->a;
     o->line->gemm(a, o->m, w->k, w, 0, e2_panels(w->n), &o->epilogue, o->c, w->n);
 }
 
-static void ours_new(ours *o, const line *from, const peer_problem *p, e2_matrix *w) {
-    *o = (ours){.line = from, .m = p->m, .copies = p->copies, .a = p->a, .w = w, .c = p->c};
+static void ours_new(ours *o, const line *from, const peer_problem *p, e2_matrix *w, size_t *next) {
+    *o = (ours){.line = from, .m = p->m, .copies = p->copies, .next = next, .a = p->a, .w = w, .c = p->c};
     o->epilogue = (e2_epilogue){.bias = p->bias, .gate = 1.0f};
     size_t bytes = e2_prepared_bytes(p->type, p->m, p->k);
     if (!bytes) return;
@@ -135,7 +135,7 @@ static void race(const bench_shape *shape, e2_weight_type type, double seconds, 
     float *results[MOST];
     ours mine[MOST];
     e2_matrix *w = only_blas ? NULL : pack(&p);
-    size_t n = 0, size = p.m * p.n * sizeof(float);
+    size_t n = 0, next = 0, size = p.m * p.n * sizeof(float);
     peak_job *peak = &peaks[shape->cold ? PEAK_READ : peak_of[type]];
     entries[n++] = (bench_entry){.by = "peak", .run = peak_run, .context = peak};
     e2_level best = E2_LEVEL_REF;
@@ -145,7 +145,7 @@ static void race(const bench_shape *shape, e2_weight_type type, double seconds, 
     for (size_t i = 0; !only_blas && i < LINES; i++) {
         if (lines[i].type != type || !e2_kernels_at(lines[i].number)) continue;
         p.c = bench_alloc(size);
-        ours_new(&mine[n], &lines[i], &p, w);
+        ours_new(&mine[n], &lines[i], &p, w, &next);
         if (lines[i].number == E2_LEVEL_REF) {
             ours_run(&mine[n]);
             memcpy(right, p.c, size);

@@ -1,10 +1,9 @@
 /*
- * The machine's own peaks, with one thread and with two, and how long a sleeping thread takes to begin its part of a
- * job: what every matrix product with two threads pays.
+ * The machine's own peaks, with one thread and with two, and how long so much work takes as a job of the library's
+ * threads: what waking one costs every matrix product with two.
  *
  *     machine SECONDS
  */
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "e2str.h"
@@ -34,43 +33,37 @@ static void measure(unsigned count, double seconds) {
     e2_threads_free(threads);
 }
 
-typedef struct meeting {
-    e2_threads *threads;
-    atomic_uint arrived;
-} meeting;
-
-/* Each of the two parts waits until the other was begun, too. */
-static void meet(void *context, size_t part, unsigned worker) {
-    (void)part, (void)worker;
-    meeting *m = context;
-    atomic_fetch_add(&m->arrived, 1);
-    while (atomic_load(&m->arrived) < 2) {
-    }
-}
-
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-/* The median: the least is that of a thread that had not fallen asleep yet. */
-static void measure_waking(void) {
-    enum { JOBS = 2000 };
-    meeting m;
+/* A part that takes so long wherever it runs. */
+static void wait_part(void *context, size_t part, unsigned worker) {
+    (void)part, (void)worker;
+    double until = bench_now() + *(const double *)context;
+    while (bench_now() < until) {
+    }
+}
+
+/* Median time of jobs of four parts, a little apart, as products of a model follow each other. */
+static void measure_jobs(double work) {
+    enum { JOBS = 1000, PARTS = 4 };
+    e2_threads *threads;
     e2str_error error;
-    double seconds[JOBS];
-    if (e2_threads_new(2, &m.threads, &error)) bench_die("%s", error.message);
+    double seconds[JOBS], part = work / PARTS, gap = 5e-6;
+    if (e2_threads_new(2, &threads, &error)) bench_die("%s", error.message);
     for (size_t i = 0; i < JOBS; i++) {
-        for (double until = bench_now() + 5e-5; bench_now() < until;) {
-        }
-        atomic_store(&m.arrived, 0);
+        wait_part(&gap, 0, 0);
         double begin = bench_now();
-        e2_threads_run(m.threads, 2, meet, &m);
+        e2_threads_run(threads, PARTS, wait_part, &part);
         seconds[i] = bench_now() - begin;
     }
     qsort(seconds, JOBS, sizeof *seconds, ascending);
-    bench_print(&(bench_row){"waking a thread", "libe2str", "", "", "", 2, seconds[JOBS / 2], 0, "", -1});
-    e2_threads_free(m.threads);
+    char shape[32];
+    snprintf(shape, sizeof shape, "%.0f us of work", work * 1e6);
+    bench_print(&(bench_row){"job", "libe2str", "", "", shape, 2, seconds[JOBS / 2], 0, "", -1});
+    e2_threads_free(threads);
 }
 
 int main(int argc, char **argv) {
@@ -79,6 +72,7 @@ int main(int argc, char **argv) {
     bench_header();
     measure(1, seconds);
     measure(2, seconds);
-    measure_waking();
+    static const double work[] = {20e-6, 50e-6, 100e-6, 200e-6, 400e-6, 800e-6};
+    for (size_t i = 0; i < sizeof work / sizeof work[0]; i++) measure_jobs(work[i]);
     return 0;
 }

@@ -6,6 +6,7 @@ docs/performance.md); REFERENCE=path of reference.py (PyTorch too); CROPS=folder
 
 import csv
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +25,7 @@ COLUMNS = ('what', 'by', 'type', 'model', 'shape', 'threads', 'us', 'rate', 'uni
 
 rows = []
 skipped = []
+others = None  # share of the CPUs that other processes took while we measured
 
 
 # ---- running ----
@@ -60,6 +62,25 @@ def paper_models():
 def has_torch():
     probe = subprocess.run([sys.executable, '-c', 'import torch, numpy'], stderr=subprocess.DEVNULL)
     return probe.returncode == 0
+
+
+def busy_seconds():
+    """(of all CPUs by anybody, of our programs)"""
+    with open('/proc/stat') as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    ours = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ticks = user + nice + system + irq + softirq + steal
+    return ticks / os.sysconf('SC_CLK_TCK'), ours.ru_utime + ours.ru_stime
+
+
+def watched(work):
+    """Runs work and notes how much of the machine others took meanwhile."""
+    global others
+    begin, (all_before, ours_before) = time.time(), busy_seconds()
+    work()
+    all_after, ours_after = busy_seconds()
+    available = (time.time() - begin) * os.cpu_count()
+    others = max(0.0, (all_after - all_before) - (ours_after - ours_before)) / available
 
 
 def measure():
@@ -216,9 +237,8 @@ def machine():
         f"{kind} {float(peaks[kind, '1']['rate']):.0f} and {float(peaks[kind, '2']['rate']):.0f} {peaks[kind, '1']['unit']}"
         for kind in ('f32', 'bf16', 'int8', 'read')
     )
-    load = ' '.join(f'{value:.1f}' for value in os.getloadavg())
     commit = git.stdout.strip() or 'unknown'
-    return f'{cpu}, {os.cpu_count()} cores; peaks with 1 and 2 threads: {figures}; commit {commit}; load average {load}.'
+    return f'{cpu}, {os.cpu_count()} cores; peaks with 1 and 2 threads: {figures}; commit {commit}; other processes took {others:.0%} of the CPUs.'
 
 
 # ---- writing ----
@@ -249,10 +269,12 @@ def plot(source, target):
 
 
 def main():
-    measure()
+    watched(measure)
     lines = table()
     print(machine() + '\n')
     print('\n'.join(markdown(lines)))
+    if others > 0.03:
+        print('NOT A QUIET MACHINE: what took two threads is not to be believed')
     for reason in skipped:
         print(f'skipped: {reason}')
     folder = os.path.join(BUILD, 'bench')
