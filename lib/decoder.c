@@ -149,7 +149,7 @@ static bool attend_self(const e2_compute *compute, const e2_decoder *decoder, si
     }
     a.scores = e2_arena_floats(compute->arena, a.longest * decoder->heads * e2_threads_count(compute->threads));
     if (!a.scores) return false;
-    e2_threads_run(work < E2_WORTH_SHARING ? NULL : compute->threads, n, self_part, &a);
+    e2_threads_run(e2_microseconds(work, 0) < E2_WORTH_SHARING ? NULL : compute->threads, n, self_part, &a);
     return true;
 }
 

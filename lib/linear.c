@@ -6,9 +6,9 @@
 
 #include "gemm.h"
 
-static size_t part_count(const e2_compute *compute, size_t pieces, size_t work) {
+static size_t part_count(const e2_compute *compute, size_t pieces, size_t microseconds) {
     size_t parts = 2 * (size_t)e2_threads_count(compute->threads);
-    if (work < E2_WORTH_SHARING || parts <= 2) return 1;
+    if (microseconds < E2_WORTH_SHARING || parts <= 2) return 1;
     return parts < pieces ? parts : pieces;
 }
 
@@ -55,10 +55,11 @@ static bool packed_product(product *p) {
     if (w->type != E2_WEIGHT_F32) {
         p->prepared = e2_arena_alloc(p->compute->arena, e2_prepared_bytes(w->type, p->rows, w->k), 1);
         if (!p->prepared) return false;
-        p->parts = part_count(p->compute, p->rows, 8 * p->rows * w->k);
+        p->parts = part_count(p->compute, p->rows, e2_microseconds(8 * p->rows * w->k, 0));
         e2_threads_run(p->compute->threads, p->parts, prepare_part, p);
     }
-    p->parts = part_count(p->compute, e2_panels(w->n), p->rows * w->n * w->k);
+    size_t bytes = e2_packed_bytes(w->type, w->n, w->k);
+    p->parts = part_count(p->compute, e2_panels(w->n), e2_microseconds(p->rows * w->n * w->k, bytes));
     e2_threads_run(p->compute->threads, p->parts, product_part, p);
     e2_arena_release(p->compute->arena, mark);
     return true;
@@ -254,7 +255,8 @@ bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_
     a.scratch_step = e2_attention_scratch(longest, head_size);
     a.scratch = e2_arena_floats(compute->arena, workers * a.scratch_step);
     if (!a.scratch) return false;
-    e2_threads_run(work < E2_WORTH_SHARING ? NULL : compute->threads, n * heads, attention_part, &a);
+    e2_threads_run(e2_microseconds(work, 0) < E2_WORTH_SHARING ? NULL : compute->threads, n * heads, attention_part,
+                   &a);
     e2_arena_release(compute->arena, mark);
     return true;
 }

@@ -6,8 +6,12 @@
 #include "model.h"
 #include "threads.h"
 
-/* Fewer multiplications than this are not worth waking a thread: a few microseconds of work. */
-#define E2_WORTH_SHARING ((size_t)1 << 18)
+/* Roughly how many microseconds one thread needs, and from how many on others are woken to help: waking takes 10 to 30
+ * (docs/performance.md). */
+#define E2_WORTH_SHARING 60
+static inline size_t e2_microseconds(size_t multiplications, size_t bytes_read) {
+    return multiplications / 120000 + bytes_read / 40000;
+}
 
 /* Part i of n even parts of `total`: its first element. */
 static inline size_t e2_part_begin(size_t total, size_t i, size_t n) {

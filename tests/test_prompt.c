@@ -254,6 +254,7 @@ static void batched(const tiny_model_options *model) {
         for (int i = 0; i < IMAGES; i++) {
             e2str_result *single = read_with(w->session, &w->images[i], w->pool, &options);
             assert_same(single, results[i]);
+            if (i < 3) assert_same(single, read_with(session, &w->images[i], w->pool, &options));
             e2str_result_free(single);
         }
         e2str_session_free(session);
@@ -261,7 +262,7 @@ static void batched(const tiny_model_options *model) {
     world_free(w);
 }
 
-/* Wide enough that products are shared among threads. */
+/* Enough rows that they are shared among threads; then weights large enough that the products of single rows are. */
 static void batches_and_threads_read_the_same(void **state) {
     (void)state;
     static const e2_type types[] = {E2_F32, E2_BF16, E2_Q8_0};
@@ -274,6 +275,7 @@ static void batches_and_threads_read_the_same(void **state) {
                                       .patch_width = 8,
                                       .class_token = true});
     batched(&(tiny_model_options){.resampler_layers = 2, .vision_width = 64, .all_media = true});
+    batched(&(tiny_model_options){.decoder_width = 512, .decoder_feed_forward = 2048, .patch_width = 8});
 }
 
 static void threads_out_of_range(void **state) {
