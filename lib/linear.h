@@ -6,9 +6,9 @@
 #include "model.h"
 #include "threads.h"
 
-/* Roughly how many microseconds one thread needs, and from how many on others are woken to help: waking takes 10 to 30
+/* Roughly how many microseconds one thread needs, and from how many on others are woken to help: that costs 10 to 50
  * (docs/performance.md). */
-#define E2_WORTH_SHARING 60
+#define E2_WORTH_SHARING 120
 static inline size_t e2_microseconds(size_t multiplications, size_t bytes_read) {
     return multiplications / 120000 + bytes_read / 40000;
 }

@@ -275,7 +275,7 @@ static void batches_and_threads_read_the_same(void **state) {
                                       .patch_width = 8,
                                       .class_token = true});
     batched(&(tiny_model_options){.resampler_layers = 2, .vision_width = 64, .all_media = true});
-    batched(&(tiny_model_options){.decoder_width = 512, .decoder_feed_forward = 2048, .patch_width = 8});
+    batched(&(tiny_model_options){.decoder_width = 512, .decoder_feed_forward = 4096, .patch_width = 8});
 }
 
 static void threads_out_of_range(void **state) {
