@@ -84,6 +84,9 @@ size_t e2_packed_bytes(e2_weight_type type, size_t n, size_t k);
 void e2_pack(e2_weight_type type, const float *w, size_t first, size_t rows, size_t k, void *panels, float *scales,
              int32_t *sums);
 
+/* Row `row` of a packed matrix as f32 [k]. */
+void e2_unpack_row(const e2_matrix *w, size_t row, float *out);
+
 /* Activations x [m][k] in the form that a product with weights of this type reads (F32 reads x itself). `prepared` is
  * 64-byte aligned and has e2_prepared_bytes. Row i begins e2_prepared_bytes(type, i, k) bytes in and depends on row i
  * of x only, so rows may be prepared in any split; what a row holds is the level's own business. Q8: quantised per row

@@ -65,3 +65,19 @@ void e2_pack(e2_weight_type type, const float *w, size_t first, size_t rows, siz
                      sums ? sums + at + lane : NULL);
     }
 }
+
+void e2_unpack_row(const e2_matrix *w, size_t row, float *out) {
+    size_t group = group_of(w->type), lane = row % E2_PANEL;
+    const char *panel = (const char *)w->panels + row / E2_PANEL * panel_elements(w->type, w->k) * bytes_of(w->type);
+    for (size_t i = 0; i < w->k; i++) {
+        size_t at = (i / group * E2_PANEL + lane) * group + i % group;
+        if (w->type == E2_WEIGHT_F32) {
+            out[i] = ((const float *)panel)[at];
+        } else if (w->type == E2_WEIGHT_BF16) {
+            uint32_t bits = (uint32_t)((const uint16_t *)panel)[at] << 16;
+            memcpy(&out[i], &bits, sizeof bits);
+        } else {
+            out[i] = w->scales[row] * (float)((const int8_t *)panel)[at];
+        }
+    }
+}

@@ -56,6 +56,14 @@ bool e2_kv_cache_new(const e2_compute *compute, const e2str_model *model, size_t
     return cache->keys && cache->values;
 }
 
+/* A row of the token table, which is the output matrix: the file's pages are not needed for it any more. */
+static void token_row(const e2_linear *output, uint32_t token, float *out) {
+    if (output->matrix.panels)
+        e2_unpack_row(&output->matrix, token, out);
+    else
+        memcpy(out, output->weight + (size_t)token * output->in, output->in * sizeof *out);
+}
+
 /* h = E[token] + P[position + offset]. false: out of memory. */
 static bool embed(const e2_compute *compute, const e2_decoder *decoder, const e2_decoder_row *rows, size_t n,
                   float *x) {
@@ -63,7 +71,7 @@ static bool embed(const e2_compute *compute, const e2_decoder *decoder, const e2
     float *position = e2_arena_floats(compute->arena, decoder->width);
     if (!position) return false;
     for (size_t r = 0; r < n; r++, x += decoder->width) {
-        e2_tensor_row(decoder->token_table, rows[r].token, decoder->width, x);
+        token_row(&decoder->output, rows[r].token, x);
         e2_tensor_row(decoder->position_table, (size_t)rows[r].position + decoder->position_offset, decoder->width,
                       position);
         for (uint32_t i = 0; i < decoder->width; i++) x[i] += position[i];

@@ -85,9 +85,8 @@ typedef struct e2_decoder {
     float epsilon;
     uint32_t cross_every, cross_layers, cross_heads, cross_head_size, cross_feed_forward;
     bool only_immediate_media;                 /* text sees its latest image only; otherwise all images so far */
-    const e2_tensor *token_table;              /* [vocabulary, width]; rows are read from the file, see e2_tensor_row */
-    const e2_tensor *position_table;           /* [positions + position_offset, width] */
-    e2_linear output;                          /* the token table as a matrix: hidden -> logits */
+    const e2_tensor *position_table;           /* [positions + position_offset, width]; rows: e2_tensor_row */
+    e2_linear output;                          /* the token table [vocabulary, width]: hidden -> logits, and the embeddings */
     e2_cross *crosses;                         /* [cross_layers] */
     e2_decoder_layer *blocks;                  /* [layers] */
     e2_norm norm;

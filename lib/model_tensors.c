@@ -246,7 +246,6 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     uint32_t w = d->width, f = d->feed_forward;
     prefix(b, "decoder.");
     bind_linear(b, "tokens", &d->output, d->vocabulary, w);
-    d->token_table = e2_gguf_tensor(&b->model->gguf, "decoder.tokens");
     d->position_table = find(b, "positions", (uint64_t)d->positions + d->position_offset, w);
     norm(b, "norm", &d->norm, w);
     d->crosses = layers(b, "cross-attention", d->cross_layers, sizeof *d->crosses);
