@@ -82,15 +82,18 @@ static const e2_tensor *find(binder *b, const char *name, uint64_t out, uint64_t
     return b->status ? NULL : tensor;
 }
 
+#define SMALL_TABLE ((size_t)1 << 20)
+
 static const float *table(binder *b, const char *name, uint64_t out, uint64_t in) {
     const e2_tensor *tensor = find(b, name, out, in);
     if (!tensor) return NULL;
-    if (tensor->type != E2_F32) return expand(b, tensor);
-    if ((uintptr_t)tensor->data % sizeof(float)) {
+    if (tensor->type == E2_F32 && (uintptr_t)tensor->data % sizeof(float)) {
         b->status =
             e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s is not aligned to 4 bytes", e2_show(tensor->name).text);
         return NULL;
     }
+    /* Small ones are copied: read in place, each would keep the file's pages around it in memory. */
+    if (tensor->type != E2_F32 || tensor->bytes <= SMALL_TABLE) return expand(b, tensor);
     return tensor->data;
 }
 
@@ -284,6 +287,8 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
     bind_decoder(&b, &model->decoder, model->vision.width);
     refuse_unlisted(&b);
     free(b.used);
+    if (!model->blas) /* all but a few rows is packed or copied by now */
+        e2_gguf_release(&model->gguf, &(e2_tensor){.data = model->gguf.data, .bytes = model->gguf.size});
     if (!b.status)
         e2_log(model, "%zu matrices packed for %s: %zu bytes; %zu other tensors expanded to f32: %zu bytes", b.packed,
                model->kernels->name, b.packed_bytes, b.expanded, b.expanded_bytes);

@@ -21,5 +21,5 @@ echo "The same with a prompt pool: eight examples with their texts, the two most
 show "$E2STR pool add $pool --labels examples/demo/pool/labels.tsv"
 show "$E2STR read -p $pool examples/demo/queries/*.png"
 echo
-echo "Note: these first weights were trained on single words. Reading with examples has not been trained yet, so a pool"
-echo "does not help them: that is the next step, and this demo shows what is."
+echo "Note: these weights have hardly been trained to read with examples, so a pool does not help them: that is the next step, and"
+echo "this demo shows what is."
