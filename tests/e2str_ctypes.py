@@ -57,6 +57,10 @@ class ModelInfo(c.Structure):
     )
 
 
+class ModelOptions(c.Structure):
+    _fields_ = [('size', c.c_size_t), ('log', c.c_void_p), ('log_user', c.c_void_p), ('precision', c.c_int)]
+
+
 class PoolOptions(c.Structure):
     _fields_ = [('size', c.c_size_t), ('max_bytes', c.c_uint64), ('storage', c.c_int), ('cache_bytes', c.c_uint64)]
 
@@ -99,6 +103,7 @@ class Library:
         declare('version', c.c_char_p)
         declare('cpu_name', c.c_char_p)
         declare('status_name', c.c_char_p, c.c_int)
+        declare('model_options_init', None, c.POINTER(ModelOptions))
         declare('model_open', c.c_int, c.c_char_p, pointer, out, error)
         declare('model_info_init', None, c.POINTER(ModelInfo))
         declare('model_get_info', c.c_int, pointer, c.POINTER(ModelInfo), error)
@@ -165,9 +170,13 @@ class Library:
 class Model:
     """A model with one session and one result: what one thread needs."""
 
-    def __init__(self, library, path):
+    def __init__(self, library, path, f32=False):
+        """f32: multiply in f32 whatever the weights' type."""
         self.library, self.lib = library, library.lib
-        self.handle = library.make('model_open', os.fsencode(path), None)
+        options = ModelOptions()
+        self.lib.e2str_model_options_init(c.byref(options))
+        options.precision = int(f32)
+        self.handle = library.make('model_open', os.fsencode(path), c.byref(options))
         self.session = library.make('session_new', self.handle, None)
         self.result = library.make('result_new')
         self.info = ModelInfo()

@@ -55,7 +55,7 @@ def read_with_library(model_path, library):
     before = peak()
     began = time.perf_counter()
     lib = Library(library)
-    model = Model(lib, model_path)
+    model = Model(lib, model_path, f32=True)
     seconds = {'open': time.perf_counter() - began}
     model.encode(pictures[:1])
     began = time.perf_counter()
