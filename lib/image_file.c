@@ -269,8 +269,9 @@ static e2str_status check_call(const void *input, const e2str_image_limits *limi
     *image = (e2str_image){0};
     if (!input) return e2_fail(error, E2STR_ERROR_ARGUMENT, "there is no image: path or data is NULL");
     if (!limits) return E2STR_OK;
-    if (limits->size != sizeof *limits)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "limits.size is not as e2str_image_limits_init set it");
+    e2str_image_limits known = default_limits;
+    e2str_status status = e2_options_read(&known, limits, "e2str_image_limits", error);
+    if (status) return status;
     if (limits->max_side < 1 || limits->max_side > E2_MAX_SIDE)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "limits.max_side is %lu: must be 1 to %u",
                        (unsigned long)limits->max_side, E2_MAX_SIDE);
