@@ -391,13 +391,16 @@ def write_model(path, state, settings, tokenizer, wanted, ignored=()):
 
 
 def load_torch(path):
-    """A file made by torch.save from a flat state dict, as {name: float32 tensor}; runs no code from the file."""
+    """The tensors of a file made by torch.save: a flat state dict, or a checkpoint of weights/train, which holds one under
+    "model"; as {name: tensor}. Runs no code from the file."""
     import torch
 
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
         raise WeightsError(f'{path}: not a state dict saved by torch.save ({type(error).__name__}: {error})') from None
+    if isinstance(state, dict) and isinstance(state.get('model'), dict):
+        state = state['model']
     if not isinstance(state, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
         raise WeightsError(f'{path}: not a flat state dict of tensors')
     return state

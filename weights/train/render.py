@@ -1,247 +1,486 @@
 """Renders word images for training: a picture, its text, and a map of which character covers which pixel.
 
-sample(seed, hard, style) -> (uint8 RGB [32,128,3], text, uint8 [16,64] map of character index + 1, 0 = background) or None.
-The map follows every warp of the image (nearest neighbour), so it gives per-patch character targets. Needs Debian's
-python3-pil python3-opencv python3-fonttools wamerican and font packages. About 700 samples/s on one core.
+    renderer = Renderer(); sample = renderer.sample(Dice(seed))       # Sample(image, text, chars) or None
+
+One direction: text -> glyphs (mask of ink, map of characters) -> shape -> warp -> crop -> paint -> degrade. The map follows every step
+(nearest neighbour), so it names the character under each patch and gives the boxes at which words are split.
+
+Everything is drawn from dice named after what they decide. Samples of one style share some of them: the same face or writer, the same
+ink, the same camera, other words; that is what sequences for in-context training are made of (sequence()). About 400 samples/s on a core.
 """
-import glob
+import itertools
+import math
 import random
-import string
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from fonts import Fonts
+from strokes import CAN_WRITE, Hand
+from text import CHARSET, MAX_LENGTH, Text
 
 cv2.setNumThreads(0)
-CHARSET = string.digits + string.ascii_letters + string.punctuation
-DISPLAY_FAMILIES = ('aenigma', 'dustin')          # many fonts, wild shapes: a share of the draws, not most of them
+HEIGHT, WIDTH = 32, 128
+MAP_HEIGHT, MAP_WIDTH = 16, 64
+#          domain: (share, shares of faces by kind, share written by hand)
+DOMAINS = {'scene': (.50, {'plain': .45, 'script': .14, 'display': .34, 'mono': .05, 'pixel': .02}, .03),
+           'form': (.20, {'plain': .40, 'script': .02, 'display': .03, 'mono': .40, 'pixel': .15}, .02),
+           'letter': (.13, {'script': 1.}, .65),
+           'digits': (.10, {'plain': .2, 'script': .15, 'display': .25, 'mono': .1, 'pixel': .3}, .65),
+           'code': (.07, {'plain': .40, 'script': .10, 'display': .30, 'mono': .12, 'pixel': .08}, .05)}
 
 
-def usable_fonts():
-    """Fonts under /usr/share/fonts that have every Latin letter and digit and draw something for them."""
-    from fontTools.ttLib import TTFont
-    need = [ord(c) for c in string.ascii_letters + string.digits]
-    skip = ('ding', 'symbol', 'd050', 'braille', 'emoji', 'ornament', 'barcode')
-    found = []
-    for path in sorted(glob.glob('/usr/share/fonts/**/*.[to]tf', recursive=True)):
-        name = path.rsplit('/', 1)[1].lower()
-        if any(s in name for s in skip) or (name.startswith('noto') and not name.startswith(
-                ('notosans-', 'notoserif-', 'notosansdisplay', 'notoserifdisplay', 'notosansmono'))):
-            continue
-        try:
-            cmap = TTFont(path, lazy=True).getBestCmap()
-            font = ImageFont.truetype(path, 40)
-            if cmap and all(n in cmap for n in need) and min(np.asarray(font.getmask(c)).size for c in 'AaBbgQ07') >= 20:
-                found.append(path)
-        except Exception:
-            continue
-    return found
+class Sample(NamedTuple):
+    image: np.ndarray       # uint8 [32, 128, 3] RGB
+    text: str               # what it says, 1..24 characters of CHARSET
+    chars: np.ndarray       # uint8 [16, 64]: i + 1 where character i of text lies, 0 elsewhere
 
 
-FONTS = usable_fonts()
-DISPLAY = [f for f in FONTS if any(d in f for d in DISPLAY_FAMILIES)]
-PLAIN = [f for f in FONTS if f not in DISPLAY]
-SCRIPT_FAMILIES = ('breip', 'bwht', 'dancing', 'ecolier', 'femke', 'havana', 'humor', 'kaushan', 'klaudia', 'kristi', 'leckerli', 'levien', 'lobster',
-                   'rufscript', 'dkg', 'isabella', 'tomson', 'comic', 'chancery', 'z003', 'radisnoir', 'le-murmure')
-_families = {}
-for _f in PLAIN:
-    _families.setdefault(_f.split('/')[5], []).append(_f)
-FAMILIES = list(_families.values())
-SCRIPT = [fs for name, fs in _families.items() if any(s in name.lower() for s in SCRIPT_FAMILIES)] + [
-    [f] for f in PLAIN if any(s in f.rsplit('/', 1)[1].lower() for s in ('chancery', 'z003'))]
+class Dice:
+    """Named random generators. A name in `shared` is drawn from the style's seed, any other from the sample's own."""
+
+    def __init__(self, seed, style=None, shared=(), text=None):
+        self.seed, self.style, self.shared, self.text = seed, style, shared, text
+
+    def __call__(self, name):
+        if name == 'text' and self.text is not None:
+            return random.Random(f'text {self.text}')
+        return random.Random(f'{name} {self.style if name in self.shared else self.seed}')
 
 
-def pick_font(r, easy):
-    """A display face, a script face, or a plain one drawn by family so that no package dominates."""
-    if not easy and r.random() < .3:
-        return r.choice(DISPLAY)
-    if not easy and r.random() < .2:
-        return r.choice(r.choice(SCRIPT))
-    return r.choice(r.choice(FAMILIES)) if r.random() < .6 else r.choice(PLAIN)
-WORDS = [w for w in open('/usr/share/dict/words').read().split() if "'" not in w and w.isascii() and len(w) <= 20]
-_cache = {}
+def sequence(seed, related=.85):
+    """Endless dice of samples that belong together; a share of 1 - related of the sequences are strangers to each other. What they share,
+    and whether they repeat or vary each other's words, differs by sequence."""
+    r = random.Random(f'sequence {seed}')
+    strangers = r.random() > related
+    shared = {'domain', 'face', 'cipher'} | {name for name in ('ink', 'paint', 'warp', 'look', 'shape') if r.random() < .7}
+    words = r.choice((1, 2, 3)) if r.random() < .3 else 0
+    for i in itertools.count():
+        stranger = strangers or r.random() < .05
+        yield Dice(f'{seed}.{i}') if stranger else Dice(f'{seed}.{i}', seed, shared, f'{seed}.{r.randrange(words)}' if words else None)
 
 
-def font_at(path, size):
-    if (path, size) not in _cache:
-        if len(_cache) > 4000:
-            _cache.clear()
-        _cache[path, size] = ImageFont.truetype(path, size)
-    return _cache[path, size]
+class Renderer:
+    def __init__(self):
+        self.fonts, self.texts = Fonts(), Text()
+
+    def sample(self, dice, hard=1.):
+        """hard: share of samples with the full range of looks; the others are short, plain words for the beginning of training."""
+        easy = dice('easy').random() > hard
+        domain = dice('domain').choices(list(DOMAINS), [d[0] for d in DOMAINS.values()])[0]
+        written = self.write(dice, domain, easy)
+        if written is None:
+            return None
+        text, mask, chars = written
+        if not easy:
+            mask = shape(dice('shape'), mask)
+            mask, chars = warp(dice('warp'), dice('jitter'), mask, chars)
+            text, chars = split(dice('split'), text, chars)
+        cropped = crop(dice('crop'), mask, chars)
+        if cropped is None:
+            return None
+        mask, chars = cropped
+        image = degrade(dice, paint(dice, mask, domain, easy), len(text), domain, easy)
+        if not visible(image, mask):
+            return None
+        return Sample(image, text, cv2.resize(chars, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_NEAREST))
+
+    def several(self, dice, n, hard=1.):
+        """The first n samples of these dice that come out; fewer if most do not."""
+        drawn = (self.sample(d, hard) for d in itertools.islice(dice, 4 * n))
+        return list(itertools.islice((s for s in drawn if s is not None), n))
+
+    def write(self, dice, domain, easy):
+        """(label, mask, chars) of a new text in a face or by a hand."""
+        r, _, (_, kinds, by_hand) = dice('face'), dice('ink'), DOMAINS[domain]
+        text_dice = dice('text')
+        hand = Hand(r) if not easy and r.random() < by_hand else None
+        face = None if hand else self.fonts.pick(r, {'plain': 1.} if easy else kinds)
+        size = r.choice((24, 32, 40, 48))
+        for _ in range(4):
+            text = self.texts.draw(text_dice, domain)
+            if easy:
+                text = text[:text_dice.randint(1, 5)]
+            if all(c in CAN_WRITE for c in text) if hand else not face.missing.intersection(text):
+                break
+        else:
+            return None
+        if hand:
+            drawn = hand.write(dice('jitter'), text, size)
+        else:
+            shapes = cipher(dice('cipher'), text)
+            drawn = typeset(dice('jitter'), r, shapes, self.fonts.at(face, size), easy)
+            if drawn is not None and not easy and (face.kind in ('mono', 'pixel') or domain == 'digits') and r.random() < .15:
+                drawn = dots(r, *drawn)
+            text = text.upper() if face.caps else text
+        return drawn and (text, *drawn)
 
 
-def draw_text(r):
-    """62 % words in some case, 18 % numbers and prices, 20 % random codes."""
-    u = r.random()
-    if u < .62:
-        w, v = r.choice(WORDS), r.random()
-        w = w.lower() if v < .4 else w.capitalize() if v < .65 else w.upper()
-        return w + (r.choice("!?.,:'%&-") if r.random() < .08 else '')
-    if u < .80:
-        k = r.random()
-        if k < .6:
-            return ''.join(r.choice(string.digits) for _ in range(r.randint(1, 8)))
-        if k < .8:
-            return '%d%s%d' % (r.randint(0, 99), r.choice('.:/-,'), r.randint(0, 999))
-        return '$%d.%02d' % (r.randint(0, 999), r.randint(0, 99))
-    alphabet = r.choice([string.ascii_letters + string.digits, string.ascii_uppercase + string.digits,
-                         string.ascii_lowercase, string.ascii_uppercase, CHARSET])
-    return ''.join(r.choice(alphabet) for _ in range(r.randint(1, 12)))
+def cipher(r, text):
+    """In a few styles a character or two has a strange shape (that of a Greek, Cyrillic or other letter), which only an example explains."""
+    if r.random() > .05:
+        return text
+    odd = 'ΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπσφψωБГДЖИЛЦЧШЫЭЮЯбгджлцчшыэюя'
+    table = {c: r.choice(odd) for c in r.sample(CHARSET[:62], r.randint(2, 12))}
+    return ''.join(table.get(c, c) for c in text)
 
 
-def glyphs(r, text, font):
-    """Coverage mask [h,w] in 0..1 and character map [h,w] of the text, with padding."""
-    l, t, rt, b = font.getbbox(text)
-    if rt - l < 2 or b - t < 2:
+# ------------------------------------------------------------------------------------------------------------------- glyphs
+def typeset(r, style, text, font, easy):
+    """Ink mask [h,w] in 0..1 and character map of a line of type, with margins that may show what stands beside it on the page."""
+    left, top, right, bottom = font.getbbox(text)
+    if right - left < 2 or bottom - top < 2:
         return None
-    spread = 0 if r.random() < .7 else r.uniform(-.08, .35)
-    pad = int((b - t) * .4) + 4
-    if spread == 0:
-        edges = [pad - l + font.getlength(text[:i]) for i in range(len(text) + 1)]
-        edges[-1] = max(edges[-1], pad + rt - l)
-        mask = Image.new('L', (rt - l + 2 * pad, b - t + 2 * pad), 0)
-        ImageDraw.Draw(mask).text((pad - l, pad - t), text, fill=255, font=font)
-    else:
-        edges = [pad]
-        for c in text:
-            edges.append(edges[-1] + max(1, font.getlength(c) * (1 + spread)))
-        mask = Image.new('L', (int(edges[-1]) + pad, b - t + 2 * pad), 0)
-        d = ImageDraw.Draw(mask)
-        for c, x in zip(text, edges):
-            d.text((x, pad - t), c, fill=255, font=font)
-    mask = np.asarray(mask, np.float32) / 255
-    chars = np.zeros(mask.shape, np.uint8)
+    h = bottom - top
+    pad = int(h * .4) + 6
+    loose = 0 if easy or style.random() < .65 else style.uniform(-.08, .4)
+    bounce = 0 if easy or style.random() < .88 else style.uniform(.02, .15) * h
+    edges = [pad - left]
     for i in range(len(text)):
-        chars[max(0, pad - 2):pad + b - t + 2, max(0, int(edges[i])):max(0, int(edges[i + 1]))] = i + 1
-    return mask, chars
+        edges.append(edges[-1] + max(1, font.getlength(text[i]) * (1 + loose)) if loose or bounce else pad - left + font.getlength(text[:i + 1]))
+    edges[-1] = max(edges[-1], pad + right - left if not loose and not bounce else edges[-1])
+    size = (int(edges[-1]) + pad, h + 2 * pad)
+    if size[0] > 2400:
+        return None
+    image = Image.new('L', size, 0)
+    draw = ImageDraw.Draw(image)
+    if loose or bounce:
+        for c, x in zip(text, edges):
+            draw.text((x, pad - top + r.uniform(-bounce, bounce)), c, fill=255, font=font)
+    else:
+        draw.text((pad - left, pad - top), text, fill=255, font=font)
+    chars = np.zeros(size[::-1], np.uint8)
+    for i in range(len(text)):
+        chars[max(0, pad - 2 - int(bounce)):pad + h + 2 + int(bounce), max(0, int(edges[i])):max(0, int(edges[i + 1]))] = i + 1
+    if not easy and r.random() < .2:
+        neighbours(r, draw, size, pad, h, top, edges[-1], font)
+    return np.asarray(image, np.float32) / 255, chars
 
 
-def grow(mask, chars, e, side=True):
-    s = e if side else 0
-    return (cv2.copyMakeBorder(mask, e, e, s, s, cv2.BORDER_CONSTANT), cv2.copyMakeBorder(chars, e, e, s, s, cv2.BORDER_CONSTANT))
+def neighbours(r, draw, size, pad, h, top, end, font):
+    """Parts of other words at the edges."""
+    def other():
+        return ''.join(r.choice('aceinorstlRSTPE0158.') for _ in range(r.randint(3, 9)))
+    if r.random() < .4:
+        draw.text((end + h * r.uniform(.15, .35), pad - top), other(), fill=255, font=font)
+    if r.random() < .4:
+        word = other()
+        draw.text((pad - h * r.uniform(.2, .35) - font.getlength(word), pad - top), word, fill=255, font=font)
+    if r.random() < .4:
+        draw.text((r.uniform(-h, pad), pad - top + h * r.uniform(1.08, 1.3)), other() + ' ' + other(), fill=255, font=font)
+    if r.random() < .4:
+        draw.text((r.uniform(-h, pad), pad - top - h * r.uniform(1.08, 1.3)), other() + ' ' + other(), fill=255, font=font)
 
 
-def bend(r, mask, chars):
+def dots(r, mask, chars):
+    """The text as a dot matrix: its pixels at a low resolution, each a round or square dot."""
+    rows = r.randint(14, 22)
+    cell = r.choice((3, 4, 5))
+    w = max(4, int(mask.shape[1] * rows / mask.shape[0]))
+    low = (cv2.resize(mask, (w, rows), interpolation=cv2.INTER_AREA) > r.uniform(.3, .5)).astype(np.float32)
+    dot = np.zeros((cell, cell), np.float32)
+    cv2.circle(dot, (cell // 2, cell // 2), max(1, cell // 2), 1., -1) if r.random() < .7 else dot[:-1, :-1].fill(1.)
+    return np.kron(low, dot), cv2.resize(chars, (w * cell, rows * cell), interpolation=cv2.INTER_NEAREST)
+
+
+def shape(r, mask):
+    """The weight of the strokes; hollow letters; lines under or through them."""
+    u = r.random()
+    if u < .06:
+        kernel = np.ones((3, 3), np.uint8)
+        mask = np.clip(cv2.dilate(mask, kernel) - mask if r.random() < .5 else mask - cv2.erode(mask, kernel), 0, 1)
+    elif u < .16:
+        mask = cv2.dilate(mask, np.ones((r.choice((2, 3)), r.choice((1, 2, 3))), np.uint8))
+    elif u < .20 and mask.shape[0] > 60:
+        mask = cv2.erode(mask, np.ones((2, r.choice((1, 2))), np.uint8))
+    elif u < .26:                                                      # bleeding or worn ink: the edge moves to and fro
+        noise = noise_field(r, *mask.shape, r.choice((2, 3, 5)))
+        mask = np.clip((cv2.GaussianBlur(mask, (0, 0), r.uniform(.6, 1.6)) - .5 + noise * r.uniform(.05, .2)) * 3 + .5, 0, 1)
+    if r.random() < .03:
+        y = int(mask.shape[0] * r.choice((r.uniform(.68, .8), r.uniform(.4, .6))))
+        mask = mask.copy()
+        mask[y:y + r.randint(1, 3)] = 1
+    return mask
+
+
+def noise_field(r, h, w, grain):
+    """Smooth noise, roughly -1..1, [h, w]; grain: pixels per bump."""
+    rng = np.random.default_rng(r.getrandbits(64))
+    return cv2.resize(rng.standard_normal((int(h / grain) + 2, int(w / grain) + 2), np.float32), (w, h), interpolation=cv2.INTER_CUBIC) * .6
+
+
+# --------------------------------------------------------------------------------------------------------------------- warp
+def warp(r, jitter, mask, chars):
+    """Curve, wave, elastic, shear, rotation and perspective in one lookup."""
     h, w = mask.shape
-    a, xs = r.uniform(-.35, .35) * h * min(1, w / h / 3), np.arange(w, dtype=np.float32)
-    dy = a * (((xs / w - .5) * 2) ** 2) if r.random() < .7 else a * .6 * np.sin(xs / w * 6.28 * r.uniform(.5, 1.2) + r.random() * 6)
-    mask, chars = grow(mask, chars, int(abs(a)) + 2, side=False)
-    yy, xx = np.mgrid[0:mask.shape[0], 0:w].astype(np.float32)
-    yy = yy + dy[None, :].astype(np.float32)
-    return cv2.remap(mask, xx, yy, cv2.INTER_LINEAR), cv2.remap(chars, xx, yy, cv2.INTER_NEAREST)
-
-
-def tilt(r, rng, mask, chars):
-    mask, chars = grow(mask, chars, int(.25 * mask.shape[0]))
-    h, w = mask.shape
-    shear = r.gauss(0, .18)
-    rot = cv2.getRotationMatrix2D((w / 2, h / 2), r.gauss(0, 6), 1)
-    rot[0, 1] += shear
-    rot[0, 2] -= shear * h / 2
+    turned = r.random() < .6
+    angle, shear = (math.radians(r.gauss(0, 6) + jitter.gauss(0, 1)), r.gauss(0, .18)) if turned else (0., 0.)
+    keystone = r.uniform(0, .14) * h if turned else 0.
     corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
-    persp = cv2.getPerspectiveTransform(corners, corners + rng.uniform(-.12, .12, (4, 2)).astype(np.float32) * h) @ np.vstack([rot, [0, 0, 1]])
-    return cv2.warpPerspective(mask, persp, (w, h)), cv2.warpPerspective(chars, persp, (w, h), flags=cv2.INTER_NEAREST)
+    middle = corners - (w / 2, h / 2)
+    moved = np.stack([middle[:, 0] - shear * middle[:, 1], middle[:, 1]], 1) @ np.float32(
+        [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    moved += np.float32([[jitter.uniform(-1, 1), jitter.uniform(-1, 1)] for _ in range(4)]) * keystone
+    curve = r.choice((-1, 1)) * r.uniform(.05, .35) * h * min(1, w / h / 3) if r.random() < .22 else 0.
+    moved -= moved.min(0) - np.float32([0, abs(curve)])
+    out_w, out_h = int(moved[:, 0].max()) + 1, int(moved[:, 1].max() + abs(curve)) + 1
+    if not turned and not curve and r.random() < .8 or out_w * out_h > 600000:
+        return mask, chars
+    inverse = cv2.getPerspectiveTransform(moved.astype(np.float32), corners)
+    y, x = np.mgrid[0:out_h, 0:out_w].astype(np.float32)
+    depth = inverse[2, 0] * x + inverse[2, 1] * y + inverse[2, 2]
+    u = ((inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]) / depth).astype(np.float32)
+    v = ((inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]) / depth).astype(np.float32)
+    if curve:
+        t = u / w
+        v += (curve * ((2 * t - 1) ** 2) if r.random() < .7 else curve * .6 * np.sin(t * 6.28 * r.uniform(.5, 1.3) + r.random() * 6)).astype(np.float32)
+    if r.random() < .12:
+        v += noise_field(jitter, out_h, out_w, h * .4) * h * r.uniform(.01, .05)
+        u += noise_field(jitter, out_h, out_w, h * .4) * h * r.uniform(.01, .05)
+    return cv2.remap(mask, u, v, cv2.INTER_LINEAR), cv2.remap(chars, u, v, cv2.INTER_NEAREST)
+
+
+def split(r, text, chars):
+    """Now and then only a part of the word, cut at character boxes (the S of the ST strategy); the rest stays visible at the edges."""
+    if len(text) < 3 or r.random() > .12:
+        return text, chars
+    first = r.randrange(len(text))
+    last = r.randrange(first, len(text))
+    inside = (chars > first) & (chars <= last + 1)
+    return text[first:last + 1], np.where(inside, chars - first, 0).astype(np.uint8)
 
 
 def crop(r, mask, chars):
-    ys, xs = np.where(mask > .2)
-    if len(ys) < 8:
+    """The word with a margin that differs by side, sometimes cutting into it a little."""
+    ink = (mask > .2) & (chars > 0)
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    if len(rows) < 3 or len(columns) < 2:
         return None
-    h = ys.max() + 1 - ys.min()
+    h = rows[-1] + 1 - rows[0]
+    reach = .5 if r.random() < .08 else .2
 
     def margin():
-        return int(h * r.uniform(-.02, .22))
-    y0, y1 = max(0, ys.min() - margin()), min(mask.shape[0], ys.max() + 1 + margin())
-    x0, x1 = max(0, xs.min() - margin()), min(mask.shape[1], xs.max() + 1 + margin())
-    return mask[y0:y1, x0:x1], chars[y0:y1, x0:x1]
+        return int(round(h * r.uniform(-.03, reach)))
+    top, bottom = max(0, rows[0] - margin()), min(mask.shape[0], rows[-1] + 1 + margin())
+    left, right = max(0, columns[0] - margin()), min(mask.shape[1], columns[-1] + 1 + margin())
+    if bottom - top < 4 or right - left < 2:
+        return None
+    return mask[top:bottom, left:right], chars[top:bottom, left:right]
 
 
-def background(r, rng, h, w):
-    u, c = r.random(), rng.randint(0, 256, 3).astype(np.float32)
-    if u < .45:
-        return np.tile(c, (h, w, 1)), c
-    if u < .75:
-        d = c + (rng.randint(0, 256, 3) - c) * r.uniform(.1, .5)
-        t = np.linspace(0, 1, w)[None, :, None] if r.random() < .5 else np.linspace(0, 1, h)[:, None, None]
-        return (c * (1 - t) + d * t) * np.ones((h, w, 1)), c
-    k = r.choice([2, 4, 8, 16])
-    n = cv2.resize(rng.randn(h // k + 2, w // k + 2, 3 if r.random() < .3 else 1).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
-    return c + (n if n.ndim == 3 else n[..., None]) * r.uniform(5, 35), c
-
-
-def paint(r, rng, mask, easy):
-    h, w = mask.shape
-    img, back = background(r, rng, h, w)
-    for _ in range(50):
-        ink = rng.randint(0, 256, 3).astype(np.float32)
-        if abs(ink - back).mean() > (80 if easy else r.choice([25, 50, 80])):
+# -------------------------------------------------------------------------------------------------------------------- paint
+def colours(r, domain):
+    """(ink, paper), float32 [3]; on forms and letters mostly dark on light and grey."""
+    def colour():
+        pure = np.float32([r.randrange(256) for _ in range(3)])
+        return pure.mean() + (pure - pure.mean()) * r.choice((.2, .6, 1.))
+    if domain in ('form', 'letter', 'digits') and r.random() < .75:
+        paper = np.float32([r.randint(150, 255)] * 3) + (np.float32([r.gauss(0, 6) for _ in range(3)]) if r.random() < .4 else 0)
+        ink = np.float32([r.randint(0, 110)] * 3) if r.random() < .8 else colour() * .5
+        return ink, paper
+    paper, least = colour() if r.random() < .7 else np.float32([r.choice((r.randint(0, 60), r.randint(190, 255)))] * 3), r.choice((30, 50, 80))
+    for _ in range(30):
+        ink = colour() if r.random() < .6 else np.float32([r.choice((r.randint(0, 40), r.randint(210, 255)))] * 3)
+        if abs(ink - paper).mean() > least:
             break
-    if r.random() < .15:                                                       # shadow
-        k = max(1, int(h * .04))
-        s = np.roll(np.roll(mask, r.randint(-2 * k, 2 * k), 1), r.randint(-2 * k, 2 * k), 0)[..., None] * .7
-        img = img * (1 - s) + rng.randint(0, 256, 3) * s
-    if r.random() < .12:                                                       # outline
-        e = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=r.randint(1, 2))[..., None]
-        img = img * (1 - e) + rng.randint(0, 256, 3) * e
-    a = mask[..., None] * r.uniform(.75, 1)
-    img = np.ascontiguousarray(img * (1 - a) + ink * a, dtype=np.float32)
-    if not easy and r.random() < .15:                                          # scratches
+    return ink, paper
+
+
+def gradient(r, h, w):
+    """A slope across the image, 0..1, [h, w, 1]."""
+    angle = r.uniform(0, 6.28)
+    y, x = np.linspace(-.5, .5, h, dtype=np.float32)[:, None], np.linspace(-.5, .5, w, dtype=np.float32)[None]
+    t = x * math.cos(angle) + y * math.sin(angle)
+    return ((t - t.min()) / (np.ptp(t) + 1e-6))[..., None]
+
+
+def background(r, h, w, paper, domain):
+    """What the text stands on: flat, sloping, textured, cluttered, or the lines of a form or cheque."""
+    u = r.random()
+    image = np.empty((h, w, 3), np.float32)
+    image[:] = paper
+    other = np.float32([r.randrange(256) for _ in range(3)])
+    near = paper + (other - paper) * r.uniform(.1, .5)
+    if domain in ('digits', 'form', 'letter') and r.random() < .45:
+        return ruled(r, image)
+    if u < .35:
+        return image
+    if u < .55:
+        t = gradient(r, h, w)
+        return image * (1 - t) + near * t
+    if u < .8:                                                         # cloth, stone, leaves: noise of several grains
+        grain, strength = r.choice((1.5, 3, 6, 12)), r.uniform(5, 35)
+        noise = noise_field(r, h, w, grain) + (noise_field(r, h, w, grain * 4) if r.random() < .5 else 0)
+        return image + noise[..., None] * strength * (1 if r.random() < .6 else (other - paper) / 128)
+    if u < .93:                                                        # things behind it
+        for _ in range(r.randint(2, 7)):
+            tone = tuple(float(x) for x in paper + (np.float32([r.randrange(256) for _ in range(3)]) - paper) * r.uniform(.1, .55))
+            points = np.int32([[r.randint(-w // 4, w + w // 4), r.randint(-h // 2, h + h // 2)] for _ in range(r.choice((2, 3, 4, 4)))])
+            cv2.polylines(image, [points], False, tone, r.randint(1, max(1, h // 6))) if r.random() < .4 else cv2.fillPoly(image, [points], tone)
+        return cv2.GaussianBlur(image, (0, 0), r.uniform(.3, 2))
+    period, tall = r.uniform(3, 12), r.random() < .5                   # boards, bricks, blinds
+    wave = np.sin(np.arange(w if tall else h) * 6.28 / period + r.random() * 6) * r.uniform(8, 40)
+    return image + (wave[None, :, None] if tall else wave[:, None, None])
+
+
+def ruled(r, image):
+    """The printing of a form: lines, boxes, dots, or the waves of a cheque's safety paper."""
+    h, w = image.shape[:2]
+    tone = r.uniform(10, 60)
+    u = r.random()
+    if u < .5:                                                         # fine waves
+        y, x = np.mgrid[0:h, 0:w].astype(np.float32)
         for _ in range(r.randint(1, 3)):
-            cv2.line(img, (r.randint(0, w), r.randint(0, h)), (r.randint(0, w), r.randint(0, h)),
-                     tuple(float(x) for x in rng.randint(0, 256, 3)), r.randint(1, max(1, h // 16)))
-    return img
+            a, b = r.uniform(-.3, .3), r.uniform(.2, 1.)
+            phase = a * x + b * y + r.uniform(0, 4) * np.sin(x / w * r.uniform(3, 30) + r.random() * 6)
+            image -= (np.maximum(0, np.sin(phase * 6.28 / r.uniform(2.5, 9))) ** 2 * tone)[..., None]
+    elif u < .7:
+        step = r.randint(3, 7)
+        image[r.randrange(step)::step, r.randrange(step)::step] -= tone
+    else:
+        for _ in range(r.randint(1, 3)):
+            if r.random() < .7:
+                image[min(h - 1, int(h * r.choice((r.uniform(.75, 1), r.uniform(0, 1))))):][:r.randint(1, 2)] -= tone * 2
+            else:
+                image[:, r.randrange(w):][:, :r.randint(1, 2)] -= tone * 2
+    return image
 
 
-def degrade(r, rng, img, easy):
-    h, w = img.shape[:2]
-    if not easy and r.random() < .35:                                          # low resolution
-        hs = r.randint(9, 28)
-        img = cv2.resize(img, (max(4, int(w * hs / h)), hs), interpolation=cv2.INTER_AREA)
-    if not easy and r.random() < .3:
-        img = cv2.GaussianBlur(img, (0, 0), r.uniform(.3, 1.6) * img.shape[0] / 32 + .01)
-    if not easy and r.random() < .08:                                          # motion blur
-        k = r.randint(3, 7)
-        kernel = np.zeros((k, k), np.float32)
-        kernel[k // 2] = 1 / k
-        kernel = cv2.warpAffine(kernel, cv2.getRotationMatrix2D((k / 2 - .5, k / 2 - .5), r.uniform(0, 180), 1), (k, k))
-        img = cv2.filter2D(img, -1, kernel / max(kernel.sum(), 1e-3))
-    img = cv2.resize(img, (128, 32), interpolation=cv2.INTER_LINEAR if r.random() < .2 else cv2.INTER_AREA)
-    if not easy and r.random() < .4:
-        img = img + rng.randn(32, 128, 1 if r.random() < .5 else 3) * r.uniform(1, 16)
-    if r.random() < .2:
-        img = 255 * np.clip(img / 255, 0, 1) ** r.uniform(.5, 1.8)
-    img = np.clip(img, 0, 255).astype(np.uint8)
-    if r.random() < .2:
-        img = cv2.imdecode(cv2.imencode('.jpg', img, [cv2.IMWRITE_JPEG_QUALITY, r.randint(25, 80)])[1], 1)
-    return img
+def moved(mask, dx, dy):
+    return cv2.warpAffine(mask, np.float32([[1, 0, dx], [0, 1, dy]]), mask.shape[::-1])
 
 
-def sample(seed, hard=1.0, style=None):
-    """style: another seed; samples of one style share font, size, colours, warp and degradation, and differ in text (and,
-    every second time, in the dice of warp and degradation)."""
-    r, text_r = random.Random(seed if style is None else style), random.Random(seed)
-    easy = r.random() > hard
-    text = draw_text(text_r)
+def paint(dice, mask, domain, easy):
+    """float32 image [h, w, 3]: paper, then shadow, outline or relief, then ink."""
+    h, w = mask.shape
+    ink, paper = colours(dice('ink'), domain)
+    r = dice('paint')
+    rich = domain in ('scene', 'code') or r.random() < .1
+    image = background(dice('ink') if r.random() < .5 else r, h, w, paper, domain)
+    k = max(1., h * .04)
+    if not easy and rich:
+        u = r.random()
+        third = np.float32([r.randrange(256) for _ in range(3)])
+        if u < .14:                                                    # shadow, sharp or soft
+            s = moved(mask, r.uniform(-2, 2) * k, r.uniform(-2, 2) * k)
+            s = (cv2.GaussianBlur(s, (0, 0), r.uniform(.5, 3)) if r.random() < .6 else s)[..., None] * r.uniform(.3, .9)
+            image = image * (1 - s) + (third if r.random() < .3 else paper * .3) * s
+        elif u < .26:                                                  # outline
+            e = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=r.randint(1, max(1, int(k))))[..., None]
+            image = image * (1 - e) + third * e
+        elif u < .32:                                                  # the side of thick letters
+            dx, dy = r.uniform(-1, 1), r.uniform(-1, 1)
+            for i in range(int(2 * k), 0, -1):
+                s = moved(mask, dx * i, dy * i)[..., None]
+                image = image * (1 - s) + (ink + paper) * .35 * s
+        elif u < .38:                                                  # relief: only light and shade tell it from its ground
+            s = cv2.GaussianBlur(mask, (0, 0), r.uniform(.5, 1.2))
+            light = moved(s, 1, 1) - moved(s, -1, -1)
+            image = image + light[..., None] * r.choice((-1, 1)) * r.uniform(60, 160)
+            ink = paper + (ink - paper) * r.uniform(.05, .5)
+    ink_image = ink
+    if not easy and r.random() < .15:
+        t = gradient(r, h, w)
+        ink_image = ink * (1 - t) + (ink + (np.float32([r.randrange(256) for _ in range(3)]) - ink) * r.uniform(.2, .6)) * t
+    alpha = mask[..., None] * r.uniform(.75, 1)
+    if not easy and r.random() < .15:                                  # worn or uneven ink
+        alpha = alpha * np.clip(1 - r.uniform(.2, .8) * np.maximum(0, noise_field(r, h, w, r.choice((1.2, 3, 8))))[..., None], 0, 1)
+    image = image * (1 - alpha) + ink_image * alpha
+    return image if easy else dirt(dice('dirt'), image)
+
+
+def dirt(r, image):
+    """Scratches, stains, and things in front."""
+    h, w = image.shape[:2]
+    if r.random() > .13:
+        return image
+    image = np.ascontiguousarray(image, np.float32)
+    for _ in range(r.randint(1, 3)):
+        tone = tuple(float(r.randrange(256)) for _ in range(3))
+        a, b = (r.randint(0, w), r.randint(0, h)), (r.randint(0, w), r.randint(0, h))
+        if r.random() < .7:
+            cv2.line(image, a, b, tone, r.randint(1, max(1, h // 18)))
+        else:
+            cv2.circle(image, a, r.randint(1, max(1, h // 10)), tone, -1)
+    return image
+
+
+# ------------------------------------------------------------------------------------------------------------------ degrade
+def degrade(dice, image, length, domain, easy):
+    """The camera or scanner: light, resolution, blur, noise, grey, JPEG; then the model's 32 x 128, resized as the library does."""
+    r, j = dice('look'), dice('noise')
+    h, w = image.shape[:2]
     if easy:
-        text = text[:text_r.randint(1, 5)]
-    font = font_at(pick_font(r, easy), r.choice([24, 32, 40, 48]))
-    dice = seed if text_r.random() < .5 or style is None else style
-    r, rng = random.Random(dice + 1), np.random.RandomState(dice & 0x7fffffff)
-    g = glyphs(r, text, font)
-    if g is None:
-        return None
-    if not easy and r.random() < .25:
-        g = bend(r, *g)
-    if not easy and r.random() < .6:
-        g = tilt(r, rng, *g)
-    g = crop(r, *g)
-    if g is None:
-        return None
-    mask, chars = g
-    return degrade(r, rng, paint(r, rng, mask, easy), easy), text, cv2.resize(chars, (64, 16), interpolation=cv2.INTER_NEAREST)
+        return resized(np.clip(image, 0, 255).astype(np.uint8))
+    if r.random() < .2:                                                # uneven light
+        t = gradient(j, h, w) if j.random() < .6 else np.clip(noise_field(j, h, w, h)[..., None] + .5, 0, 1)
+        image = image * (1 - r.uniform(.2, .7) * t) + r.uniform(0, 60) * t
+    u = r.random()
+    tall = r.randint(8, 16) if u < .12 else r.randint(16, 30) if u < .42 else r.randint(30, 48)
+    tall = max(tall, min(h, math.ceil(4 * length * h / w)))            # never fewer than about 4 pixels to a character
+    if tall < h:
+        image = cv2.resize(image, (max(4, round(w * tall / h * r.uniform(.9, 1.2))), tall), interpolation=cv2.INTER_AREA)
+    advance = image.shape[1] / length                                   # pixels per character
+    blur = r.random()
+    if blur < .3:
+        image = cv2.GaussianBlur(image, (0, 0), min(r.uniform(.3, 1.5) * image.shape[0] / 32, .16 * advance) + .01)
+    elif blur < .36:
+        image = cv2.filter2D(image, -1, streak(r, r.randint(3, max(3, min(7, int(.5 * advance))))))
+    elif blur < .44:                                                   # sharpened by the camera
+        image = image * 2 - cv2.GaussianBlur(image, (0, 0), 1.)
+    if r.random() < .4:
+        rng = np.random.default_rng(j.getrandbits(64))
+        channels = 1 if r.random() < .5 else 3
+        image = image + rng.standard_normal((*image.shape[:2], channels), np.float32) * r.uniform(1, 16)
+    if domain in ('form', 'letter', 'digits') and r.random() < .6 or r.random() < .1:
+        image = np.repeat(image @ np.float32([.299, .587, .114])[:, None], 3, 2)
+        if domain == 'form' and r.random() < .25:                      # nearly black and white, as scanners make it
+            image = (image - r.uniform(100, 170)) * r.uniform(2, 6) + 128
+    image = np.clip(image, 0, 255)
+    if r.random() < .25:
+        image = 255 * (image / 255) ** r.uniform(.5, 1.9)
+    if r.random() < .1:                                                # little contrast
+        image = image * (k := r.uniform(.3, .7)) + r.uniform(0, 255 * (1 - k))
+    image = image.astype(np.uint8)
+    if r.random() < .3:
+        image = cv2.imdecode(cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, r.randint(20, 85)])[1], 1)
+    return resized(image)
+
+
+def visible(image, mask):
+    """Whether ink and paper still differ: what no one could read teaches nothing."""
+    grey = image.astype(np.float32).mean(2)
+    ink = cv2.resize(mask, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    weight = ink.sum()
+    if weight < 20:
+        return False
+    around = cv2.GaussianBlur(ink, (0, 0), 3) * (1 - ink)
+    return abs((grey * ink).sum() / weight - (grey * around).sum() / max(around.sum(), 1)) > 6 + .15 * float(np.std(np.diff(grey)))
+
+
+def streak(r, k):
+    kernel = np.zeros((k, k), np.float32)
+    kernel[k // 2] = 1
+    kernel = cv2.warpAffine(kernel, cv2.getRotationMatrix2D((k / 2 - .5, k / 2 - .5), r.uniform(0, 180), 1), (k, k))
+    return kernel / max(kernel.sum(), 1e-3)
+
+
+def resized(image):
+    return np.asarray(Image.fromarray(image).resize((WIDTH, HEIGHT), Image.BILINEAR))
+
+
+def sheet(renderer, path, columns=8, rows=24, sequences=False):
+    """A contact sheet: single samples, or one sequence per row."""
+    singles, lines, i = (Dice(i) for i in itertools.count()), [], 0
+    while len(lines) < rows:
+        samples, i = renderer.several(sequence(i) if sequences else singles, columns), i + 1
+        lines += [np.hstack([s.image for s in samples])] if len(samples) == columns else []
+    grid = np.vstack(lines)
+    Image.fromarray(grid).save(path)
 
 
 if __name__ == '__main__':
     import sys
-    rows = [s[0] for s in (sample(i) for i in range(90)) if s][:84]
-    cv2.imwrite(sys.argv[1], cv2.resize(np.vstack([np.hstack(rows[i * 6:(i + 1) * 6]) for i in range(14)]), None, fx=1.4, fy=1.4))
+    sheet(Renderer(), sys.argv[1], sequences='--sequences' in sys.argv)

@@ -1,193 +1,185 @@
-"""Trains e2str-small: a small E2STR (reference.py of the specification, no resampler, characters as tokens) learns to read
-rendered words, some of them in sequences of up to four that share a style.
+#!/usr/bin/env python3
+"""Trains e2str-small, or the official architecture, on rendered words (README.md has the commands and what they cost).
 
-  python3 train.py REFERENCE_FOLDER MINUTES OUT.pt [START.pt]
+  train.py stage1 --out FOLDER [--samples N | --minutes M] [--start CHECKPOINT]     one word per sequence: reading
+  train.py stage2 --out FOLDER --start FOLDER/stage1.pt [...]                       sequences of related words: reading with examples
+  train.py stage1 --out FOLDER --resume                                             go on after an interruption
 
-Three things make it learn on two cores where plain autoregressive training with AdamW stands still: a dense loss (each image
-patch names the character under it, from the renderer's map), Muon for the matrices, and short easy words first.
+Writes FOLDER/STAGE.pt (everything that --resume needs; weights/export reads it too), FOLDER/STAGE.tsv and FOLDER/STAGE.png (the curve).
+
+Three things make a model of this size learn soon, where autoregressive training with AdamW stands still: a dense loss (each patch names
+the character under it), Muon for the matrices, and short easy words first.
 """
+import argparse
 import math
-import multiprocessing as mp
 import os
-import random
 import sys
 import time
+from dataclasses import asdict
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-import render
-sys.path.insert(0, sys.argv[1])
-from reference import Config, E2STR  # noqa: E402
+from curve import draw_curve
+from data import Stream, draw
+from model import PAD, PRESETS, Reader, Sizes
+from muon import Muon
+from render import Renderer
 
-PAD, BOS, EOC, IMAGE, FIRST = 0, 1, 2, 3, 4
-TOKEN = {c: FIRST + i for i, c in enumerate(render.CHARSET)}
-VOCAB, MAX_TOKENS, BATCH, CHUNK = FIRST + len(render.CHARSET), 28, 64, 256
-
-
-def config():
-    return Config(patch_h=8, patch_w=4, vit_width=192, vit_layers=6, vit_heads=6, vit_mlp=768, use_perceiver=False, vocab=VOCAB, d_model=192,
-                  layers=3, heads=6, ffn=768, max_pos=254, x_heads=6, x_dim_head=32, x_ff_mult=2, pad_id=PAD, bos_id=BOS, eoc_id=EOC, image_id=IMAGE)
+LENGTHS = {'stage1': (1,), 'stage2': (8, 4, 1, 2, 8, 4, 1, 2, 8, 4)}     # images per sequence, batch by batch
+LOG_EVERY, SAVE_EVERY = 12_800, 51_200                                    # samples
 
 
-class Reader(nn.Module):
-    """The model and a linear head that names the character under each patch (training only)."""
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('stage', choices=LENGTHS)
+    p.add_argument('--out', required=True, help='folder for checkpoint and curve')
+    p.add_argument('--start', help='checkpoint to begin from (weights only)')
+    p.add_argument('--resume', action='store_true', help='go on with FOLDER/STAGE.pt, with its optimizer and count')
+    p.add_argument('--samples', type=int, default=2_000_000, help='images to train on (default 2,000,000)')
+    p.add_argument('--minutes', type=float, help='wall-clock budget of this run instead of --samples')
+    p.add_argument('--minutes-at-most', type=float, default=math.inf, help='save and stop by then; --resume goes on towards --samples')
+    p.add_argument('--decay', type=float, default=.4, help='last share of the run in which the learning rate falls to nothing (default .4)')
+    p.add_argument('--lr', type=float, default=1., help='factor on both learning rates (Muon .02, AdamW 1.5e-3)')
+    p.add_argument('--batch', type=int, default=64, help='images per step (default 64; 512 on a GPU)')
+    p.add_argument('--curriculum', type=int, default=0, help='samples until words are as hard as they get (from nothing: 500,000)')
+    p.add_argument('--size', choices=PRESETS, default='small')
+    p.add_argument('--vision', type=int, nargs=2, metavar=('WIDTH', 'LAYERS'), help='other than the preset')
+    p.add_argument('--decoder', type=int, nargs=2, metavar=('WIDTH', 'LAYERS'))
+    p.add_argument('--all-media', action='store_true', help='text sees the images of the examples too, not only its own')
+    p.add_argument('--workers', type=int, default=max(1, (os.cpu_count() or 2) - 1), help='rendering processes')
+    p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    p.add_argument('--seed', type=int, default=1)
+    return p.parse_args()
+
+
+def chosen_sizes(a):
+    s = Sizes(**asdict(PRESETS[a.size]))
+    if a.vision:
+        s.vision_width, s.vision_layers, s.vision_mlp = a.vision[0], a.vision[1], 4 * a.vision[0]
+    if a.decoder:
+        s.decoder_width, s.decoder_layers = a.decoder
+        s.decoder_mlp, s.cross_inner, s.cross_mlp = 4 * a.decoder[0], a.decoder[0], 2 * a.decoder[0]
+    s.immediate = not a.all_media
+    return s
+
+
+class Run:
+    """Model, optimizers and counts; what a checkpoint holds."""
+
+    def __init__(self, a):
+        self.a, self.path = a, os.path.join(a.out, a.stage + '.pt')
+        state = torch.load(self.path if a.resume else a.start, map_location='cpu') if a.resume or a.start else None
+        sizes = Sizes(**state['sizes']) if state and 'sizes' in state else chosen_sizes(a)
+        sizes.immediate = sizes.immediate and not a.all_media
+        torch.manual_seed(a.seed)
+        self.net = Reader(sizes).to(a.device)
+        if state:
+            self.net.load_state_dict({k: v.float() for k, v in state.get('model', state).items()})
+        # matrices turn in space, everything else (norms, biases, gates, embeddings, the patch head) takes AdamW
+        matrices = [p for n, p in self.net.named_parameters() if p.ndim == 2 and 'embed' not in n and 'latents' not in n and 'aux' not in n]
+        chosen = {id(p) for p in matrices}
+        self.muon = Muon(matrices, lr=.02 * a.lr)
+        self.adam = torch.optim.AdamW([p for p in self.net.parameters() if id(p) not in chosen], 1.5e-3 * a.lr, betas=(.9, .98), weight_decay=0.)
+        self.samples, self.before, self.curve = 0, state.get('seen', 0) if state else 0, []
+        if a.resume:
+            self.samples, self.before, self.curve = state['samples'], state['before'], state['curve']
+            self.muon.load(state['muon'])
+            self.adam.load_state_dict(state['adam'])
+
+    def save(self):
+        """Replaces the checkpoint only when the new one is whole."""
+        state = {'model': self.net.state_dict(), 'sizes': asdict(self.net.sizes), 'stage': self.a.stage, 'samples': self.samples,
+                 'before': self.before, 'seen': self.before + self.samples, 'curve': self.curve, 'muon': self.muon.state(),
+                 'adam': self.adam.state_dict()}
+        torch.save(state, self.path + '.part')
+        os.replace(self.path + '.part', self.path)
+        draw_curve(self.curve, os.path.join(self.a.out, self.a.stage))
+
+    def step(self, images, ids, under, scale):
+        device = self.a.device
+        images, ids, under = (torch.from_numpy(x).to(device, non_blocking=True) for x in (images, ids, under))
+        with torch.autocast(device.split(':')[0], dtype=torch.bfloat16):
+            read, target, patch = self.net.losses(images, ids, under)
+        real = target != PAD
+        self.net.zero_grad(set_to_none=True)
+        (read.sum() / real.sum() + patch).backward()
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.)
+        for group in self.adam.param_groups:
+            group['lr'] = 1.5e-3 * self.a.lr * scale
+        self.adam.step()
+        self.muon.step(scale)
+        self.samples += len(images)
+        with torch.no_grad():           # [T] summed loss and count by place in the sequence
+            return read.sum((0, 2)).tolist(), real.sum((0, 2)).tolist(), patch.item()
+
+
+class Means:
+    """Running means of the losses since the last line of the log; by place in the sequence, since that shows whether examples help."""
+
     def __init__(self):
-        super().__init__()
-        self.m = E2STR(config())
-        self.aux = nn.Linear(192, VOCAB)
-        for layer in self.m.lang_encoder.model.decoder.layers:      # open gates: there is no pretrained language model to protect
-            layer.gated_cross_attn_layer.attn_gate.data.fill_(1.)
-            layer.gated_cross_attn_layer.ff_gate.data.fill_(.5)
+        self.sums, self.patch = {}, []
+
+    def add(self, read, count, patch):
+        self.patch.append(patch)
+        length = len(read)
+        for place, (loss, n) in enumerate(zip(read, count)):
+            key = (length, place)
+            old = self.sums.get(key, (0., 0))
+            self.sums[key] = (old[0] + loss, old[1] + n)
+
+    def take(self):
+        def mean(keys):
+            chosen = [self.sums[k] for k in keys if k in self.sums]
+            return sum(c[0] for c in chosen) / max(1, sum(c[1] for c in chosen)) if chosen else math.nan
+        row = {'read': mean(self.sums), 'patch': float(np.mean(self.patch)), 'first': mean([k for k in self.sums if k[1] == 0]),
+               'second': mean([k for k in self.sums if k[1] == 1]), 'eighth': mean([k for k in self.sums if k[1] == 7])}
+        self.__init__()
+        return row
 
 
-def normalise(images):
-    """uint8 [N,32,128,3] -> float [N,3,32,128]; mean and std 0.5 of the 0..1 range."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def held_out(net, samples, device):
+    """Share of held-out words read exactly, without examples."""
+    net.eval()
+    with torch.autocast(device.split(':')[0], dtype=torch.bfloat16):
+        texts = [t for i in range(0, len(samples), 128)
+                 for t in net.read(torch.from_numpy(np.stack([s.image for s in samples[i:i + 128]])).to(device))]
+    net.train()
+    return float(np.mean([a == s.text for a, s in zip(texts, samples)]))
 
 
-def encode_row(text, char_map, grid_h=4, grid_w=32):
-    """Token row [MAX_TOKENS] = BOS IMAGE text EOC, and the character token under the centre of every patch [grid_h * grid_w]."""
-    row = np.zeros(MAX_TOKENS, np.int64)
-    ids = [TOKEN[c] for c in text]
-    row[:len(ids) + 3] = [BOS, IMAGE, *ids, EOC]
-    dy, dx = char_map.shape[0] // grid_h, char_map.shape[1] // grid_w
-    centres = char_map[dy // 2::dy, dx // 2::dx]
-    return row, np.array([PAD] + ids)[np.minimum(centres, len(ids))].reshape(-1)
-
-
-def worker(queue, seed, start_hard):
-    """Chunks of CHUNK samples in runs of 4 that share a style."""
-    os.nice(5)
-    chunks = 0
+def main():
+    a = arguments()
+    os.makedirs(a.out, exist_ok=True)
+    if a.device == 'cpu':
+        torch.set_num_threads(os.cpu_count())
+    run = Run(a)
+    renderer = Renderer()
+    test = [s for i in range(300) for s in draw(renderer, f'held out {i}', 1)][:256]
+    del renderer
+    stream = Stream(a.workers, f'{a.seed} {a.stage} {run.samples + run.before}', run.net.sizes.patch, LENGTHS[a.stage], a.curriculum, a.batch)
+    print(f'{sum(p.numel() for p in run.net.parameters()):,} weights on {a.device}, {a.workers} rendering', flush=True)
+    began, steps, means, logged, saved = time.time(), 0, Means(), run.samples, run.samples
+    last = began
     while True:
-        hard = 1.0 if start_hard else min(1.0, max(0.1, (chunks * CHUNK - 50000) / 250000))
-        images, rows, patches = [], [], []
-        while len(images) < CHUNK:
-            if len(images) % 4 == 0:
-                style = seed + 500000003
-            seed += 1
-            try:
-                s = render.sample(seed, hard, style)
-            except Exception:                                       # a font that fails on a glyph
-                style = seed + 500000003
-                continue
-            if s and len(s[1]) <= MAX_TOKENS - 3 and all(c in TOKEN for c in s[1]):
-                images.append(s[0])
-                row, patch = encode_row(s[1], s[2])
-                rows.append(row)
-                patches.append(patch)
-        chunks += 1
-        queue.put((np.stack(images), np.stack(rows), np.stack(patches)))
-
-
-def sequences(rows, n):
-    """Token rows of single samples [B, MAX_TOKENS] -> in-context rows [B / n, .]: BOS (IMAGE text EOC) * n."""
-    made = []
-    for i in range(0, len(rows), n):
-        row = [BOS]
-        for one in rows[i:i + n]:
-            row += [t for t in one[1:].tolist() if t != PAD]
-        made.append(row)
-    out = np.zeros((len(made), max(map(len, made))), np.int64)
-    for i, row in enumerate(made):
-        out[i, :len(row)] = row
-    return out
-
-
-def orthogonalise(g, steps=5):
-    """Newton-Schulz iteration towards the nearest (semi-)orthogonal matrix, as in the Muon optimizer."""
-    x = g.bfloat16() if g.shape[0] <= g.shape[1] else g.bfloat16().T
-    x = x / (x.float().norm() + 1e-7)
-    for _ in range(steps):
-        a = x @ x.T
-        x = 3.4445 * x + (-4.7750 * a + 2.0315 * (a @ a)) @ x
-    return (x if g.shape[0] <= g.shape[1] else x.T).float()
-
-
-class Muon:
-    def __init__(self, matrices, lr=.02, momentum=.95, decay=.02):
-        self.matrices, self.lr, self.momentum, self.decay = matrices, lr, momentum, decay
-        self.buffers = [torch.zeros_like(p) for p in matrices]
-
-    @torch.no_grad()
-    def step(self, scale):
-        lr = self.lr * scale
-        for p, b in zip(self.matrices, self.buffers):
-            b.lerp_(p.grad, 1 - self.momentum)
-            update = b.lerp(p.grad, 1 - self.momentum)
-            fused = 3 if p.shape[0] == 3 * p.shape[1] else 1        # q, k, v stacked: three matrices
-            for u, w in zip(update.chunk(fused), p.chunk(fused)):
-                w.mul_(1 - lr * self.decay).add_(orthogonalise(u), alpha=-lr * max(1, w.shape[0] / w.shape[1]) ** .5)
-
-
-@torch.no_grad()
-def read(model, images):
-    """Greedy texts of uint8 [N,32,128,3]; no cache."""
-    texts = []
-    for i in range(0, len(images), 128):
-        with torch.autocast('cpu', dtype=torch.bfloat16):
-            media = model.encode(normalise(images[i:i + 128]))[:, None]
-            rows = torch.tensor([[BOS, IMAGE]]).repeat(len(media), 1)
-            for _ in range(MAX_TOKENS - 3):
-                logits = model.lang_encoder(rows, media)[:, -1].float()
-                logits[:, IMAGE] = -1e9
-                rows = torch.cat([rows, logits.argmax(-1, keepdim=True)], 1)
-                if (rows == EOC).any(1).all():
-                    break
-        for row in rows[:, 2:].tolist():
-            row = row[:row.index(EOC)] if EOC in row else row
-            texts.append(''.join(render.CHARSET[t - FIRST] for t in row if t >= FIRST))
-    return texts
-
-
-def main(minutes, out, start=None):
-    torch.manual_seed(0)
-    torch.set_num_threads(os.cpu_count())
-    net = Reader()
-    if start:
-        net.load_state_dict({k: v.float() for k, v in torch.load(start, map_location='cpu').items()})
-    queue = mp.Queue(4)
-    mp.Process(target=worker, args=(queue, int(time.time()) * 1000 if start else 10 ** 7, bool(start)), daemon=True).start()
-    matrices = [p for n, p in net.named_parameters() if p.ndim == 2 and 'embed' not in n and 'aux' not in n]
-    chosen = {id(p) for p in matrices}
-    muon = Muon(matrices)
-    adam = torch.optim.AdamW([p for p in net.parameters() if id(p) not in chosen], 1.5e-3, betas=(.9, .98), weight_decay=0.)
-    began, it, mean_read, mean_aux = time.time(), 0, None, None
-    held_out = [s for s in (render.sample(i) for i in range(600)) if s][:512]
-    while (done := (time.time() - began) / 60 / minutes) < 1:
-        images, rows, patches = queue.get()
-        for i in range(0, CHUNK, BATCH):
-            scale = .2 * min(1, (it + 1) / 50) * min(1, (1 - done) + .01)
-            for g in adam.param_groups:
-                g['lr'] = 1.5e-3 * scale
-            n = random.choice([1, 1, 2, 4, 4])                       # images per sequence
-            row = torch.from_numpy(sequences(rows[i:i + BATCH], n))
-            with torch.autocast('cpu', dtype=torch.bfloat16):
-                media = net.m.encode(normalise(images[i:i + BATCH]))
-                logits, aux = net.m.lang_encoder(row[:, :-1], media.view(BATCH // n, n, *media.shape[1:])), net.aux(media)
-            target = row[:, 1:].clone()
-            target[target == IMAGE] = PAD                           # <image> is never a target
-            loss_read = F.cross_entropy(logits.float().reshape(-1, VOCAB), target.reshape(-1), ignore_index=PAD)
-            loss_aux = F.cross_entropy(aux.float().reshape(-1, VOCAB), torch.from_numpy(patches[i:i + BATCH]).reshape(-1))
-            net.zero_grad(set_to_none=True)
-            (loss_read + loss_aux).backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.)
-            adam.step()
-            muon.step(scale)
-            it += 1
-            mean_read = loss_read.item() if mean_read is None else .98 * mean_read + .02 * loss_read.item()
-            mean_aux = loss_aux.item() if mean_aux is None else .98 * mean_aux + .02 * loss_aux.item()
-            if it % 100 == 0:
-                print(f'samples {it * BATCH} read {mean_read:.3f} aux {mean_aux:.3f} {it * BATCH / (time.time() - began):.0f}/s', flush=True)
-            if it % 500 == 0:
-                torch.save(net.state_dict(), out)
-    torch.save(net.state_dict(), out)
-    texts = read(net.m.eval(), np.stack([s[0] for s in held_out]))
-    print('held-out words exact %.3f' % np.mean([a == s[1] for a, s in zip(texts, held_out)]))
+        done = (time.time() - began) / 60 / a.minutes if a.minutes else run.samples / a.samples
+        if done >= 1 or time.time() - began > 60 * a.minutes_at_most:
+            break
+        steps += 1
+        scale = min(1, steps / 100) * min(1, (1 - done) / a.decay + .005 if a.decay else 1)
+        means.add(*run.step(*next(stream), scale))
+        if run.samples - logged >= LOG_EVERY:
+            rate = (run.samples - logged) / (time.time() - last)
+            row = {'samples': run.before + run.samples, 'scale': scale, **means.take(), 'held_out': held_out(run.net, test, a.device), 'rate': rate}
+            run.curve.append(row)
+            logged, last = run.samples, time.time()
+            print('  '.join(f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k, v in row.items()), flush=True)
+            if run.samples - saved >= SAVE_EVERY:
+                run.save()
+                saved = run.samples
+    run.save()
+    print(f'{run.path}: {run.before + run.samples:,} samples in all, {held_out(run.net, test, a.device):.3f} of held-out words exact')
 
 
 if __name__ == '__main__':
-    main(float(sys.argv[2]), *sys.argv[3:])
+    sys.exit(main())
