@@ -1,5 +1,6 @@
 /*
- * The nearest 2 in a pool of many examples, against reading their keys from memory.
+ * The nearest 2 in a pool of many examples, as a read chooses them, against reading their keys from memory: with one
+ * thread and with two.
  *
  *     nearest SECONDS EXAMPLES
  *
@@ -15,18 +16,20 @@
 #define WIDTH 768
 
 typedef struct search {
+    e2_compute compute;
     e2str_pool *pool;
     const float *key;
 } search;
 
 static void run_nearest(void *context) {
     const search *s = context;
-    uint64_t ids[2];
-    float similarities[2];
+    e2_choice choices[2];
     size_t found;
     e2str_error error;
-    if (e2str_pool_nearest(s->pool, s->key, 2, -1.0f, ids, similarities, &found, &error) || found != 2)
+    if (e2_pool_choose(&s->compute, s->pool, s->key, 2, -1.0f, choices, &found, &error))
         bench_die("nearest: %s", error.message);
+    if (found != 2) bench_die("nearest: found %zu", found);
+    for (size_t i = 0; i < found; i++) e2_choice_release(&choices[i]);
 }
 
 static void unit_length(float *key) {
@@ -53,6 +56,33 @@ static e2str_pool *pool_of(const e2str_model *model, float *keys, size_t n) {
     return pool;
 }
 
+static void race(e2str_pool *pool, const float *keys, double seconds) {
+    e2_arena arena = {0};
+    e2_threads *threads[2] = {NULL}; /* one, two */
+    search searches[2];
+    peak_job peaks[2][PEAKS];
+    bench_entry entries[4]; /* searching and reading with one thread, then with two */
+    e2str_error error;
+    if (e2_threads_new(2, &threads[1], &error)) bench_die("%s", error.message);
+    for (unsigned i = 0; i < 2; i++) {
+        searches[i] = (search){{pool->model->kernels, threads[i], &arena, NULL}, pool, keys};
+        peak_jobs(threads[i], peaks[i]);
+        entries[2 * i] = (bench_entry){.by = "libe2str", .run = run_nearest, .context = &searches[i]};
+        entries[2 * i + 1] = (bench_entry){.by = "peak", .run = peak_run, .context = &peaks[i][PEAK_READ]};
+    }
+    bench_race(entries, 4, seconds);
+    char shape[64];
+    snprintf(shape, sizeof shape, "%zux%d", pool->count, WIDTH);
+    double bytes = (double)pool->count * WIDTH * sizeof(float);
+    for (unsigned i = 0; i < 2; i++) {
+        double rate = bytes / entries[2 * i].seconds, peak = peaks[i][PEAK_READ].work / entries[2 * i + 1].seconds;
+        bench_print(&(bench_row){"nearest", "libe2str", "f32", "", shape, i + 1, entries[2 * i].seconds, rate / 1e9,
+                                 "GB/s", rate / peak});
+    }
+    e2_arena_free(&arena);
+    e2_threads_free(threads[1]);
+}
+
 int main(int argc, char **argv) {
     if (argc != 3) bench_die("usage: nearest SECONDS EXAMPLES");
     size_t size, n = (size_t)atol(argv[2]);
@@ -62,25 +92,10 @@ int main(int argc, char **argv) {
     e2str_error error;
     if (e2str_model_open_memory(file, size, NULL, &model, &error)) bench_die("%s", error.message);
     float *keys = bench_random(n * WIDTH, 1.0f);
-    search s = {pool_of(model, keys, n), keys};
-    peak_job peaks[2][PEAKS];
-    bench_entry entries[3] = {{.by = "libe2str", .run = run_nearest, .context = &s}};
-    e2_threads *two;
-    if (e2_threads_new(2, &two, &error)) bench_die("%s", error.message);
-    peak_jobs(NULL, peaks[0]);
-    peak_jobs(two, peaks[1]);
-    for (unsigned i = 0; i < 2; i++)
-        entries[1 + i] = (bench_entry){.by = "peak", .run = peak_run, .context = &peaks[i][PEAK_READ]};
-    bench_race(entries, 3, atof(argv[1]));
+    e2str_pool *pool = pool_of(model, keys, n);
     bench_header();
-    char shape[64];
-    snprintf(shape, sizeof shape, "%zux%d", n, WIDTH);
-    double bytes = (double)n * WIDTH * sizeof(float), rate = bytes / entries[0].seconds;
-    for (unsigned i = 0; i < 2; i++) /* one thread searches; the reading is measured with one and with two */
-        bench_print(&(bench_row){"nearest", "libe2str", "f32", "", shape, i + 1, entries[0].seconds, rate / 1e9, "GB/s",
-                                 rate / (peaks[i][PEAK_READ].work / entries[1 + i].seconds)});
-    e2_threads_free(two);
-    e2str_pool_free(s.pool);
+    race(pool, keys, atof(argv[1]));
+    e2str_pool_free(pool);
     e2str_model_close(model);
     free(keys);
     free(file);

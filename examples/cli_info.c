@@ -21,6 +21,7 @@ static int model_info(const cli *run, const char *path) {
     printf("decoder         %u layers of width %u\n", info.decoder_layers, info.decoder_width);
     printf("vocabulary      %u tokens, %s\n", info.vocabulary, info.tokenizer);
     printf("positions       %u\n", info.positions);
+    if (info.segment_stride) printf("segment stride  %u\n", info.segment_stride);
     printf("library         %s, kernels: %s\n", e2str_version(), e2str_cpu_name());
     return CLI_OK;
 }

@@ -161,6 +161,8 @@ typedef struct e2str_model_info {
     uint32_t vocabulary;           /* number of text tokens, special ones included */
     uint32_t positions;            /* most tokens in prompt and answer together */
     const char *tokenizer;         /* "bpe" or "characters" */
+    uint32_t segment_stride;       /* 0: positions count through; otherwise each image's text has this many of its own,
+                                      so that positions / segment_stride - 1 examples fit, and 2 fewer characters a text */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init(e2str_model_info *info);
@@ -271,7 +273,8 @@ E2STR_API e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, cha
 
 /* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
  * (cosine; spec section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none are).
- * ids and similarities have room for k; *found says how many were written. */
+ * ids and similarities have room for k; *found says how many were written. The caller's thread searches alone; a read
+ * finds the same and shares its search over the session's threads. */
 E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
                                           uint64_t *ids, float *similarities, size_t *found, e2str_error *error);
 

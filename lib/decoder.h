@@ -24,7 +24,7 @@ typedef struct e2_kv_cache {
 
 typedef struct e2_decoder_row {
     uint32_t token;
-    uint32_t position;       /* index in its sequence, from 0; the table's offset is added inside */
+    uint32_t position;       /* in the table of positions; the table's offset is added inside */
     uint32_t first_image;    /* of its sequence, in the media */
     uint32_t images;         /* number of <image> tokens at or before this one; 0: sees no image */
     uint32_t slot;           /* where this row's keys and values go */

@@ -80,7 +80,8 @@ typedef struct e2_decoder_layer {
 
 typedef struct e2_decoder {
     uint32_t width, layers, heads, feed_forward, vocabulary;
-    uint32_t positions, position_offset;       /* most tokens; the table has positions + position_offset rows */
+    uint32_t positions, position_offset;       /* the table has positions + position_offset rows */
+    uint32_t segment_stride;                   /* positions from one image's text to the next; 0: they count through */
     e2_activation activation;
     float epsilon;
     uint32_t cross_every, cross_layers, cross_heads, cross_head_size, cross_feed_forward;

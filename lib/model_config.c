@@ -33,6 +33,11 @@ static e2str_status number(const e2_gguf *gguf, const field *entry, void *value,
     return E2STR_OK;
 }
 
+/* 0 when the key is not there. */
+static e2str_status optional(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
+    return e2_gguf_kv(gguf, entry->key) ? number(gguf, entry, value, error) : E2STR_OK;
+}
+
 static e2str_status flag(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
     return e2_gguf_bool(gguf, entry->key, value, error);
 }
@@ -130,6 +135,7 @@ static const field fields[] = {
     {"e2str.decoder.activation",         activation, AT(decoder.activation),           0, 3,           activations},
     {"e2str.decoder.positions",          number,     AT(decoder.positions),            1, MAX_TOKENS,  NULL},
     {"e2str.decoder.position_offset",    number,     AT(decoder.position_offset),      0, MAX_TOKENS,  NULL},
+    {"e2str.decoder.segment_stride",     optional,   AT(decoder.segment_stride),       0, MAX_TOKENS,  NULL},
     {"e2str.decoder.epsilon",            epsilon,    AT(decoder.epsilon),              0, 0,           NULL},
     {"e2str.cross.every",                number,     AT(decoder.cross_every),          1, MAX_LAYERS,  NULL},
     {"e2str.cross.heads",                number,     AT(decoder.cross_heads),          1, MAX_LAYERS,  NULL},
@@ -215,6 +221,9 @@ static e2str_status check_decoder(e2_decoder *d, e2str_error *error) {
     e2str_status status = divides(d->heads, "e2str.decoder.heads", d->width, "e2str.decoder.width", error);
     if (!status) status = check_inner(d->cross_heads, d->cross_head_size, "e2str.cross", error);
     if (status) return status;
+    if (d->segment_stride && (d->segment_stride < 4 || d->segment_stride > d->positions))
+        return e2_fail(error, E2STR_ERROR_FORMAT, "e2str.decoder.segment_stride is %u, not 4 to %u positions",
+                       d->segment_stride, d->positions);
     d->cross_layers = d->layers / d->cross_every;
     if (!d->cross_layers)
         return e2_fail(error, E2STR_ERROR_FORMAT, "e2str.cross.every is %u, but there are only %u decoder layers",

@@ -119,6 +119,13 @@ e2str_status e2_label_ids(const e2str_model *model, const char *label, size_t la
     if (status) return status;
     /* BOS, <image> label end, <image>, and at least one token of the answer. */
     const size_t others = 5;
+    uint32_t stride = model->decoder.segment_stride; /* BOS or nothing, <image> label end */
+    if (stride && n > stride - 3) {
+        free(*ids);
+        *ids = NULL;
+        return e2_fail(error, E2STR_ERROR_LIMIT, "the label has %zu tokens, the model has positions for %" PRIu32, n,
+                       stride - 3);
+    }
     if (n > SIZE_MAX - others || n + others > model->decoder.positions) {
         free(*ids);
         *ids = NULL;
@@ -265,7 +272,7 @@ size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id) {
     return low < pool->count && pool->examples[low]->id == id ? low : pool->count;
 }
 
-static e2str_status not_found(uint64_t id, e2str_error *error) {
+e2str_status e2_pool_not_found(uint64_t id, e2str_error *error) {
     return e2_fail(error, E2STR_ERROR_NOT_FOUND, "no example with id %" PRIu64 " is in the pool", id);
 }
 
@@ -288,7 +295,7 @@ e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error
     size_t at = e2_pool_find_locked(pool, id);
     e2_example *example = at < pool->count ? take_out(pool, at) : NULL;
     pthread_rwlock_unlock(&pool->lock);
-    if (!example) return not_found(id, error);
+    if (!example) return e2_pool_not_found(id, error);
     e2_example_release(example);
     return E2STR_OK;
 }
@@ -367,126 +374,5 @@ e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, char *label, 
         if (label_size) *label_size = pool->examples[at]->label_size;
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
-    return found ? E2STR_OK : not_found(id, error);
-}
-
-/* --------------------------------------------------------------------------------------------------- nearest -- */
-
-static bool worse(const e2_choice *a, const e2_choice *b) {
-    return a->similarity < b->similarity || (a->similarity == b->similarity && a->example->id > b->example->id);
-}
-
-static void swap(e2_choice *a, e2_choice *b) {
-    e2_choice kept = *a;
-    *a = *b;
-    *b = kept;
-}
-
-/* A binary heap with the worst choice at its root. */
-static void sift_down(e2_choice *heap, size_t n, size_t at) {
-    for (;;) {
-        size_t worst = at;
-        for (size_t child = 2 * at + 1; child <= 2 * at + 2; child++)
-            if (child < n && worse(&heap[child], &heap[worst])) worst = child;
-        if (worst == at) return;
-        swap(&heap[at], &heap[worst]);
-        at = worst;
-    }
-}
-
-#define SIMILARITY_BLOCK 256
-
-/* The best k so far are a heap; then it is sorted. A similarity that is NaN is below every minimum.
- * The caller holds the lock; no references are taken. Returns how many were found. */
-static size_t select_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
-                             e2_choice *choices) {
-    float minimum = min_similarity <= -1.0f ? -INFINITY : min_similarity; /* -1 is none, in spite of rounding */
-    float similarities[SIMILARITY_BLOCK];
-    size_t n = 0, width = pool->model->vision.width;
-    for (size_t i = 0; k && i < pool->count; i++) {
-        size_t in_block = i % SIMILARITY_BLOCK, left = pool->count - i;
-        if (in_block == 0)
-            pool->model->kernels->similarity(key, pool->keys + i * width,
-                                             left < SIMILARITY_BLOCK ? left : SIMILARITY_BLOCK, width, similarities);
-        e2_choice choice = {pool->examples[i], similarities[in_block], NULL};
-        if (!(choice.similarity >= minimum)) continue;
-        if (n < k) {
-            choices[n++] = choice;
-            for (size_t at = n == k ? k / 2 : 0; at-- > 0;) sift_down(choices, k, at);
-        } else if (worse(&choices[0], &choice)) {
-            choices[0] = choice;
-            sift_down(choices, k, 0);
-        }
-    }
-    for (size_t at = n < k ? n / 2 : 0; at-- > 0;) sift_down(choices, n, at);
-    for (size_t end = n; end > 1;) {
-        swap(&choices[0], &choices[--end]);
-        sift_down(choices, end, 0);
-    }
-    return n;
-}
-
-e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity, uint64_t *ids,
-                                float *similarities, size_t *found, e2str_error *error) {
-    if (found) *found = 0;
-    if (!pool || !key || (k && !ids) || (k && !similarities) || !found)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL",
-                       !pool    ? "pool"
-                       : !key   ? "key"
-                       : !found ? "found"
-                       : !ids   ? "ids"
-                                : "similarities");
-    if (isnan(min_similarity)) return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is not a number");
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    if (k > pool->count) k = pool->count;
-    e2_choice *choices = e2_alloc(k, sizeof *choices);
-    if (choices) *found = select_nearest(pool, key, k, min_similarity, choices);
-    for (size_t i = 0; i < *found; i++) {
-        ids[i] = choices[i].example->id;
-        similarities[i] = choices[i].similarity;
-    }
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    if (!choices) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
-    free(choices);
-    return E2STR_OK;
-}
-
-/* The caller holds the lock. */
-static void retain_choice(e2_choice *choice) {
-    choice->projection = e2_example_retain(choice->example)->projection;
-    if (choice->projection) atomic_fetch_add_explicit(&choice->projection->references, 1, memory_order_relaxed);
-}
-
-void e2_choice_release(e2_choice *choice) {
-    e2_example_release(choice->example);
-    e2_projection_release(choice->projection);
-}
-
-e2str_status e2_pool_choose(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
-                            e2_choice *choices, size_t *found, e2str_error *error) {
-    *found = 0;
-    if (isnan(min_similarity)) return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is not a number");
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    *found = select_nearest(pool, key, k, min_similarity, choices);
-    for (size_t i = 0; i < *found; i++) retain_choice(&choices[i]);
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    return E2STR_OK;
-}
-
-e2str_status e2_pool_choose_ids(const e2str_pool *pool, const float *key, const uint64_t *ids, size_t n,
-                                e2_choice *choices, e2str_error *error) {
-    size_t chosen = 0;
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    for (; chosen < n; chosen++) {
-        size_t at = e2_pool_find_locked(pool, ids[chosen]);
-        if (at == pool->count) break;
-        choices[chosen].example = pool->examples[at];
-        retain_choice(&choices[chosen]);
-        pool->model->kernels->similarity(key, pool->examples[at]->key, 1, pool->model->vision.width,
-                                         &choices[chosen].similarity);
-    }
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    if (chosen == n) return E2STR_OK;
-    for (size_t i = 0; i < chosen; i++) e2_choice_release(&choices[i]);
-    return not_found(ids[chosen], error);
+    return found ? E2STR_OK : e2_pool_not_found(id, error);
 }

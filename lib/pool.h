@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "model.h"
+#include "linear.h"
 
 /* An example's keys and values for the decoder's cross-attention ([e2_media_values] floats), kept so that reads need
  * not project its visual tokens again. A cache: it may be dropped at any time, a reader's reference outlives that. */
@@ -44,14 +44,6 @@ struct e2str_pool {
     uint64_t projected; /* of their projections */
 };
 
-/* One chosen example and its cosine similarity to the query; holds references. */
-typedef struct e2_choice {
-    e2_example *example;
-    float similarity;
-    e2_projection *projection; /* or NULL */
-} e2_choice;
-void e2_choice_release(e2_choice *choice);
-
 /* A label's tokens, malloc'ed: LABEL as e2_tokenize; LIMIT when BOS, the example and a query after it leave no position
  * for an answer. */
 e2str_status e2_label_ids(const e2str_model *model, const char *label, size_t label_size, uint32_t **ids,
@@ -77,9 +69,20 @@ const float *e2_example_tokens(const e2str_model *model, const e2_example *examp
  * the id it has if that is not 0 (loading). FULL, MEMORY. */
 e2str_status e2_pool_insert(e2str_pool *pool, e2_example *example, e2str_error *error);
 
-/* The nearest k as in e2str_pool_nearest; the caller releases each choice. Room for k. */
-e2str_status e2_pool_choose(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
-                            e2_choice *choices, size_t *found, e2str_error *error);
+/* ---- choices (nearest.c) ---- */
+
+/* One chosen example and its cosine similarity to the query; holds references. */
+typedef struct e2_choice {
+    e2_example *example;
+    float similarity;
+    e2_projection *projection; /* or NULL */
+} e2_choice;
+void e2_choice_release(e2_choice *choice);
+
+/* The nearest k as in e2str_pool_nearest, the search shared by the threads where that is worth it: the same for any
+ * number of them. The caller releases each choice. Room for k. ARGUMENT, MEMORY. */
+e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, const float *key, size_t k,
+                            float min_similarity, e2_choice *choices, size_t *found, e2str_error *error);
 
 /* The examples with these ids, in this order, with their similarity to key. NOT_FOUND names the id. */
 e2str_status e2_pool_choose_ids(const e2str_pool *pool, const float *key, const uint64_t *ids, size_t n,
@@ -101,6 +104,7 @@ void e2_pool_drop_locked(e2str_pool *pool, e2_example *example);
 
 /* Position of an id in the list, or count; the caller holds the lock. */
 size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id);
+e2str_status e2_pool_not_found(uint64_t id, e2str_error *error); /* NOT_FOUND, with a message that names the id */
 
 /* The lock is no part of a pool's value: functions that only look take it, too. */
 static inline pthread_rwlock_t *e2_pool_lock(const e2str_pool *pool) { return &((e2str_pool *)pool)->lock; }

@@ -2,41 +2,63 @@
 
 #include <string.h>
 
+/* With a stride, text i of image `segment` (<image> is 0) has the same place whatever stands before it; without, the
+ * `index` tokens before it count. */
+static uint32_t position_of(const e2str_model *model, uint32_t index, size_t segment, uint32_t i) {
+    uint32_t stride = model->decoder.segment_stride;
+    return stride ? (uint32_t)segment * stride + 1 + i : index;
+}
+
+uint32_t e2_prompt_room(const e2str_model *model, uint32_t length) {
+    const e2_decoder *decoder = &model->decoder;
+    return decoder->segment_stride ? decoder->segment_stride - 1 : decoder->positions - length;
+}
+
+static e2str_status check_segments(const e2str_model *model, size_t examples, e2str_error *error) {
+    uint32_t stride = model->decoder.segment_stride;
+    if (!stride || examples < model->decoder.positions / stride) return E2STR_OK;
+    return e2_fail(error, E2STR_ERROR_LIMIT, "%zu examples: the model has positions for %u", examples,
+                   model->decoder.positions / stride - 1);
+}
+
 e2str_status e2_prompt_measure(const e2str_model *model, const e2_prompt_parts *parts, uint32_t *length,
                                uint32_t *images, e2str_error *error) {
     size_t n = parts->prefix ? (size_t)parts->prefix->n + 1 : 2;
+    size_t examples = parts->prefix ? parts->prefix->n_choices : parts->n_choices;
     for (size_t i = 0; i < parts->n_choices; i++) n += 2 + (size_t)parts->choices[i].example->n_ids;
+    e2str_status status = check_segments(model, examples, error);
+    if (status) return status;
     if (n >= model->decoder.positions)
         return e2_fail(error, E2STR_ERROR_LIMIT,
                        "a prompt of %zu tokens (%zu examples) leaves no room for an answer in the model's %u positions",
-                       n, parts->prefix ? parts->prefix->n_choices : parts->n_choices, model->decoder.positions);
+                       n, examples, model->decoder.positions);
     *length = (uint32_t)n;
     /* Where text sees its latest image only, the prefix's images are no longer looked at. */
     *images = 1 + (uint32_t)(!parts->prefix ? parts->n_choices : parts->prefix->media ? parts->prefix->n_choices : 0);
     return E2STR_OK;
 }
 
-static void append(e2_prompt *prompt, uint32_t token, uint32_t images, const uint32_t *slots) {
-    uint32_t position = prompt->length++;
+static void append(e2_prompt *prompt, uint32_t token, uint32_t images, uint32_t position, const uint32_t *slots) {
+    uint32_t index = prompt->length++;
     prompt->rows[prompt->n++] = (e2_decoder_row){.token = token,
                                                  .position = position,
                                                  .first_image = prompt->first_image,
                                                  .images = images,
-                                                 .slot = slots[position],
+                                                 .slot = slots[index],
                                                  .context = slots,
-                                                 .n_context = position + 1};
+                                                 .n_context = index + 1};
 }
 
 static void append_examples(const e2str_model *model, const e2_prompt_parts *parts, const uint32_t *slots,
                             e2_prompt *prompt) {
     uint32_t image = e2_tokenizer_image(model->tokenizer), end = e2_tokenizer_end(model->tokenizer);
-    append(prompt, e2_tokenizer_bos(model->tokenizer), 0, slots);
+    append(prompt, e2_tokenizer_bos(model->tokenizer), 0, 0, slots);
     for (size_t i = 0; i < parts->n_choices; i++) {
         const e2_example *example = parts->choices[i].example;
-        uint32_t images = (uint32_t)i + 1;
-        append(prompt, image, images, slots);
-        for (uint32_t j = 0; j < example->n_ids; j++) append(prompt, example->ids[j], images, slots);
-        append(prompt, end, images, slots);
+        for (uint32_t j = 0, n = example->n_ids + 2; j < n; j++) {
+            uint32_t token = j == 0 ? image : j == n - 1 ? end : example->ids[j - 1];
+            append(prompt, token, (uint32_t)i + 1, position_of(model, prompt->length, i, j), slots);
+        }
     }
 }
 
@@ -54,7 +76,9 @@ bool e2_prompt_rows(const e2_compute *compute, const e2str_model *model, const e
         prompt->length = parts->prefix->n;
     else
         append_examples(model, parts, slots, prompt);
-    append(prompt, e2_tokenizer_image(model->tokenizer), images, slots);
+    size_t examples = parts->prefix ? parts->prefix->n_choices : parts->n_choices;
+    append(prompt, e2_tokenizer_image(model->tokenizer), images, position_of(model, prompt->length, examples, 0),
+           slots);
     return true;
 }
 

@@ -9,7 +9,7 @@
 /* A prepared prompt: examples that were run through the decoder once. Immutable. */
 struct e2str_prompt {
     const e2str_model *model;
-    uint32_t n;           /* positions: BOS and the examples, without the query's <image> */
+    uint32_t n;           /* tokens: BOS and the examples, without the query's <image> */
     float *keys, *values; /* [layers][n][width] of the decoder's KV cache */
     float *media;         /* [n_choices][e2_media_values], or NULL when text sees its latest image only */
     size_t n_choices;
@@ -21,7 +21,7 @@ typedef struct e2_prompt {
     const e2str_prompt *prefix; /* what stands before the rows, or NULL */
     e2_decoder_row *rows;
     uint32_t n;           /* rows; the last is the query's <image> */
-    uint32_t length;      /* positions of prefix and rows together */
+    uint32_t length;      /* tokens of prefix and rows together */
     uint32_t first_image; /* of the prompt's images in the media */
     uint32_t images;      /* of them; the query's is the last */
     uint32_t first_slot;
@@ -34,9 +34,12 @@ typedef struct e2_prompt_parts {
     const e2str_prompt *prefix;
 } e2_prompt_parts;
 
-/* Positions and images that the prompt will take. LIMIT when the model has no position left for an answer. */
+/* Tokens and images that the prompt will take. LIMIT when the model has no position left for an answer. */
 e2str_status e2_prompt_measure(const e2str_model *model, const e2_prompt_parts *parts, uint32_t *length,
                                uint32_t *images, e2str_error *error);
+
+/* Most tokens of an answer after a prompt of this length, the end token included. */
+uint32_t e2_prompt_room(const e2str_model *model, uint32_t length);
 
 /* Rows with positions, image numbers and slots; from the arena. false: out of memory. */
 bool e2_prompt_rows(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,

@@ -65,12 +65,13 @@ typedef struct query {
 } query;
 
 /* The examples that go into the prompt. */
-static e2str_status choose(const e2str_pool *pool, const float *key, const e2str_read_options *options, query *q,
-                           e2str_error *error) {
+static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, const float *key,
+                           const e2str_read_options *options, query *q, e2str_error *error) {
     e2str_status status = E2STR_OK;
     if (!pool || options->prompt) return status;
     if (!options->n_examples)
-        return e2_pool_choose(pool, key, options->k, options->min_similarity, q->choices, &q->n_choices, error);
+        return e2_pool_choose(compute, pool, key, options->k, options->min_similarity, q->choices, &q->n_choices,
+                              error);
     status = e2_pool_choose_ids(pool, key, options->examples, options->n_examples, q->choices, error);
     if (!status) q->n_choices = options->n_examples;
     return status;
@@ -137,7 +138,7 @@ static e2str_status read_group(e2str_session *session, const e2str_image *images
     for (; !status && chosen < n; chosen++) {
         query *q = &queries[chosen];
         *q = (query){.choices = choices + chosen * E2STR_MAX_EXAMPLES};
-        status = choose(pool, keys + chosen * width, options, q, error);
+        status = choose(&session->compute, pool, keys + chosen * width, options, q, error);
         q->parts = (e2_prompt_parts){q->choices, q->n_choices, options->prompt};
     }
     if (!status) status = answer(session, queries, n, pool, tokens, options, answers, error);

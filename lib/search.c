@@ -65,7 +65,7 @@ typedef struct search {
 } search;
 
 static uint32_t tokens_at_most(const e2str_model *model, uint32_t length, const e2_search_options *options) {
-    uint32_t left = model->decoder.positions - length;
+    uint32_t left = e2_prompt_room(model, length);
     return options->max_tokens < left ? options->max_tokens : left;
 }
 
@@ -105,17 +105,17 @@ static bool search_begin(search *s, const e2_compute *compute, const e2str_model
 /* Rows that feed the live beams' last tokens. */
 static void feed(search *s, e2_decoder_row *rows) {
     const e2_prompt *prompt = s->prompt;
-    uint32_t position = prompt->length + s->step - 1;
+    uint32_t index = prompt->length + s->step - 1;
     for (uint32_t i = 0; i < s->live; i++) {
         uint32_t slot = prompt->first_slot + prompt->length + (s->step - 1) * s->width + i;
-        s->beams[i].context[position] = slot;
+        s->beams[i].context[index] = slot;
         rows[i] = (e2_decoder_row){.token = s->nodes[s->beams[i].leaf].token,
-                                   .position = position,
+                                   .position = prompt->rows[prompt->n - 1].position + s->step,
                                    .first_image = prompt->first_image,
                                    .images = prompt->images,
                                    .slot = slot,
                                    .context = s->beams[i].context,
-                                   .n_context = position + 1};
+                                   .n_context = index + 1};
     }
 }
 

@@ -415,7 +415,7 @@ static void test_chosen_examples_stay(void **state) {
     }
     e2_choice choices[4];
     size_t found;
-    assert_int_equal(e2_pool_choose(pool, keys[2], 2, -1, choices, &found, NULL), E2STR_OK);
+    assert_int_equal(e2_pool_choose(&f.session->compute, pool, keys[2], 2, -1, choices, &found, NULL), E2STR_OK);
     assert_int_equal(found, 2);
     assert_int_equal(choices[0].example->id, 3);
     assert_int_equal(e2str_pool_remove(pool, 3, NULL), E2STR_OK);

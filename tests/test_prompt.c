@@ -154,6 +154,69 @@ static void a_prepared_prompt_reads_the_same(void **state) {
     prepared(NULL);
     prepared(&(tiny_model_options){.all_media = true});
     prepared(&(tiny_model_options){.resampler_layers = 1, .cross_every = 2});
+    prepared(&(tiny_model_options){.segment_stride = 12});
+    prepared(&(tiny_model_options){.segment_stride = 12, .all_media = true});
+}
+
+/* Positions of a first text are the same with a stride and without, those of later ones are not. */
+static void a_stride_moves_later_texts(void **state) {
+    (void)state;
+    world *counting = world_new(NULL), *w = world_new(&(tiny_model_options){.segment_stride = 14});
+    e2str_read_options options = options_of(1);
+    e2str_result *alone = read_with(counting->session, &w->images[9], NULL, &options);
+    assert_same(alone, read_with(w->session, &w->images[9], NULL, &options));
+    options.examples = w->ids;
+    options.n_examples = 2;
+    e2str_result *a = read_with(counting->session, &w->images[9], counting->pool, &options);
+    e2str_result *b = read_with(w->session, &w->images[9], w->pool, &options);
+    assert_true(e2str_result_score(a) != e2str_result_score(b));
+    e2str_result_free(alone);
+    e2str_result_free(a);
+    e2str_result_free(b);
+    world_free(counting);
+    world_free(w);
+}
+
+static void a_stride_limits_examples_and_texts(void **state) {
+    (void)state;
+    world *w = world_new(&(tiny_model_options){.segment_stride = 14}); /* 64 positions: 4 texts of 14 */
+    e2str_error error = {0};
+    e2str_read_options options = options_of(1);
+    options.k = 3;
+    options.max_tokens = 1000;
+    e2str_result *result = read_with(w->session, &w->images[9], w->pool, &options);
+    assert_true(e2str_result_characters(result) <= 13);
+    options.k = 4;
+    assert_int_equal(e2str_read(w->session, &w->images[9], w->pool, &options, result, &error), E2STR_ERROR_LIMIT);
+    assert_non_null(strstr(error.message, "4 examples"));
+    assert_non_null(strstr(error.message, "for 3"));
+    e2str_prompt *prompt = NULL;
+    assert_int_equal(e2str_prompt_new(w->session, w->pool, w->ids, 4, &prompt, &error), E2STR_ERROR_LIMIT);
+    assert_null(prompt);
+    assert_int_equal(e2str_pool_add(w->pool, w->session, &w->images[4], "abcdefghijkl", 12, NULL, &error),
+                     E2STR_ERROR_ARGUMENT); /* no place for the id */
+    uint64_t id;
+    assert_int_equal(e2str_pool_add(w->pool, w->session, &w->images[4], "abcdefghijkl", 12, &id, &error),
+                     E2STR_ERROR_LIMIT);
+    assert_non_null(strstr(error.message, "11"));
+    assert_int_equal(e2str_pool_add(w->pool, w->session, &w->images[4], "abcdefghijk", 11, &id, &error), E2STR_OK);
+    e2str_result_free(result);
+    world_free(w);
+}
+
+static void bad_strides(void **state) {
+    (void)state;
+    static const uint32_t bad[] = {3, 65, UINT32_MAX};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        size_t size;
+        uint8_t *file = tiny_model_build(&(tiny_model_options){.segment_stride = bad[i]}, &size);
+        e2str_model *model = NULL;
+        e2str_error error = {0};
+        assert_int_equal(e2str_model_open_memory(file, size, NULL, &model, &error),
+                         bad[i] == UINT32_MAX ? E2STR_ERROR_LIMIT : E2STR_ERROR_FORMAT);
+        assert_non_null(strstr(error.message, "segment_stride"));
+        free(file);
+    }
 }
 
 static void an_empty_prompt_is_no_pool(void **state) {
@@ -299,6 +362,9 @@ int main(void) {
     if (!strcmp(e2str_cpu_name(), "ref")) setenv("E2STR_CPU", "ref", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_prepared_prompt_reads_the_same),
+        cmocka_unit_test(a_stride_moves_later_texts),
+        cmocka_unit_test(a_stride_limits_examples_and_texts),
+        cmocka_unit_test(bad_strides),
         cmocka_unit_test(an_empty_prompt_is_no_pool),
         cmocka_unit_test(bad_prompts),
         cmocka_unit_test(a_cached_projection_reads_the_same),

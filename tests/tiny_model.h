@@ -28,6 +28,7 @@ typedef struct tiny_model_options {
     uint32_t resampler_layers;              /* 0: none; with 5 latents, 2 heads of 8, feed-forward 32 */
     const char *alphabet;                   /* UTF-8, all different; 0-9A-Za-z */
     uint32_t positions;                     /* 64; offset 2 */
+    uint32_t segment_stride;                /* 0: the key is left out */
     uint32_t image_width;                   /* 128 */
     uint32_t image_height;                  /* 32 */
     uint32_t patch_width;                   /* 16 */
@@ -275,6 +276,7 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     tiny_string(b, "e2str.decoder.activation", o->decoder_activation);
     e2_gguf_write_u32(b->writer, "e2str.decoder.positions", o->positions);
     e2_gguf_write_u32(b->writer, "e2str.decoder.position_offset", 2);
+    if (o->segment_stride) e2_gguf_write_u32(b->writer, "e2str.decoder.segment_stride", o->segment_stride);
     e2_gguf_write_f32(b->writer, "e2str.decoder.epsilon", 1e-5f);
     e2_gguf_write_u32(b->writer, "e2str.cross.every", o->cross_every);
     e2_gguf_write_u32(b->writer, "e2str.cross.heads", TINY_HEADS);
