@@ -102,7 +102,9 @@ help:
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
+	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 REFERENCE= CROPS='
+	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); F32= STAGE1= MODEL= GALLERY= LIMIT='
 	@echo 'make clean'
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
 	@echo '           BLAS=openblas or none'
@@ -165,6 +167,9 @@ $(BUILD)/libe2str.so: $(BUILD)/$(SONAME)
 $(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+# It reads labels files as the command does.
+$(BUILD)/hard_samples: $(BUILD)/examples/cli_labels.o $(BUILD)/examples/cli_open.o
 
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@
@@ -248,6 +253,9 @@ parity: shared $(COMMAND) $(BUILD)/venv/.ready
 interop: shared $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(BUILD)/venv/bin/python sh tests/run.sh tests/interop.py
 
+train-test: $(COMMAND) $(BUILD)/venv/.ready
+	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/train.py
+
 demo: deps
 	+@$(MAKE) --no-print-directory $(BUILD)/e2str
 	@E2STR=$(BUILD)/e2str sh examples/demo/demo.sh
@@ -289,6 +297,6 @@ clean:
     $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
 
 .PHONY: always aarch64 kernel-tests all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-tests \
-    parity interop demo install uninstall clean
+    parity interop train-test demo install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:

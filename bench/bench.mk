@@ -29,5 +29,16 @@ bench: deps
 	@command -v $(BENCH_PYTHON) >/dev/null || { echo 'make bench is driven by bench/run.py: no $(BENCH_PYTHON)'; exit 1; }
 	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) REFERENCE=$(REFERENCE) CROPS=$(CROPS) $(BENCH_PYTHON) bench/run.py
 
+# Accuracy on every set in DATA: the tables of docs/accuracy.md, accuracy.csv and accuracy.svg. MODEL=file instead of the
+# shipped one, F32=file with the same weights in f32, STAGE1=file before it learnt from examples, K=examples, JOBS=runs
+# side by side, LIMIT=images of each set (then nothing in docs/ is written). GALLERY=folder of one set of your own:
+# draws reads of it into PICTURE=file.
+accuracy: deps
+	+@$(MAKE) --no-print-directory $(BUILD)/e2str
+	@command -v $(BENCH_PYTHON) >/dev/null || { echo 'make accuracy is bench/accuracy.py: no $(BENCH_PYTHON)'; exit 1; }
+	@BUILD=$(BUILD) $(BENCH_PYTHON) bench/accuracy.py $(DATA) $(if $(MODEL),--model $(MODEL)) $(if $(F32),--f32 $(F32)) \
+	    $(if $(STAGE1),--stage1 $(STAGE1)) $(if $(K),--k $(K)) $(if $(JOBS),--jobs $(JOBS)) \
+	    $(if $(LIMIT),--limit $(LIMIT)) $(if $(GALLERY),--gallery $(GALLERY)) $(if $(PICTURE),--picture $(PICTURE))
+
 -include $(wildcard $(BENCH_OBJ:.o=.d))
-.PHONY: bench bench-programs
+.PHONY: accuracy bench bench-programs

@@ -19,8 +19,8 @@ typedef struct cli {
     e2str_read_options read;
     e2str_pool_options pool_options;
     uint32_t rotate;
-    bool json, verbose, shuffle;
-    uint64_t seed;
+    bool json, verbose, shuffle, random_examples;
+    uint64_t seed, random_seed;
     size_t limit, skip, pool_first; /* limit: SIZE_MAX = all */
     char **operands;
     int n_operands;
@@ -75,6 +75,7 @@ bool cli_labels_load(cli_labels *labels, const char *path);
 /* Fisher-Yates with splitmix64: the same order for the same seed on every machine. */
 void cli_labels_shuffle(cli_labels *labels, uint64_t seed);
 void cli_labels_free(cli_labels *labels);
+uint64_t cli_splitmix64(uint64_t *state);
 
 /* ---- cli_output.c ---- */
 

@@ -9,6 +9,12 @@ typedef struct tally {
     double file_ms, read_ms;
 } tally;
 
+/* What --random-examples draws from: the ids of the pool, in the order that the draws so far left them in. */
+typedef struct lottery {
+    uint64_t *ids, state;
+    size_t count;
+} lottery;
+
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
 
 static bool equal_but_case(const char *a, const char *b) {
@@ -72,6 +78,18 @@ static void warn_row(const cli_label *row, const e2str_error *error) {
     cli_warn_image(where, row->path, error);
 }
 
+/* K examples for the next image: the beginning of a Fisher-Yates shuffle. */
+static void draw(lottery *lots, e2str_read_options *read) {
+    read->examples = lots->ids;
+    read->n_examples = read->k < lots->count ? read->k : lots->count;
+    for (size_t i = 0; i < read->n_examples; i++) {
+        size_t j = i + (size_t)(cli_splitmix64(&lots->state) % (lots->count - i));
+        uint64_t id = lots->ids[i];
+        lots->ids[i] = lots->ids[j];
+        lots->ids[j] = id;
+    }
+}
+
 /* Reads one image and counts it; false when the output cannot be written. */
 static bool evaluate(cli *run, const cli_label *row, tally *counts) {
     e2str_error error = {{0}};
@@ -109,6 +127,7 @@ static bool report(const cli *run, const tally *counts, size_t examples) {
         cli_write_json(run->model_found, strlen(run->model_found));
         printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
         printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", examples, run->read.k, run->read.beams);
+        printf(",\"examples\":\"%s\"", run->random_examples ? "random" : "nearest");
         printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
         printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
                share(counts->any_case, n), share(counts->alphanumeric, n));
@@ -117,7 +136,9 @@ static bool report(const cli *run, const tally *counts, size_t examples) {
     }
     printf("images            %zu", n);
     if (counts->failed) printf(" (%zu failed, counted as wrong)", counts->failed);
-    if (examples) printf("\npool              %zu examples, k = %u", examples, run->read.k);
+    if (examples)
+        printf("\npool              %zu examples, k = %u%s", examples, run->read.k,
+               run->random_examples ? " at random" : "");
     printf("\nexact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
     printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
     printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
@@ -143,14 +164,27 @@ static bool fill_pool(cli *run, const cli_labels *labels) {
     return true;
 }
 
-static bool evaluate_all(cli *run, const cli_labels *labels, tally *counts) {
+static bool fill_lottery(const cli *run, lottery *lots) {
+    lots->state = run->random_seed;
+    lots->count = e2str_pool_count(run->pool);
+    lots->ids = malloc((lots->count ? lots->count : 1) * sizeof *lots->ids);
+    if (lots->ids)
+        e2str_pool_ids(run->pool, lots->ids, lots->count);
+    else
+        cli_warn("out of memory");
+    return lots->ids;
+}
+
+static bool evaluate_all(cli *run, const cli_labels *labels, lottery *lots, tally *counts) {
     if (!cli_open_model(run, true)) return false;
     if (run->pool_path && !cli_load_pool(run, run->pool_path)) return false;
     if (run->pool_first && !fill_pool(run, labels)) return false;
+    if (run->random_examples && !fill_lottery(run, lots)) return false;
     size_t first = run->pool_first + run->skip;
     size_t count = labels->count - first < run->limit ? labels->count - first : run->limit;
     for (size_t i = 0; i < count; i++) {
         cli_progress("reading", i, count);
+        if (lots->ids) draw(lots, &run->read);
         if (!evaluate(run, &labels->rows[first + i], counts)) return false;
     }
     cli_progress("reading", count, count);
@@ -166,15 +200,21 @@ int cli_eval(cli *run) {
         cli_warn("eval: --pool and --pool-first exclude each other");
         return CLI_USAGE;
     }
+    if (run->random_examples && !run->pool_path && !run->pool_first) {
+        cli_warn("eval: --random-examples needs --pool or --pool-first");
+        return CLI_USAGE;
+    }
     cli_labels labels;
     if (!cli_labels_load(&labels, run->labels_path)) return CLI_FAILED;
     tally counts = {0};
+    lottery lots = {0};
     bool good = false;
     if (run->shuffle) cli_labels_shuffle(&labels, run->seed);
     if (run->pool_first >= labels.count || run->skip >= labels.count - run->pool_first)
         cli_warn("%s: --pool-first and --skip leave none of the %zu labels", run->labels_path, labels.count);
     else
-        good = evaluate_all(run, &labels, &counts) && !counts.failed && !labels.bad;
+        good = evaluate_all(run, &labels, &lots, &counts) && !counts.failed && !labels.bad;
+    free(lots.ids);
     cli_labels_free(&labels);
     return good ? CLI_OK : CLI_FAILED;
 }

@@ -103,7 +103,7 @@ bool cli_labels_load(cli_labels *labels, const char *path) {
     return false;
 }
 
-static uint64_t splitmix64(uint64_t *state) {
+uint64_t cli_splitmix64(uint64_t *state) {
     uint64_t z = *state += 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
@@ -112,7 +112,7 @@ static uint64_t splitmix64(uint64_t *state) {
 
 void cli_labels_shuffle(cli_labels *labels, uint64_t seed) {
     for (size_t i = labels->count; i > 1; i--) {
-        size_t j = (size_t)(splitmix64(&seed) % i);
+        size_t j = (size_t)(cli_splitmix64(&seed) % i);
         cli_label row = labels->rows[i - 1];
         labels->rows[i - 1] = labels->rows[j];
         labels->rows[j] = row;

@@ -51,6 +51,7 @@ enum {
     SKIP,
     SEED,
     POOL_FIRST,
+    RANDOM_EXAMPLES,
     VERBOSE
 };
 
@@ -78,6 +79,8 @@ static const struct {
     {"storage", STORAGE, ADD | EVAL, "TYPE", "keep visual tokens as f16 (default) or f32"},
     {"seed", SEED, EVAL, "S", "shuffle the labels (Fisher-Yates, splitmix64 from S; the same on every machine)"},
     {"pool-first", POOL_FIRST, EVAL, "N", "the first N labels become the pool, the others are read"},
+    {"random-examples", RANDOM_EXAMPLES, EVAL, "S",
+     "K examples of the pool at random (splitmix64 from S) instead of the most similar"},
     {"skip", SKIP, EVAL, "N", "leave out N labels (after those of the pool)"},
     {"limit", LIMIT, EVAL, "N", "read at most N images"},
     {"verbose", VERBOSE, EVAL, NULL, "print each wrong read: path TAB label TAB text TAB score"},
@@ -211,6 +214,9 @@ static bool set_option(cli *run, int id, const char *value) {
         return whole_number(value, 0, UINT64_MAX, &run->seed);
     case POOL_FIRST:
         return size_number(value, &run->pool_first);
+    case RANDOM_EXAMPLES:
+        run->random_examples = true;
+        return whole_number(value, 0, UINT64_MAX, &run->random_seed);
     default:
         run->verbose = true;
         return true;

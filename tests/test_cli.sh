@@ -43,6 +43,8 @@ expect 'help for an unknown command' 2 "$e2str" help write
 expect 'an unknown option' 2 "$e2str" read --nonsense x.png
 says 'usage: e2str read'
 expect 'an option of another command' 2 "$e2str" read --seed 1 x.png
+expect 'random examples without a pool' 2 "$e2str" eval --labels "$images/labels.tsv" --random-examples 1
+expect 'a seed that is no number' 2 "$e2str" eval --labels "$images/labels.tsv" --pool-first 2 --random-examples x
 expect 'read without an image' 2 "$e2str" read
 expect 'an option without its value' 2 "$e2str" read x.png -m
 for wrong in '-k 65' '-k -1' '-k two' '--beam 0' '--beam 17' '--max-tokens 0' '--min-similarity 1.5' \
@@ -258,6 +260,25 @@ holds 'images            6'
 holds 'pool              4 examples, k = 1'
 expect 'eval with a pool file' 0 "$e2str" eval --labels "$images/labels.tsv" -p "$pool"
 holds 'pool              12 examples, k = 2'
+
+# Labels that nothing reads, so that each read is printed with its score, which depends on the examples.
+reads() { expect "eval $*" 0 "$e2str" eval --labels "$work/set/order.tsv" --verbose --json --seed 1 "$@"; }
+scores() { grep '"score"' "$work/out" > "$work/$1"; }
+reads --pool-first 1 -k 1; scores nearest
+reads --pool-first 1 -k 1 --random-examples 5; scores random
+holds '"examples":"random"'
+check 'of one example, one at random is the nearest' diff "$work/nearest" "$work/random"
+reads --pool-first 6 -k 2 --random-examples 5; scores five
+reads --pool-first 6 -k 2 --random-examples 5; scores again
+check 'the same seed draws the same' diff "$work/five" "$work/again"
+reads --pool-first 6 -k 2 --random-examples 6; scores six
+differ() { ! cmp -s "$1" "$2"; }
+check 'another seed draws others' differ "$work/five" "$work/six"
+reads --pool-first 6 -k 0 --random-examples 5; scores none
+reads --skip 6 -k 0; scores zero
+check 'none at random is none' diff "$work/none" "$work/zero"
+reads --pool-first 6 -k 9 --random-examples 5
+prints 5
 
 # ---- output that cannot be written ----
 to_full_disk() { "$e2str" read "$images/open.png" > /dev/full; }

@@ -1,0 +1,233 @@
+"""What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract, and
+where their results are kept. Environment: BUILD."""
+
+import functools
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BUILD = os.path.join(ROOT, os.environ.get('BUILD') or 'build')
+E2STR = os.path.join(BUILD, 'e2str')
+CACHE = os.path.join(BUILD, 'accuracy')
+SEED = 1
+POOLS = (10, 30, 100, 300)
+ONE_THREAD = {**os.environ, 'OMP_THREAD_LIMIT': '1', 'OPENBLAS_NUM_THREADS': '1'}
+
+
+@functools.lru_cache
+def version():
+    return subprocess.run([E2STR, '--version'], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+
+
+# ---- sets ----
+
+
+def splitmix64(state):
+    mask = (1 << 64) - 1
+    while True:
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        yield z ^ (z >> 31)
+
+
+def shuffled(items, seed=SEED):
+    """The order that `e2str eval --seed` gives."""
+    items, numbers = list(items), splitmix64(seed)
+    for i in range(len(items), 1, -1):
+        j = next(numbers) % i
+        items[i - 1], items[j] = items[j], items[i - 1]
+    return items
+
+
+class Set:
+    """rows: (path, text) in shuffled order. The first `reserve` are for pools, the others are read."""
+
+    def __init__(self, folder):
+        folder = os.path.abspath(folder)
+        self.name = os.path.basename(folder)
+        self.labels = os.path.join(folder, 'labels.tsv')
+        with open(self.labels, 'rb') as file:
+            data = file.read()
+        self.digest = hashlib.sha256(data).hexdigest()
+        lines = data.decode('utf-8-sig').split('\n')
+        pairs = [line.rstrip('\r').split('\t', 1) for line in lines if '\t' in line]
+        rows = [(self.find(folder, image), text) for image, text in pairs if image and text]
+        if len({path for path, _ in rows}) != len(rows):
+            sys.exit(f'{self.labels}: an image has two lines')
+        self.rows = shuffled(rows)
+        self.reserve = 300 if len(rows) >= 450 else 100
+        self.pools = [n for n in POOLS if n <= self.reserve]
+
+    @staticmethod
+    def find(folder, image):
+        beside = os.path.join(folder, image)
+        return beside if os.path.exists(beside) else os.path.join(folder, 'images', image)
+
+    def test(self, limit):
+        return self.rows[self.reserve :][:limit]
+
+
+def find_sets(data):
+    folders = sorted(entry.path for entry in os.scandir(data) if os.path.exists(os.path.join(entry.path, 'labels.tsv')))
+    sets = [Set(folder) for folder in folders]
+    for one in sets:
+        if len(one.rows) < 150:
+            print(f'{one.name} is left out: {len(one.rows)} images are too few', file=sys.stderr)
+    sets = [one for one in sets if len(one.rows) >= 150]
+    return sets or sys.exit(f'{data}: no folder with labels.tsv and 150 images or more')
+
+
+def mixed_rows(sets, count):
+    """So many rows of the sets' first parts, the same share of each as far as they go."""
+    rows = []
+    by_size = sorted(sets, key=lambda one: one.reserve)
+    for i, one in enumerate(by_size):
+        share = (count - len(rows)) // (len(by_size) - i)
+        rows += one.rows[: min(one.reserve, share)]
+    return tuple(rows)
+
+
+def wrong_labels(rows, share):
+    """The rows, with the labels of so large a share of them handed round among those."""
+    places = shuffled(range(len(rows)))[: round(share * len(rows))]
+    labels = [text for _, text in rows]
+    for here, there in zip(places, places[1:] + places[:1]):
+        labels[here] = rows[there][1]
+    return tuple((path, label) for (path, _), label in zip(rows, labels))
+
+
+# ---- reads ----
+
+
+def kept(text):
+    """What is compared: WordMetric of the specification, as in examples/cli_eval.c."""
+    return re.sub('[^A-Za-z0-9^\u4e00-\u9fa5]', '', text).lower()
+
+
+class Reads:
+    """What was read in the test part of a set; `about` goes into the CSV file."""
+
+    def __init__(self, rows, texts, **about):
+        self.rows, self.texts, self.about = rows, texts, about
+        self.right = [kept(label) == kept(text) for (_, label), text in zip(rows, texts)]
+
+    def share(self, same):
+        return 100 * sum(same(label, text) for (_, label), text in zip(self.rows, self.texts)) / len(self.rows)
+
+    def accuracy(self):
+        return 100 * sum(self.right) / len(self.right)
+
+    def exact(self):
+        return self.share(lambda label, text: label == text)
+
+    def case_insensitive(self):
+        return self.share(lambda label, text: label.lower() == text.lower())
+
+
+@dataclass(frozen=True)
+class Model:
+    path: str
+    name: str
+    digest: str
+    size: int
+
+
+def open_model(path, name):
+    with open(path, 'rb') as file:
+        data = file.read()
+    return Model(os.path.abspath(path), name, hashlib.sha256(data).hexdigest(), len(data))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `e2str eval`. pool: so many of the set's first rows, or rows from anywhere."""
+
+    what: str
+    set: Set
+    model: Model
+    pool: object = 0
+    k: int = 0
+    options: tuple = ()
+
+    def key(self, limit):
+        """All that the result depends on; images by set and name, so that the data may be moved."""
+        pool = self.pool
+        if not isinstance(pool, int):
+            pool = [(*path.split(os.sep)[-3:], text) for path, text in pool]
+        return [version(), self.model.digest, self.set.name, self.set.digest, pool, self.k, self.options, limit]
+
+    def reads(self, limit):
+        test = self.set.test(limit)
+        size = self.pool if isinstance(self.pool, int) else len(self.pool)
+        name = f"{self.set.name}-{self.what.replace(' ', '-')}-{size}-k{self.k}"
+        stored = cached(name, self.key(limit), lambda: self.evaluate(test))
+        wrong = {int(index): text for index, text in stored['wrong'].items()}
+        texts = [wrong.get(index, label) for index, (_, label) in enumerate(test)]
+        found = stored['summary']
+        reads = Reads(test, texts, what=self.what, weights=self.model.name, pool=found['pool_examples'], k=self.k)
+        if len(test) != found['images'] or abs(reads.accuracy() - found['alphanumeric']) > 0.006:
+            raise RuntimeError(f'{self.set.name}: e2str eval counts {found}, we {reads.accuracy()} of {len(test)}')
+        return reads
+
+    def evaluate(self, test):
+        command = [E2STR, 'eval', '-m', self.model.path, '--json', '--verbose', '-k', str(self.k), *self.options]
+        if isinstance(self.pool, int):
+            part = ['--seed', str(SEED), '--pool-first', str(self.pool), '--skip', str(self.set.reserve - self.pool)]
+            return evaluate([*command, '--labels', self.set.labels, *part, '--limit', str(len(test))], test)
+        with tempfile.NamedTemporaryFile('w', suffix='.tsv', encoding='utf-8') as file:
+            file.writelines(f'{path}\t{text}\n' for path, text in (*self.pool, *test))
+            file.flush()
+            return evaluate([*command, '--labels', file.name, '--pool-first', str(len(self.pool))], test)
+
+
+def evaluate(command, test):
+    """The summary, and the reads that are not exactly right by their place in the test part."""
+    done = subprocess.run(command, capture_output=True, encoding='utf-8', env=ONE_THREAD)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    if not lines or 'alphanumeric' not in lines[-1] or lines[-1]['failed']:
+        raise RuntimeError(f"{' '.join(command)}\nfailed: {done.stderr}")
+    places = {path: index for index, (path, _) in enumerate(test)}
+    return {'summary': lines[-1], 'wrong': {places[line['image']]: line['text'] for line in lines[:-1]}}
+
+
+def cached(name, key, work, keep=lambda result: True):
+    """What work() gave, kept in CACHE under the key, if keep(result)."""
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:16]
+    path = os.path.join(CACHE, f'{name}-{digest}.json')
+    if os.path.exists(path):
+        with open(path) as file:
+            return json.load(file)
+    result = work()
+    if keep(result):
+        with open(path + '.part', 'w') as file:
+            json.dump(result, file)
+        os.rename(path + '.part', path)
+    return result
+
+
+def tesseract_reads(one, limit, release):
+    """Tesseract 5 on the same crops, as single words; None when it gives another number of texts."""
+    test = one.test(limit)
+
+    def work():
+        with tempfile.TemporaryDirectory() as folder:
+            images, out = os.path.join(folder, 'images.txt'), os.path.join(folder, 'out')
+            with open(images, 'w') as file:
+                file.writelines(path + '\n' for path, _ in test)
+            command = ['tesseract', images, out, '-l', 'eng', '--psm', '8']
+            subprocess.run(command, stderr=subprocess.DEVNULL, env=ONE_THREAD, check=True)
+            with open(out + '.txt', encoding='utf-8') as file:
+                return [text.strip() for text in file.read().split('\f')]
+
+    texts = cached(f'{one.name}-tesseract', ['tesseract', release, one.name, one.digest, limit], work)
+    if len(texts) != len(test):
+        print(f'{one.name}: Tesseract wrote {len(texts)} texts for {len(test)} images', file=sys.stderr)
+        return None
+    return Reads(test, texts, what='Tesseract', weights=f'Tesseract {release}', pool=0, k=0)
