@@ -1,0 +1,178 @@
+#!/bin/bash
+# The examples that show adaptation, adapt and hard_samples. What is read is compared with what the command reads, so
+# that nothing here depends on how good the weights are.
+set -u
+. tests/cases.sh
+adapt=$BUILD/adapt hard=$BUILD/hard_samples
+model=weights/e2str-small.gguf
+images=examples/images
+export E2STR_MODEL=$model LC_ALL=C
+
+# expect NAME STATUS INPUT COMMAND...: runs it; its output is in $work/out and $work/err
+expect() {
+    local name=$1 wanted=$2 input=$3 status
+    shift 3
+    # shellcheck disable=SC2059 # the input has \t and \n
+    printf "$input" | "$@" > "$work/out" 2> "$work/err"
+    status=${PIPESTATUS[1]}
+    if [ "$status" -ne "$wanted" ]; then
+        sed 's/^/# /' "$work/out" "$work/err"
+        check "$name: status $status, not $wanted:" false "$@"
+    else
+        echo "ok - $name"
+    fi
+}
+says() { check "and says: $1" grep -qF -- "$1" "$work/err"; }
+quiet() { check 'and says nothing' test ! -s "$work/err"; }
+first_reads() { sed '/^$/,$d' "$work/out"; }
+second_reads() { sed '1,/^$/d' "$work/out"; }
+
+# ---- adapt: reading ----
+expect 'adapt without arguments' 2 '' "$adapt"
+says 'usage: adapt MODEL FOLDER [POOL]'
+"$BUILD/e2str" read "$images"/*.[jp][pn]g > "$work/command"
+expect 'adapt reads a folder' 0 '' "$adapt" "$model" "$images"
+quiet
+check 'by name, and writes what the command writes' diff "$work/command" "$work/out"
+expect 'a slash after the folder' 0 '\n' "$adapt" "$model" "$images/"
+check 'changes nothing' diff "$work/command" "$work/out"
+expect 'a missing folder' 1 '' "$adapt" "$model" "$work/nowhere"
+says "adapt: $work/nowhere: No such file"
+expect 'a file as folder' 1 '' "$adapt" "$model" "$images/open.png"
+says "$images/open.png: Not a directory"
+mkdir "$work/empty"
+expect 'a folder without images' 1 '' "$adapt" "$model" "$work/empty"
+says "$work/empty: no .png"
+expect 'a missing model' 1 '' "$adapt" "$work/none.gguf" "$images"
+says "$work/none.gguf"
+
+# ---- adapt: corrections ----
+pool=$work/words.pool
+expect 'corrections by name, path and number' 0 "open.png\tOne\n$images/exit.jpg\tTwo\r\n4\tThree" \
+    "$adapt" "$model" "$images" "$pool"
+quiet
+check 'come after the first reads' diff "$work/command" <(first_reads)
+"$BUILD/e2str" pool list "$pool" | cut -f 2 > "$work/labels"
+check 'and are in the pool' test "$(paste -sd ' ' "$work/labels")" = 'One Two Three'
+fourth=$(sed -n '4s/\t.*//p' "$work/command")
+grep -vE "^($images/open.png|$images/exit.jpg|$fourth)	" "$work/command" > "$work/before"
+cut -f 1 "$work/before" | xargs "$BUILD/e2str" read -p "$pool" > "$work/after"
+awk -F '\t' -v OFS='\t' 'NR == FNR { old[$1] = $2; next } old[$1] != $2 { $2 = old[$1] " -> " $2 } { print }' \
+    "$work/before" "$work/after" > "$work/marked"
+check 'the others are read with it, changes marked' diff "$work/marked" <(second_reads)
+"$BUILD/e2str" read -p "$pool" "$images"/*.[jp][pn]g > "$work/with_pool"
+cp "$pool" "$work/saved"
+expect 'a pool that exists is loaded' 0 '' "$adapt" "$model" "$images" "$pool"
+check 'and read with' diff "$work/with_pool" "$work/out"
+check 'and without corrections left as it is' cmp "$pool" "$work/saved"
+expect 'it is added to' 0 '1\tFour\n' "$adapt" "$model" "$images" "$pool"
+check 'after the earlier ones' test "$("$BUILD/e2str" pool list "$pool" | cut -f 2 | paste -sd ' ')" = 'One Two Three Four'
+
+expect 'no pool file is asked for' 0 'open.png\tOPEN\n' "$adapt" "$model" "$images"
+check 'and the others are read again' test "$(second_reads | wc -l)" -eq $(($(wc -l < "$work/command") - 1))
+expect 'no corrections' 0 '\n' "$adapt" "$model" "$images" "$work/none.pool"
+check 'make no pool' test ! -e "$work/none.pool"
+expect 'an image corrected twice' 0 '1\tone\n1\ttwo\n' "$adapt" "$model" "$images" "$work/twice.pool"
+check 'has its last text' test "$("$BUILD/e2str" pool list "$work/twice.pool" | cut -f 2)" = two
+expect 'an empty line ends the corrections' 0 '1\tone\n\n2\ttwo\n' "$adapt" "$model" "$images" "$work/one.pool"
+check 'and what follows is not taken' test "$("$BUILD/e2str" pool list "$work/one.pool" | wc -l)" -eq 1
+
+# ---- adapt: what is refused ----
+expect 'wrong corrections' 1 'close.png\tX\n0\tX\n99\tX\n1x\tX\nopen.png\n\tX\nopen.png\t\nopen.png\tK\303\244se\n2\tgood\n' \
+    "$adapt" "$model" "$images" "$work/good.pool"
+says 'adapt: close.png: no image of this name'
+says 'adapt: 0: no image'
+says 'adapt: 99: no image'
+says 'adapt: 1x: no image'
+says 'adapt: open.png: no tab'
+check 'each has a message' test "$(wc -l < "$work/err")" -eq 8
+check 'and a good one is taken' test "$("$BUILD/e2str" pool list "$work/good.pool" | cut -f 2)" = good
+mkdir "$work/mixed" "$work/mixed/folder.png"
+cp "$images/open.png" "$work/mixed/b.PNG"
+cp "$images/exit.jpg" "$work/mixed/c.jpeg"
+head -c 1500 "$images/open.png" > "$work/mixed/a.png"
+echo 'no image' > "$work/mixed/notes.txt"
+expect 'broken images' 1 '1\tone\na.png\tX\n' "$adapt" "$model" "$work/mixed" "$work/mixed.pool"
+says "adapt: $work/mixed/a.png: "
+says "adapt: $work/mixed/folder.png: "
+says 'adapt: a.png: no image of this name'
+check 'are named once' test "$(grep -c 'a.png.*a.png' "$work/err")" -eq 0
+check 'and skipped' test "$(first_reads | cut -f 1 | paste -sd ' ')" = "$work/mixed/b.PNG $work/mixed/c.jpeg"
+check 'and have no number' test "$(second_reads | cut -f 1)" = "$work/mixed/c.jpeg"
+expect 'an image as pool' 1 '1\tone\n' "$adapt" "$model" "$images" "$work/mixed/b.PNG"
+says "$work/mixed/b.PNG"
+check 'is not overwritten' cmp "$images/open.png" "$work/mixed/b.PNG"
+expect 'a pool that cannot be saved' 1 '1\tone\n' "$adapt" "$model" "$images" "$work/no/where.pool"
+says "$work/no/where.pool"
+to_full_disk() { "$adapt" "$model" "$images" > /dev/full; }
+expect 'a full disk' 1 '' to_full_disk
+says 'cannot be written'
+
+# ---- hard_samples ----
+# value ROW [N]: the Nth number in the row of the table that begins so
+value() { sed -n "s/^$1 *//p" "$work/out" | awk -v n="${2:-1}" '{ gsub(/ %/, ""); print $n }'; }
+# shows 'WORDS ERRORS ANNOTATED LEFT': what the table counts; the other figures have to go with it
+shows() {
+    local have still now others before after words annotated left
+    have="$(value words) $(value 'errors  ') $(value annotated) $(value 'errors that are left')"
+    check "counts $1" test "$have" = "$1"
+    still=$(value 'errors that are left' 2) now=$(value 'right words, now wrong' 2)
+    read -r words _ annotated left <<< "$have"
+    others=$((words - annotated))
+    check 'and no more errors than there are words' test "$still" -le "$left" -a "$now" -le $((others - left))
+    before=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $left) / $others : 0 }")
+    after=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $still - $now) / $others : 0 }")
+    check 'and the accuracy follows' test "$(value accuracy) $(value accuracy 2)" = "$before $after"
+    check 'of the words outside the pool' grep -qE "^on the $others words outside the pool +before +after$" "$work/out"
+}
+
+expect 'hard_samples without arguments' 2 '' "$hard"
+says 'usage: hard_samples MODEL LABELS.tsv'
+for wrong in '--share 0' '--share 101' '--share x' '--seed -1' '-k 65' '-k' '--nonsense 1'; do
+    # shellcheck disable=SC2086 # an option and its value
+    expect "wrong usage: $wrong" 2 '' "$hard" "$model" "$images/labels.tsv" $wrong
+done
+
+# Ten labels made from the model's own reading: five right but for case and punctuation, five with one letter more.
+mkdir "$work/set"
+cp -r "$images" "$work/set/images"
+sed "s|^$images/||" "$work/command" | cut -f 1,2 | awk -F '\t' -v OFS='\t' \
+    'NR % 2 { print $1, toupper($2) "-"; next } { print $1, $2 "x" }' > "$work/set/labels.tsv"
+labels=$work/set/labels.tsv
+expect 'hard_samples' 0 '' "$hard" "$model" "$labels"
+quiet
+shows '10 5 1 4'
+cp "$work/out" "$work/default"
+expect 'its defaults' 0 '' "$hard" "$model" "$labels" --share 20 --seed 1 -k 2
+check 'are share 20, seed 1, k 2' diff "$work/default" "$work/out"
+expect 'hard_samples --share 60' 0 '' "$hard" "$model" "$labels" --share 60 --seed 7
+shows '10 5 3 2'
+expect 'hard_samples -k 0' 0 '' "$hard" "$model" "$labels" --share 60 -k 0
+shows '10 5 3 2'
+check 'without examples nothing changes' test "$(value 'errors that are left' 2) $(value 'right words, now wrong' 2)" = '2 0'
+expect 'hard_samples --share 1' 0 '' "$hard" "$model" "$labels" --share 1
+shows '10 5 1 4'
+expect 'hard_samples --share 100' 0 '' "$hard" "$model" "$labels" --share 100
+shows '10 5 5 0'
+sed -n '1~2p' "$labels" > "$work/set/right.tsv"
+expect 'no errors' 0 '' "$hard" "$model" "$work/set/right.tsv"
+shows '5 0 0 0'
+check 'change nothing' test "$(value accuracy 2)" = 100.00
+sed -n '2~2p' "$labels" > "$work/set/wrong.tsv"
+expect 'only errors, all annotated' 0 '' "$hard" "$model" "$work/set/wrong.tsv" --share 100
+shows '5 5 5 0'
+printf 'none.png\tX\nno tab\nopen.png\tK\303\244se\n' | cat "$labels" - > "$work/set/bad.tsv"
+expect 'bad labels' 1 '' "$hard" "$model" "$work/set/bad.tsv" --share 100
+says 'hard_samples: line 11: '
+says 'none.png'
+says 'bad.tsv:12: no tab'
+says 'line 13: '
+shows '11 6 5 1'
+expect 'missing labels' 1 '' "$hard" "$model" "$work/none.tsv"
+says "hard_samples: $work/none.tsv"
+expect 'a missing model' 1 '' "$hard" "$work/none.gguf" "$labels"
+says "$work/none.gguf"
+hard_to_full_disk() { "$hard" "$model" "$labels" > /dev/full; }
+expect 'a full disk' 1 '' hard_to_full_disk
+says 'cannot be written'
+finish
