@@ -45,6 +45,7 @@ class Settings:
     decoder_activation: str = 'relu'
     decoder_epsilon: float = 1e-5
     position_offset: int = 2
+    segment_stride: int = 0
     cross_head_size: int = 64
     only_immediate_media: bool = True
     retrieval_key: str = 'latents'
@@ -335,6 +336,8 @@ def _write_metadata(writer, s, settings):
     if s.position_rows <= settings.position_offset:
         raise WeightsError(f'tensor {DECODER}.embed_positions.weight: only {s.position_rows} rows')
     u32('e2str.decoder.positions', s.position_rows - settings.position_offset)
+    if settings.segment_stride:
+        u32('e2str.decoder.segment_stride', settings.segment_stride)
     u32('e2str.decoder.position_offset', settings.position_offset)
     f32('e2str.decoder.epsilon', settings.decoder_epsilon)
     u32('e2str.cross.every', s.cross_every)
@@ -391,16 +394,13 @@ def write_model(path, state, settings, tokenizer, wanted, ignored=()):
 
 
 def load_torch(path):
-    """The tensors of a file made by torch.save: a flat state dict, or a checkpoint of weights/train, which holds one under
-    "model"; as {name: tensor}. Runs no code from the file."""
+    """A file made by torch.save from a flat state dict, as {name: float32 tensor}; runs no code from the file."""
     import torch
 
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
         raise WeightsError(f'{path}: not a state dict saved by torch.save ({type(error).__name__}: {error})') from None
-    if isinstance(state, dict) and isinstance(state.get('model'), dict):
-        state = state['model']
     if not isinstance(state, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
         raise WeightsError(f'{path}: not a flat state dict of tensors')
     return state

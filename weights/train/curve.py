@@ -1,7 +1,7 @@
 """The learning curve as FILE.tsv and FILE.png."""
 import math
 
-COLUMNS = ('samples', 'scale', 'read', 'patch', 'first', 'second', 'eighth', 'held_out', 'rate')
+COLUMNS = ('samples', 'scale', 'read', 'patch', 'first', 'third', 'ninth', 'held_out', 'rate')
 
 
 def draw_curve(rows, file):
@@ -16,7 +16,7 @@ def draw_curve(rows, file):
     import matplotlib.pyplot as plt
     figure, axes = plt.subplots(figsize=(7, 4))
     x = [row['samples'] for row in rows]
-    for name, label in (('patch', 'patch loss'), ('first', 'reading loss, no example'), ('second', 'one example'), ('eighth', 'seven examples')):
+    for name, label in (('patch', 'patch loss'), ('first', 'reading loss, first of a sequence'), ('third', 'after two examples'), ('ninth', 'after eight')):
         if any(not math.isnan(row[name]) for row in rows):
             axes.plot(x, [row[name] for row in rows], label=label)
     axes.set(xlabel='images', ylabel='nats per token or patch', ylim=(0, None))

@@ -316,9 +316,10 @@ class Fonts:
             self.kinds[kind] = groups, list(itertools.accumulate(len(g) ** .5 for g in groups))
 
     def pick(self, r, kinds):
-        """A face by r (random.Random): a kind by the weights in kinds (a dict), a family by the square root of its size, a face."""
-        names = sorted(k for k in kinds if k in self.kinds)
-        groups, weights = self.kinds[r.choices(names, [kinds[k] for k in names])[0]]
+        """A face by r (random.Random): a kind by the weights in kinds (a dict; any kind if none of these is installed), a family by
+        the square root of its size, a face."""
+        names = sorted(k for k in kinds if k in self.kinds) or sorted(self.kinds)
+        groups, weights = self.kinds[r.choices(names, [kinds.get(k, 1) for k in names])[0]]
         return r.choice(r.choices(groups, cum_weights=weights)[0])
 
     def at(self, face, size):

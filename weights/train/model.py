@@ -7,6 +7,9 @@ before its layers writes the text. A row of the decoder is a sequence of T segme
 
 one per image: text sees its own image by cross-attention (or all images so far, immediate=False) and all text before it by
 self-attention. Padding inside a row is masked and takes no position, so the row equals the unpadded sequence.
+
+With `stride` (e2str.decoder.segment_stride of the model file) slot i of segment t has position t * stride + i, so that a character's
+position in its word is known whatever stands before it; without, positions count through, as in the paper.
 """
 import math
 from dataclasses import dataclass
@@ -38,11 +41,12 @@ class Sizes:
     cross_mlp: int = 384
     head: int = 32                  # columns per attention head, everywhere
     positions: int = 254
+    stride: int = 28                # positions from one segment to the next; 0: they count through
     immediate: bool = True          # text sees its own image only
 
 
 PRESETS = {'small': Sizes(),
-           'paper': Sizes((4, 4), 768, 12, 3072, 64, 6, 768, 12, 3072, 512, 3072, 64, 2048)}
+           'paper': Sizes((4, 4), 768, 12, 3072, 64, 6, 768, 12, 3072, 512, 3072, 64, 2048, 0)}
 
 
 def attention(q, k, v, head, mask=None):
@@ -199,6 +203,7 @@ class DecoderLayer(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, s):
         super().__init__()
+        self.stride = s.stride
         self.embed_tokens = nn.Embedding(VOCABULARY, s.decoder_width)
         self.embed_positions = nn.Embedding(s.positions + 2, s.decoder_width)
         self.final_layer_norm = nn.LayerNorm(s.decoder_width)
@@ -207,12 +212,27 @@ class Decoder(nn.Module):
             if 'gated' not in name and p.ndim > 1:
                 nn.init.normal_(p, std=.02)
 
+    def place(self, real, t, s):
+        """Positions of the slots of T segments, row by row (with a stride the same for all rows); -1 for padding without a stride."""
+        if not self.stride:
+            return real.cumsum(1) * real - 1
+        slot = torch.arange(t * s, device=real.device)
+        return slot // s * self.stride + slot % s
+
+    @torch.no_grad()
+    def spread_positions(self):
+        """Before stage 2: every segment begins with the positions that stage 1 learnt for the first, and a mark of its own."""
+        table, n = self.embed_positions.weight, self.stride
+        for first in range(2 + n, len(table), n):
+            part = table[first:first + n]
+            part.copy_(table[2:2 + len(part)] + .02 * torch.randn_like(part[:1]))
+
     def forward(self, ids, media):
         """ids [B,T,S], media [B,T,n,w] -> logits [B,T,S,vocabulary] of the token that follows."""
         b, t, s = ids.shape
         row = ids.flatten(1)
         real = row != PAD
-        x = self.embed_tokens(row) + self.embed_positions((real.cumsum(1) * real - 1).clamp(min=-1) + 2)
+        x = self.embed_tokens(row) + self.embed_positions(self.place(real, t, s) + 2)
         causal = torch.ones(t * s, t * s, dtype=torch.bool, device=ids.device).tril()
         seen = causal & real[:, None] | torch.eye(t * s, dtype=torch.bool, device=ids.device)
         image = torch.arange(t, device=ids.device)

@@ -110,7 +110,7 @@ class Renderer:
         if hand:
             drawn = hand.write(dice('jitter'), text, size)
         else:
-            shapes = cipher(dice('cipher'), text)
+            shapes = text if dice.style is None else cipher(dice('cipher'), text)
             drawn = typeset(dice('jitter'), r, shapes, self.fonts.at(face, size), easy)
             if drawn is not None and not easy and (face.kind in ('mono', 'pixel') or domain == 'digits') and r.random() < .15:
                 drawn = dots(r, *drawn)
@@ -119,10 +119,10 @@ class Renderer:
 
 
 def cipher(r, text):
-    """In a few styles a character or two has a strange shape (that of a Greek, Cyrillic or other letter), which only an example explains."""
-    if r.random() > .05:
+    """In some styles a few characters have a strange shape (another letter's, Greek or Cyrillic too), which only an example explains."""
+    if r.random() > .15:
         return text
-    odd = 'ΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπσφψωБГДЖИЛЦЧШЫЭЮЯбгджлцчшыэюя'
+    odd = CHARSET[:62] if r.random() < .5 else 'ΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπσφψωБГДЖИЛЦЧШЫЭЮЯбгджлцчшыэюя'
     table = {c: r.choice(odd) for c in r.sample(CHARSET[:62], r.randint(2, 12))}
     return ''.join(table.get(c, c) for c in text)
 

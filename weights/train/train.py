@@ -5,7 +5,8 @@
   train.py stage2 --out FOLDER --start FOLDER/stage1.pt [...]                       sequences of related words: reading with examples
   train.py stage1 --out FOLDER --resume                                             go on after an interruption
 
-Writes FOLDER/STAGE.pt (everything that --resume needs; weights/export reads it too), FOLDER/STAGE.tsv and FOLDER/STAGE.png (the curve).
+Writes FOLDER/STAGE.weights.pt (for weights/export), FOLDER/STAGE.pt (all that --resume and --start need), FOLDER/STAGE.tsv and
+FOLDER/STAGE.png (the curve).
 
 Three things make a model of this size learn soon, where autoregressive training with AdamW stands still: a dense loss (each patch names
 the character under it), Muon for the matrices, and short easy words first.
@@ -26,7 +27,7 @@ from model import PAD, PRESETS, Reader, Sizes
 from muon import Muon
 from render import Renderer
 
-LENGTHS = {'stage1': (1,), 'stage2': (8, 4, 1, 2, 8, 4, 1, 2, 8, 4)}     # images per sequence, batch by batch
+LENGTHS = {'stage1': (1,), 'stage2': (9, 5, 1, 3, 9, 2, 5, 1, 9, 3)}     # images per sequence, batch by batch
 LOG_EVERY, SAVE_EVERY = 12_800, 51_200                                    # samples
 
 
@@ -76,6 +77,8 @@ class Run:
         self.net = Reader(sizes).to(a.device)
         if state:
             self.net.load_state_dict({k: v.float() for k, v in state.get('model', state).items()})
+        if a.stage == 'stage2' and sizes.stride and not a.resume and state.get('stage') != 'stage2':
+            self.net.m.lang_encoder.model.decoder.spread_positions()
         # matrices turn in space, everything else (norms, biases, gates, embeddings, the patch head) takes AdamW
         matrices = [p for n, p in self.net.named_parameters() if p.ndim == 2 and 'embed' not in n and 'latents' not in n and 'aux' not in n]
         chosen = {id(p) for p in matrices}
@@ -88,12 +91,13 @@ class Run:
             self.adam.load_state_dict(state['adam'])
 
     def save(self):
-        """Replaces the checkpoint only when the new one is whole."""
+        """Replaces the files only when the new ones are whole."""
         state = {'model': self.net.state_dict(), 'sizes': asdict(self.net.sizes), 'stage': self.a.stage, 'samples': self.samples,
                  'before': self.before, 'seen': self.before + self.samples, 'curve': self.curve, 'muon': self.muon.state(),
                  'adam': self.adam.state_dict()}
-        torch.save(state, self.path + '.part')
-        os.replace(self.path + '.part', self.path)
+        for path, what in ((self.path, state), (os.path.join(self.a.out, self.a.stage + '.weights.pt'), state['model'])):
+            torch.save(what, path + '.part')
+            os.replace(path + '.part', path)
         draw_curve(self.curve, os.path.join(self.a.out, self.a.stage))
 
     def step(self, images, ids, under, scale):
@@ -133,7 +137,7 @@ class Means:
             chosen = [self.sums[k] for k in keys if k in self.sums]
             return sum(c[0] for c in chosen) / max(1, sum(c[1] for c in chosen)) if chosen else math.nan
         row = {'read': mean(self.sums), 'patch': float(np.mean(self.patch)), 'first': mean([k for k in self.sums if k[1] == 0]),
-               'second': mean([k for k in self.sums if k[1] == 1]), 'eighth': mean([k for k in self.sums if k[1] == 7])}
+               'third': mean([k for k in self.sums if k[1] == 2]), 'ninth': mean([k for k in self.sums if k[1] == 8])}
         self.__init__()
         return row
 

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Writes a labelled set of rendered words in a few styles, to try pools on (bench/accuracy.py --gallery, e2str eval).
+
+  make_set.py FOLDER [--styles 12] [--each 20] [--seed 1]        FOLDER/images/*.png, FOLDER/labels.tsv
+"""
+import argparse
+import os
+
+from PIL import Image
+
+from render import Dice, Renderer
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('folder')
+    p.add_argument('--styles', type=int, default=12)
+    p.add_argument('--each', type=int, default=20)
+    p.add_argument('--seed', type=int, default=1)
+    a = p.parse_args()
+    os.makedirs(os.path.join(a.folder, 'images'), exist_ok=True)
+    renderer, shared = Renderer(), ('domain', 'face', 'ink', 'paint', 'warp', 'look', 'shape', 'easy')
+    with open(os.path.join(a.folder, 'labels.tsv'), 'w', encoding='utf-8') as labels:
+        for style in range(a.styles):
+            dice = (Dice(f'set {a.seed}.{style}.{i}', f'set {a.seed}.{style}', shared) for i in range(4 * a.each))
+            for i, sample in enumerate(renderer.several(dice, a.each)):
+                name = f'{style:02d}-{i:02d}.png'
+                Image.fromarray(sample.image).save(os.path.join(a.folder, 'images', name))
+                print(name, sample.text, sep='\t', file=labels)
+
+
+if __name__ == '__main__':
+    main()
