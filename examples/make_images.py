@@ -2,11 +2,12 @@
 """Renders the sample images of examples/images and examples/demo, with their labels; run from the repository's root.
 
 Needs python3-pil, python3-numpy and the Debian font packages fonts-dejavu-core, fonts-liberation, fonts-lobster,
-fonts-comfortaa, fonts-dseg.
+fonts-comfortaa; for the demo, what weights/train/README.md asks for, with all of its fonts (with others its style is another).
 
 SPDX-License-Identifier: MIT
 """
 import os
+import sys
 
 import numpy
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -20,7 +21,6 @@ LIBERATION_SERIF = FONTS + "truetype/liberation/LiberationSerif-BoldItalic.ttf"
 LIBERATION_NARROW = FONTS + "truetype/liberation/LiberationSansNarrow-Bold.ttf"
 COMFORTAA = FONTS + "truetype/comfortaa/Comfortaa-Bold.ttf"
 LOBSTER = FONTS + "opentype/lobster/lobster.otf"
-SEGMENTS = FONTS + "truetype/dseg/DSEG7Classic-BoldItalic.ttf"
 
 # file, text, font, ink, paper, degrees, perspective (share of the height by which the right end shrinks), blur, noise
 IMAGES = [
@@ -36,9 +36,10 @@ IMAGES = [
     ("exit.jpg", "EXIT", DEJAVU, (230, 255, 235), (12, 112, 68), -4, 0.18, 0.7, 6),
 ]
 
-# A seven-segment display, on which S and 5 are one, V is a U and M an n: the first ones for the pool, the others to read.
-POOL = ["READY", "START", "VOLT", "TIMER", "CLOSE", "PAUSE", "TRACK", "SOLVE"]
-QUERIES = ["STOP", "PLAY", "OVER", "METRE", "CLEAR", "STORE"]
+# A style that is hard to read, from the renderer of the training: the first words for the pool, the others to read.
+STYLE = "demo 134"
+POOL = ["QBJ", "TTE", "TIRES"]
+QUERIES = ["EQUINOX", "MARISSA", "PLAZA", "SIXTY"]
 
 
 def render(random, text, font, ink, paper, degrees=0, perspective=0.0, blur=0.0, noise=0, size=64):
@@ -71,19 +72,27 @@ def write_labels(path, rows):
         file.writelines(f"{name}\t{text}\n" for name, text in rows)
 
 
+def demo(here):
+    sys.path.insert(0, os.path.join(here, "..", "weights", "train"))
+    from render import Dice, Renderer
+    shared = ("domain", "face", "ink", "paint", "warp", "look", "shape", "easy")
+    samples = Renderer().several((Dice(f"{STYLE}.{i}", STYLE, shared) for i in range(80)), 24)
+    images = {sample.text: Image.fromarray(sample.image) for sample in samples}
+    for folder, words in (("pool", POOL), ("queries", QUERIES)):
+        folder = os.path.join(here, "demo", folder)
+        os.makedirs(folder, exist_ok=True)
+        for word in words:
+            save(images[word], os.path.join(folder, word.lower() + ".png"))
+        write_labels(os.path.join(folder, "labels.tsv"), [(word.lower() + ".png", word) for word in words])
+
+
 def main():
     random = numpy.random.RandomState(2026)
     here = os.path.dirname(os.path.abspath(__file__))
     for name, text, *style in IMAGES:
         save(render(random, text, *style), os.path.join(here, "images", name))
     write_labels(os.path.join(here, "images", "labels.tsv"), [row[:2] for row in IMAGES])
-    for folder, words in (("pool", POOL), ("queries", QUERIES)):
-        folder = os.path.join(here, "demo", folder)
-        os.makedirs(folder, exist_ok=True)
-        for word in words:
-            save(render(random, word, SEGMENTS, (30, 38, 32), (150, 168, 140), 0, 0, 0.8, 5, size=40),
-                 os.path.join(folder, word.lower() + ".png"))
-        write_labels(os.path.join(folder, "labels.tsv"), [(word.lower() + ".png", word) for word in words])
+    demo(here)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def draw_curve(rows, file):
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
-    figure, axes = plt.subplots(figsize=(7, 4))
+    figure, axes = plt.subplots(figsize=(7, 4.4))
     x = [row['samples'] for row in rows]
     for name, label in (('patch', 'patch loss'), ('first', 'reading loss, first of a sequence'), ('third', 'after two examples'), ('ninth', 'after eight')):
         if any(not math.isnan(row[name]) for row in rows):
@@ -24,7 +24,7 @@ def draw_curve(rows, file):
     right.plot(x, [100 * row['held_out'] for row in rows], 'k--', label='held-out words exact')
     right.set(ylabel='%', ylim=(0, 100))
     lines = axes.get_lines() + right.get_lines()
-    axes.legend(lines, [line.get_label() for line in lines], loc='center right', frameon=False)
+    axes.legend(lines, [line.get_label() for line in lines], loc='lower left', bbox_to_anchor=(0, 1), ncol=2, frameon=False, fontsize=9)
     figure.tight_layout()
     figure.savefig(file + '.png', dpi=110)
     plt.close(figure)
