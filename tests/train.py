@@ -141,6 +141,19 @@ def check_export(folder, net, samples):
     check("the same with an example before it", read == expected)
 
 
+def check_shipped(folder, samples):
+    """The shipped file as a checkpoint: nothing is lost on the way back."""
+    start = os.path.join(folder, "start.pt")
+    subprocess.run([f"{BUILD}/venv/bin/python", "weights/train/from_gguf.py", start], stdout=subprocess.DEVNULL, check=True)
+    net = Reader(Sizes()).eval()
+    net.load_state_dict(torch.load(start)["model"])
+    with torch.no_grad():
+        expected = net.read(torch.from_numpy(np.stack([s.image for s in samples[:12]])), most=20)
+    paths = [os.path.join(folder, f"{i:02d}.png") for i in range(12)]
+    read = e2str("read", "--json", "--precision", "f32", "--max-tokens", "20", "-m", "weights/e2str-small.gguf", *paths)
+    check("the shipped file becomes a checkpoint that reads the same", read == expected)
+
+
 def main():
     check_text()
     check_hands()
@@ -149,6 +162,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         check_training(folder)
         check_export(folder, net, samples)
+        check_shipped(folder, samples)
 
 
 if __name__ == "__main__":
