@@ -13,7 +13,6 @@ changed; the images are in the picture, so give it a set of your own. Environmen
 import argparse
 import concurrent.futures
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import time
 
 import accuracy_gallery
 import accuracy_report
+from cpu_time import busy_seconds
 from accuracy_runs import CACHE, POOLS, ROOT, SEED, Run, Set
 from accuracy_runs import cached, find_sets, mixed_rows, open_model, shuffled, tesseract_reads, wrong_labels
 
@@ -155,15 +155,6 @@ class Study:
 
 
 # ---- the machine ----
-
-
-def busy_seconds():
-    """(of all CPUs by anybody, of our programs)"""
-    with open('/proc/stat') as file:
-        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
-    ours = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ticks = user + nice + system + irq + softirq + steal
-    return ticks / os.sysconf('SC_CLK_TCK'), ours.ru_utime + ours.ru_stime
 
 
 def cpu_name():

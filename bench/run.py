@@ -8,11 +8,12 @@ of reference.py (PyTorch too); CROPS=folder of word images.
 
 import csv
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import time
+
+from cpu_time import busy_seconds
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get('BUILD') or 'build')
@@ -66,15 +67,6 @@ def paper_models():
 def has_torch():
     probe = subprocess.run([sys.executable, '-c', 'import torch, numpy'], stderr=subprocess.DEVNULL)
     return probe.returncode == 0
-
-
-def busy_seconds():
-    """(of all CPUs by anybody, of our programs)"""
-    with open('/proc/stat') as file:
-        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
-    ours = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ticks = user + nice + system + irq + softirq + steal
-    return ticks / os.sysconf('SC_CLK_TCK'), ours.ru_utime + ours.ru_stime
 
 
 def watched(work):

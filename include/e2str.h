@@ -162,7 +162,7 @@ typedef struct e2str_model_info {
     uint32_t positions;            /* most tokens in prompt and answer together */
     const char *tokenizer;         /* "bpe" or "characters" */
     uint32_t segment_stride;       /* 0: positions count through; otherwise each image's text has this many of its own,
-                                      so that positions / segment_stride - 1 examples fit, and 2 fewer characters a text */
+                                      so that positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens at most */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init(e2str_model_info *info);

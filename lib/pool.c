@@ -120,18 +120,17 @@ e2str_status e2_label_ids(const e2str_model *model, const char *label, size_t la
     /* BOS, <image> label end, <image>, and at least one token of the answer. */
     const size_t others = 5;
     uint32_t stride = model->decoder.segment_stride; /* BOS or nothing, <image> label end */
-    if (stride && n > stride - 3) {
+    if (stride && n > stride - 3)
+        status = e2_fail(error, E2STR_ERROR_LIMIT, "the label has %zu tokens, the model has positions for %" PRIu32, n,
+                         stride - 3);
+    else if (n > SIZE_MAX - others || n + others > model->decoder.positions)
+        status = e2_fail(error, E2STR_ERROR_LIMIT,
+                         "the label has %zu tokens: with it a read needs %zu positions or more, the model has %" PRIu32,
+                         n, n + others, model->decoder.positions);
+    if (status) {
         free(*ids);
         *ids = NULL;
-        return e2_fail(error, E2STR_ERROR_LIMIT, "the label has %zu tokens, the model has positions for %" PRIu32, n,
-                       stride - 3);
-    }
-    if (n > SIZE_MAX - others || n + others > model->decoder.positions) {
-        free(*ids);
-        *ids = NULL;
-        return e2_fail(error, E2STR_ERROR_LIMIT,
-                       "the label has %zu tokens: with it a read needs %zu positions or more, the model has %" PRIu32,
-                       n, n + others, model->decoder.positions);
+        return status;
     }
     *n_ids = (uint32_t)n;
     return E2STR_OK;

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "pool_fixture.h"
+#include "ranked.h"
 
 #define WIDTH    768
 #define EXAMPLES 3000 /* enough to be shared; the last block is not full */
@@ -103,17 +104,6 @@ static int tear_down(void **state) {
 }
 
 /* ------------------------------------------------------------------------------------------------- the choices -- */
-
-typedef struct ranked {
-    uint64_t id;
-    float similarity;
-} ranked;
-
-static int by_rank(const void *a, const void *b) {
-    const ranked *x = a, *y = b;
-    if (x->similarity != y->similarity) return x->similarity < y->similarity ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
-}
 
 /* The whole pool sorted: what is chosen must be a prefix of it. */
 static size_t rank_all(const float *key, float minimum, ranked *all) {

@@ -8,6 +8,7 @@
 
 #include "kernels.h"
 #include "pool_fixture.h"
+#include "ranked.h"
 
 static fixture f, other; /* other: the same sizes, different weights */
 
@@ -287,17 +288,6 @@ static void test_values_that_could_not_be_loaded_again(void **state) {
 }
 
 /* -------------------------------------------------------------------------------------------------- nearest -- */
-
-typedef struct ranked {
-    uint64_t id;
-    float similarity;
-} ranked;
-
-static int by_rank(const void *a, const void *b) {
-    const ranked *x = a, *y = b;
-    if (x->similarity != y->similarity) return x->similarity < y->similarity ? 1 : -1;
-    return (x->id > y->id) - (x->id < y->id);
-}
 
 /* The whole pool sorted: what nearest must be a prefix of. */
 static size_t rank_all(const e2str_pool *pool, const float *key, float minimum, ranked *all) {

@@ -16,9 +16,9 @@ import torch  # noqa: E402
 from data import batch  # noqa: E402
 from model import BOS, END, FIRST, IMAGE, PAD, Reader, Sizes, TOKEN  # noqa: E402
 from PIL import Image  # noqa: E402
-from render import Dice, Renderer, sequence  # noqa: E402
+from render import DOMAINS, Dice, Renderer, sequence  # noqa: E402
 from strokes import CAN_WRITE, Hand  # noqa: E402
-from text import CHARSET, DOMAINS, Text  # noqa: E402
+from text import CHARSET, Text  # noqa: E402
 
 BUILD = os.environ.get("BUILD", "build")
 TINY = ["--vision", "32", "1", "--decoder", "32", "1", "--batch", "32", "--workers", "1", "--device", "cpu"]

@@ -11,7 +11,6 @@ self-attention. Padding inside a row is masked and takes no position, so the row
 With `stride` (e2str.decoder.segment_stride of the model file) slot i of segment t has position t * stride + i, so that a character's
 position in its word is known whatever stands before it; without, positions count through, as in the paper.
 """
-import math
 from dataclasses import dataclass
 
 import torch
@@ -56,7 +55,7 @@ def attention(q, k, v, head, mask=None):
     q, k, v = split(q), split(k), split(v)
     if q.is_cuda:
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    else:                           # faster than the fused kernel on CPUs at these sizes (measured with 1.13 and 2.15)
+    else:                           # the fused kernel halves the speed on two cores at these sizes (PyTorch 2.15)
         s = (q * head ** -.5) @ k.transpose(-1, -2)
         y = (s if mask is None else s.masked_fill(~mask, -3e4)).softmax(-1) @ v
     return y.transpose(1, 2).flatten(2)
@@ -203,7 +202,7 @@ class DecoderLayer(nn.Module):
 class Decoder(nn.Module):
     def __init__(self, s):
         super().__init__()
-        self.stride = s.stride
+        self.stride, self.immediate = s.stride, s.immediate
         self.embed_tokens = nn.Embedding(VOCABULARY, s.decoder_width)
         self.embed_positions = nn.Embedding(s.positions + 2, s.decoder_width)
         self.final_layer_norm = nn.LayerNorm(s.decoder_width)
@@ -235,8 +234,10 @@ class Decoder(nn.Module):
         x = self.embed_tokens(row) + self.embed_positions(self.place(real, t, s) + 2)
         causal = torch.ones(t * s, t * s, dtype=torch.bool, device=ids.device).tril()
         seen = causal & real[:, None] | torch.eye(t * s, dtype=torch.bool, device=ids.device)
-        image = torch.arange(t, device=ids.device)
-        media_mask = (image.repeat_interleave(s)[:, None] >= image.repeat_interleave(media.shape[2])[None])[None, None]
+        media_mask = None
+        if not self.immediate:
+            image = torch.arange(t, device=ids.device)
+            media_mask = (image.repeat_interleave(s)[:, None] >= image.repeat_interleave(media.shape[2])[None])[None, None]
         has_image = (row != BOS)[..., None].to(x.dtype)
         for layer in self.layers:
             x = layer.gated_cross_attn_layer(x, media, media_mask, has_image)

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 
 from fonts import Fonts
 from strokes import CAN_WRITE, Hand
-from text import CHARSET, MAX_LENGTH, Text
+from text import CHARSET, Text
 
 cv2.setNumThreads(0)
 HEIGHT, WIDTH = 32, 128
@@ -94,8 +94,7 @@ class Renderer:
 
     def write(self, dice, domain, easy):
         """(label, mask, chars) of a new text in a face or by a hand."""
-        r, _, (_, kinds, by_hand) = dice('face'), dice('ink'), DOMAINS[domain]
-        text_dice = dice('text')
+        r, text_dice, (_, kinds, by_hand) = dice('face'), dice('text'), DOMAINS[domain]
         hand = Hand(r) if not easy and r.random() < by_hand else None
         face = None if hand else self.fonts.pick(r, {'plain': 1.} if easy else kinds)
         size = r.choice((24, 32, 40, 48))
@@ -155,11 +154,11 @@ def typeset(r, style, text, font, easy):
     for i in range(len(text)):
         chars[max(0, pad - 2 - int(bounce)):pad + h + 2 + int(bounce), max(0, int(edges[i])):max(0, int(edges[i + 1]))] = i + 1
     if not easy and r.random() < .2:
-        neighbours(r, draw, size, pad, h, top, edges[-1], font)
+        neighbours(r, draw, pad, h, top, edges[-1], font)
     return np.asarray(image, np.float32) / 255, chars
 
 
-def neighbours(r, draw, size, pad, h, top, end, font):
+def neighbours(r, draw, pad, h, top, end, font):
     """Parts of other words at the edges."""
     def other():
         return ''.join(r.choice('aceinorstlRSTPE0158.') for _ in range(r.randint(3, 9)))

@@ -11,7 +11,6 @@ import unicodedata
 LETTERS, DIGITS = string.ascii_letters, string.digits
 CHARSET = DIGITS + LETTERS + string.punctuation
 MAX_LENGTH = 24
-DOMAINS = ('scene', 'form', 'letter', 'digits', 'code')
 
 SIGNS = '''open closed exit entrance sale cafe coffee restaurant hotel bar grill pizza food market shop store bank street road avenue park
 parking no stop way one taxi bus station airport police school library museum theatre cinema gallery office centre center city town hall
@@ -69,6 +68,7 @@ class Text:
         return r.choice(self.lists[r.choices(list(weights), list(weights.values()))[0]])
 
     def draw(self, r, domain):
+        """A text of one of render.DOMAINS, at most MAX_LENGTH characters of CHARSET."""
         for _ in range(20):
             text = getattr(self, '_' + domain)(r)
             if 0 < len(text) <= MAX_LENGTH and all(c in CHARSET for c in text):
@@ -162,7 +162,7 @@ def number(r):
                          '%d%s' % (day, r.choice(MONTHS)), '%s-%02d' % (r.choice(MONTHS), year % 100), '%04d-%02d-%02d' % (year, month, day)))
     if u < .83:
         hour = r.choice(('%d', '%02d')) % r.randint(0, 23)
-        return ':'.join([hour] + ['%02d' % r.randint(0, 59)] * r.choice((1, 1, 2))) + r.choice(('', '', 'am', 'PM'))
+        return ':'.join([hour] + ['%02d' % r.randint(0, 59) for _ in range(r.choice((1, 1, 2)))]) + r.choice(('', '', 'am', 'PM'))
     if u < .9:
         return digits(r, 1, 3) + r.choice(UNITS)
     if u < .95:

@@ -51,7 +51,10 @@ def arguments():
     p.add_argument('--workers', type=int, default=max(1, (os.cpu_count() or 2) - 1), help='rendering processes')
     p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     p.add_argument('--seed', type=int, default=1)
-    return p.parse_args()
+    a = p.parse_args()
+    if a.stage == 'stage2' and not a.start and not a.resume:
+        p.error('stage2 needs --start CHECKPOINT, or --resume')
+    return a
 
 
 def chosen_sizes(a):
@@ -126,18 +129,15 @@ class Means:
 
     def add(self, read, count, patch):
         self.patch.append(patch)
-        length = len(read)
         for place, (loss, n) in enumerate(zip(read, count)):
-            key = (length, place)
-            old = self.sums.get(key, (0., 0))
-            self.sums[key] = (old[0] + loss, old[1] + n)
+            old = self.sums.get(place, (0., 0))
+            self.sums[place] = (old[0] + loss, old[1] + n)
 
     def take(self):
-        def mean(keys):
-            chosen = [self.sums[k] for k in keys if k in self.sums]
-            return sum(c[0] for c in chosen) / max(1, sum(c[1] for c in chosen)) if chosen else math.nan
-        row = {'read': mean(self.sums), 'patch': float(np.mean(self.patch)), 'first': mean([k for k in self.sums if k[1] == 0]),
-               'third': mean([k for k in self.sums if k[1] == 2]), 'ninth': mean([k for k in self.sums if k[1] == 8])}
+        def mean(*places):
+            chosen = [self.sums[p] for p in places if p in self.sums]
+            return sum(loss for loss, _ in chosen) / max(1, sum(n for _, n in chosen)) if chosen else math.nan
+        row = {'read': mean(*self.sums), 'patch': float(np.mean(self.patch)), 'first': mean(0), 'third': mean(2), 'ninth': mean(8)}
         self.__init__()
         return row
 
