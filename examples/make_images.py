@@ -74,9 +74,9 @@ def write_labels(path, rows):
 
 def demo(here):
     sys.path.insert(0, os.path.join(here, "..", "weights", "train"))
-    from render import Dice, Renderer
-    shared = ("domain", "face", "ink", "paint", "warp", "look", "shape", "easy")
-    samples = Renderer().several((Dice(f"{STYLE}.{i}", STYLE, shared) for i in range(80)), 24)
+    from render import Renderer
+    from styles import Dice, Style
+    samples = Renderer().several((Dice(f"{STYLE}.{i}", Style(STYLE)) for i in range(80)), 24)
     images = {sample.text: Image.fromarray(sample.image) for sample in samples}
     for folder, words in (("pool", POOL), ("queries", QUERIES)):
         folder = os.path.join(here, "demo", folder)

@@ -14,10 +14,11 @@ sys.path.insert(0, "weights/train")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import batch  # noqa: E402
-from model import BOS, END, FIRST, IMAGE, PAD, Reader, Sizes, TOKEN  # noqa: E402
+from model import BOS, END, FIRST, IMAGE, PAD, Reader, Sizes, TOKEN, UNKNOWN  # noqa: E402
 from PIL import Image  # noqa: E402
-from render import DOMAINS, Dice, Renderer, sequence  # noqa: E402
+from render import DOMAINS, Renderer  # noqa: E402
 from strokes import CAN_WRITE, Hand  # noqa: E402
+from styles import Dice, sequence  # noqa: E402
 from text import CHARSET, Text  # noqa: E402
 
 BUILD = os.environ.get("BUILD", "build")
@@ -53,8 +54,11 @@ def check_renderer(renderer):
                                    0 < s.chars.max() <= len(s.text) for s in samples))
     again = renderer.several((Dice(i) for i in range(400)), 80)
     check("the same dice draw the same samples", all(np.array_equal(a.image, b.image) and a.text == b.text for a, b in zip(samples, again)))
-    related = renderer.several(sequence(3, related=1.), 8)
-    check("a sequence comes out", len(related) == 8)
+    sequences = [renderer.several(sequence(str(i), 4), 4) for i in range(60)]
+    whole = [some for some in sequences if len(some) == 4]
+    check("sequences come out", len(whole) > 45)
+    check("in some of them words come again", 5 < sum(len({s.text for s in some}) < 4 for some in whole) < 45)
+    check("some can be read with examples only", 5 < sum(some[-1].odd for some in whole) < 45)
     return samples
 
 
@@ -81,12 +85,15 @@ def check_learning(samples):
     torch.manual_seed(1)
     net = Reader(Sizes(vision_width=64, vision_layers=1, vision_mlp=128, decoder_width=64, decoder_layers=1, decoder_mlp=128,
                        cross_inner=64, cross_mlp=64))
-    images, ids, under = map(torch.from_numpy, batch(samples[:8], 2, net.sizes.patch))
+    samples = [samples[0]._replace(odd=True), samples[1]._replace(odd=True)] + samples[2:8]
+    images, ids, under, taught = map(torch.from_numpy, batch(samples, 2, net.sizes.patch))
     check("a batch holds images, rows and patches", images.shape[0] == 8 and ids.shape[:2] == (4, 2) and under.shape == (8, 128) and
           bool((ids[:, 0, 0] == BOS).all()) and bool((ids[:, 1, 0] == PAD).all()) and bool((ids[..., 1] == IMAGE).all()))
+    check("an odd sample counts only after an example, its patches never", taught.tolist() == [[False, True]] + 3 * [[True, True]] and
+          bool((under[:2] == UNKNOWN).all()) and not bool((under[2:] == UNKNOWN).any()))
     optimizer, losses = torch.optim.Adam(net.parameters(), 3e-3), []
     for _ in range(60):
-        read, target, patch = net.losses(images, ids, under)
+        read, target, patch = net.losses(images, ids, under, taught)
         loss = read.sum() / (target != PAD).sum()
         losses.append((loss.item(), patch.item()))
         optimizer.zero_grad()

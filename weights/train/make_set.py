@@ -8,7 +8,8 @@ import os
 
 from PIL import Image
 
-from render import Dice, Renderer
+from render import Renderer
+from styles import Dice, Style
 
 
 def main():
@@ -19,10 +20,11 @@ def main():
     p.add_argument('--seed', type=int, default=1)
     a = p.parse_args()
     os.makedirs(os.path.join(a.folder, 'images'), exist_ok=True)
-    renderer, shared = Renderer(), ('domain', 'face', 'ink', 'paint', 'warp', 'look', 'shape', 'easy')
+    renderer = Renderer()
     with open(os.path.join(a.folder, 'labels.tsv'), 'w', encoding='utf-8') as labels:
         for style in range(a.styles):
-            dice = (Dice(f'set {a.seed}.{style}.{i}', f'set {a.seed}.{style}', shared) for i in range(4 * a.each))
+            seed = f'set {a.seed}.{style}'
+            dice = (Dice(f'{seed}.{i}', Style(seed)) for i in range(4 * a.each))
             for i, sample in enumerate(renderer.several(dice, a.each)):
                 name = f'{style:02d}-{i:02d}.png'
                 Image.fromarray(sample.image).save(os.path.join(a.folder, 'images', name))

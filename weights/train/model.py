@@ -20,6 +20,7 @@ from torch import nn
 from text import CHARSET
 
 PAD, BOS, END, IMAGE, FIRST = range(5)
+UNKNOWN = -100                      # where a loss has no target (PyTorch's default)
 TOKEN = {c: FIRST + i for i, c in enumerate(CHARSET)}
 VOCABULARY = FIRST + len(CHARSET)
 
@@ -273,14 +274,14 @@ class Reader(nn.Module):
         self.sizes = sizes
         self.m, self.aux = E2STR(sizes), nn.Linear(sizes.vision_width, VOCABULARY)
 
-    def losses(self, images, ids, under):
-        """images [B*T,...], ids [B,T,S], under [B*T, patches]: token under each patch.
+    def losses(self, images, ids, under, taught):
+        """images [B*T,...], ids [B,T,S], under [B*T, patches]: token under each patch, taught [B,T]: whether its text counts.
         (loss per target [B,T,S], 0 where there is no target; targets; patch loss)."""
         patches = self.m.patches(images)
         media = self.m.media(patches)
         logits = self.m.logits(ids, media.view(*ids.shape[:2], *media.shape[1:]))
         target = F.pad(ids[..., 1:], (0, 1), value=PAD)
-        target = target.masked_fill(target == IMAGE, PAD)
+        target = target.masked_fill((target == IMAGE) | ~taught[..., None], PAD)
         read = F.cross_entropy(logits.float().flatten(0, 2), target.flatten(), ignore_index=PAD, reduction='none').view(target.shape)
         return read, target, F.cross_entropy(self.aux(patches).float().flatten(0, 1), under.flatten())
 

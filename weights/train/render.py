@@ -5,12 +5,10 @@
 One direction: text -> glyphs (mask of ink, map of characters) -> shape -> warp -> crop -> paint -> degrade. The map follows every step
 (nearest neighbour), so it names the character under each patch and gives the boxes at which words are split.
 
-Everything is drawn from dice named after what they decide. Samples of one style share some of them: the same face or writer, the same
-ink, the same camera, other words; that is what sequences for in-context training are made of (sequence()). About 400 samples/s on a core.
+Everything is drawn from dice named after what they decide; samples of one style share some of them (styles.py). About 300 samples/s on a core.
 """
 import itertools
 import math
-import random
 from typing import NamedTuple
 
 import cv2
@@ -19,47 +17,25 @@ from PIL import Image, ImageDraw
 
 from fonts import Fonts
 from strokes import CAN_WRITE, Hand
-from text import CHARSET, Text
+from styles import Dice, cipher, convention, sequence, word
+from text import Text
 
 cv2.setNumThreads(0)
 HEIGHT, WIDTH = 32, 128
 MAP_HEIGHT, MAP_WIDTH = 16, 64
 #          domain: (share, shares of faces by kind, share written by hand)
-DOMAINS = {'scene': (.50, {'plain': .45, 'script': .14, 'display': .34, 'mono': .05, 'pixel': .02}, .03),
-           'form': (.20, {'plain': .40, 'script': .02, 'display': .03, 'mono': .40, 'pixel': .15}, .02),
-           'letter': (.13, {'script': 1.}, .65),
-           'digits': (.10, {'plain': .2, 'script': .15, 'display': .25, 'mono': .1, 'pixel': .3}, .65),
-           'code': (.07, {'plain': .40, 'script': .10, 'display': .30, 'mono': .12, 'pixel': .08}, .05)}
+DOMAINS = {'scene': (.52, {'plain': .45, 'script': .14, 'display': .34, 'mono': .05, 'pixel': .02}, .03),
+           'form': (.16, {'plain': .40, 'script': .02, 'display': .03, 'mono': .40, 'pixel': .15}, .02),
+           'letter': (.15, {'script': 1.}, .65),
+           'digits': (.12, {'plain': .2, 'script': .15, 'display': .25, 'mono': .1, 'pixel': .3}, .65),
+           'code': (.05, {'plain': .40, 'script': .10, 'display': .30, 'mono': .12, 'pixel': .08}, .05)}
 
 
 class Sample(NamedTuple):
     image: np.ndarray       # uint8 [32, 128, 3] RGB
     text: str               # what it says, 1..24 characters of CHARSET
     chars: np.ndarray       # uint8 [16, 64]: i + 1 where character i of text lies, 0 elsewhere
-
-
-class Dice:
-    """Named random generators. A name in `shared` is drawn from the style's seed, any other from the sample's own."""
-
-    def __init__(self, seed, style=None, shared=(), text=None):
-        self.seed, self.style, self.shared, self.text = seed, style, shared, text
-
-    def __call__(self, name):
-        if name == 'text' and self.text is not None:
-            return random.Random(f'text {self.text}')
-        return random.Random(f'{name} {self.style if name in self.shared else self.seed}')
-
-
-def sequence(seed, related=.85):
-    """Endless dice of samples that belong together; a share of 1 - related of the sequences are strangers to each other. What they share,
-    and whether they repeat or vary each other's words, differs by sequence."""
-    r = random.Random(f'sequence {seed}')
-    strangers = r.random() > related
-    shared = {'domain', 'face', 'cipher'} | {name for name in ('ink', 'paint', 'warp', 'look', 'shape') if r.random() < .7}
-    words = r.choice((1, 2, 3)) if r.random() < .3 else 0
-    for i in itertools.count():
-        stranger = strangers or r.random() < .05
-        yield Dice(f'{seed}.{i}') if stranger else Dice(f'{seed}.{i}', seed, shared, f'{seed}.{r.randrange(words)}' if words else None)
+    odd: bool = False       # its label cannot be told from the picture alone
 
 
 class Renderer:
@@ -85,7 +61,10 @@ class Renderer:
         image = degrade(dice, paint(dice, mask, domain, easy), len(text), domain, easy)
         if not visible(image, mask):
             return None
-        return Sample(image, text, cv2.resize(chars, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_NEAREST))
+        label = convention(dice('convention'), text) if dice.style.convention else text
+        if not label:
+            return None
+        return Sample(image, label, cv2.resize(chars, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_NEAREST), dice.style.odd)
 
     def several(self, dice, n, hard=1.):
         """The first n samples of these dice that come out; fewer if most do not."""
@@ -99,7 +78,7 @@ class Renderer:
         face = None if hand else self.fonts.pick(r, {'plain': 1.} if easy else kinds)
         size = r.choice((24, 32, 40, 48))
         for _ in range(4):
-            text = self.texts.draw(text_dice, domain)
+            text = word(self.texts, dice, text_dice, domain)
             if easy:
                 text = text[:text_dice.randint(1, 5)]
             if all(c in CAN_WRITE for c in text) if hand else not face.missing.intersection(text):
@@ -109,21 +88,13 @@ class Renderer:
         if hand:
             drawn = hand.write(dice('jitter'), text, size)
         else:
-            shapes = text if dice.style is None else cipher(dice('cipher'), text)
-            drawn = typeset(dice('jitter'), r, shapes, self.fonts.at(face, size), easy)
+            font = self.fonts.at(face, size)
+            shapes = cipher(dice('cipher'), font, text) if dice.style.cipher else text
+            drawn = typeset(dice('jitter'), r, shapes, font, easy)
             if drawn is not None and not easy and (face.kind in ('mono', 'pixel') or domain == 'digits') and r.random() < .15:
                 drawn = dots(r, *drawn)
             text = text.upper() if face.caps else text
         return drawn and (text, *drawn)
-
-
-def cipher(r, text):
-    """In some styles a few characters have a strange shape (another letter's, Greek or Cyrillic too), which only an example explains."""
-    if r.random() > .15:
-        return text
-    odd = CHARSET[:62] if r.random() < .5 else 'ΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπσφψωБГДЖИЛЦЧШЫЭЮЯбгджлцчшыэюя'
-    table = {c: r.choice(odd) for c in r.sample(CHARSET[:62], r.randint(2, 12))}
-    return ''.join(table.get(c, c) for c in text)
 
 
 # ------------------------------------------------------------------------------------------------------------------- glyphs
@@ -134,7 +105,7 @@ def typeset(r, style, text, font, easy):
         return None
     h = bottom - top
     pad = int(h * .4) + 6
-    loose = 0 if easy or style.random() < .65 else style.uniform(-.08, .4)
+    loose = 0 if easy or style.random() < .65 else style.uniform(-.08, .4) if style.random() < .75 else style.uniform(.4, 1.6)
     bounce = 0 if easy or style.random() < .88 else style.uniform(.02, .15) * h
     edges = [pad - left]
     for i in range(len(text)):
@@ -261,7 +232,7 @@ def crop(r, mask, chars):
     reach = .5 if r.random() < .08 else .2
 
     def margin():
-        return int(round(h * r.uniform(-.03, reach)))
+        return int(round(h * (r.uniform(-.03, reach) if r.random() < .93 else r.uniform(-.12, 0))))
     top, bottom = max(0, rows[0] - margin()), min(mask.shape[0], rows[-1] + 1 + margin())
     left, right = max(0, columns[0] - margin()), min(mask.shape[1], columns[-1] + 1 + margin())
     if bottom - top < 4 or right - left < 2:
@@ -369,12 +340,12 @@ def paint(dice, mask, domain, easy):
         elif u < .26:                                                  # outline
             e = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=r.randint(1, max(1, int(k))))[..., None]
             image = image * (1 - e) + third * e
-        elif u < .32:                                                  # the side of thick letters
+        elif u < .35:                                                  # the side of thick letters
             dx, dy = r.uniform(-1, 1), r.uniform(-1, 1)
             for i in range(int(2 * k), 0, -1):
                 s = moved(mask, dx * i, dy * i)[..., None]
                 image = image * (1 - s) + (ink + paper) * .35 * s
-        elif u < .38:                                                  # relief: only light and shade tell it from its ground
+        elif u < .42:                                                  # relief: only light and shade tell it from its ground
             s = cv2.GaussianBlur(mask, (0, 0), r.uniform(.5, 1.2))
             light = moved(s, 1, 1) - moved(s, -1, -1)
             image = image + light[..., None] * r.choice((-1, 1)) * r.uniform(60, 160)
@@ -437,15 +408,31 @@ def degrade(dice, image, length, domain, easy):
         image = np.repeat(image @ np.float32([.299, .587, .114])[:, None], 3, 2)
         if domain == 'form' and r.random() < .25:                      # nearly black and white, as scanners make it
             image = (image - r.uniform(100, 170)) * r.uniform(2, 6) + 128
-    image = np.clip(image, 0, 255)
+    image = np.clip(murky(r, j, image) if dice.style.murky else image, 0, 255)
     if r.random() < .25:
         image = 255 * (image / 255) ** r.uniform(.5, 1.9)
-    if r.random() < .1:                                                # little contrast
-        image = image * (k := r.uniform(.3, .7)) + r.uniform(0, 255 * (1 - k))
+    if r.random() < .15:                                               # little contrast
+        image = image * (k := r.uniform(.12, .7)) + r.uniform(0, 255 * (1 - k))
     image = image.astype(np.uint8)
     if r.random() < .3:
         image = cv2.imdecode(cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, r.randint(20, 85)])[1], 1)
     return resized(image)
+
+
+def murky(r, j, image):
+    """Blurred, overlaid with noise, or partly hidden, each time in another way."""
+    h, w = image.shape[:2]
+    u = r.random()
+    if u < .7:
+        image = cv2.GaussianBlur(image, (0, 0), r.uniform(.04, .14) * h)
+    if u > .4:
+        rng = np.random.default_rng(j.getrandbits(64))
+        image = image + rng.standard_normal((*image.shape[:2], 1), np.float32) * r.uniform(10, 35)
+    if r.random() < .3:
+        image = image.copy()
+        x, y = j.randrange(w), j.randrange(h)
+        image[y // 2:y // 2 + h // 2, x:x + max(1, w // 4)] = j.uniform(0, 255)
+    return image
 
 
 def visible(image, mask):
@@ -474,7 +461,7 @@ def sheet(renderer, path, columns=8, rows=24, sequences=False):
     """A contact sheet: single samples, or one sequence per row."""
     singles, lines, i = (Dice(i) for i in itertools.count()), [], 0
     while len(lines) < rows:
-        samples, i = renderer.several(sequence(i) if sequences else singles, columns), i + 1
+        samples, i = renderer.several(sequence(str(i), columns) if sequences else singles, columns), i + 1
         lines += [np.hstack([s.image for s in samples])] if len(samples) == columns else []
     grid = np.vstack(lines)
     Image.fromarray(grid).save(path)

@@ -77,10 +77,10 @@ class Text:
 
     def _scene(self, r):
         u = r.random()
-        if u < .76:
+        if u < .84:
             word = cased(r, self.word(r), upper=.45, lower=.25)
             return mark(r, word) if r.random() < .07 else word
-        if u < .9:
+        if u < .94:
             return number(r)
         return code(r)
 

@@ -103,11 +103,11 @@ class Run:
             os.replace(path + '.part', path)
         draw_curve(self.curve, os.path.join(self.a.out, self.a.stage))
 
-    def step(self, images, ids, under, scale):
+    def step(self, images, ids, under, taught, scale):
         device = self.a.device
-        images, ids, under = (torch.from_numpy(x).to(device, non_blocking=True) for x in (images, ids, under))
+        images, ids, under, taught = (torch.from_numpy(x).to(device, non_blocking=True) for x in (images, ids, under, taught))
         with torch.autocast(device.split(':')[0], dtype=torch.bfloat16):
-            read, target, patch = self.net.losses(images, ids, under)
+            read, target, patch = self.net.losses(images, ids, under, taught)
         real = target != PAD
         self.net.zero_grad(set_to_none=True)
         (read.sum() / real.sum() + patch).backward()
