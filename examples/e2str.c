@@ -68,7 +68,7 @@ static const struct {
     {"threads", 't', READ | ADD | EVAL, "N", "threads that work on an image, 1 to 256; default 1"},
     {"precision", PRECISION, READ | ADD | EVAL, "TYPE", "f32: multiply in f32 whatever the weights; default: file"},
     {"beam", BEAM, READ | EVAL, "N", "beams of the search, 1 to 16; default 1: greedy"},
-    {"min-similarity", MIN_SIMILARITY, READ | EVAL, "X", "leave out examples less similar than X, -1 to 1"},
+    {"min-similarity", MIN_SIMILARITY, READ | EVAL, "X", "leave out examples less similar than X, -1 to 1; default: the model's own"},
     {"max-tokens", MAX_TOKENS, READ | EVAL, "N", "longest text in tokens, its end included; default 48"},
     {"clean-up", CLEAN_UP, READ | EVAL, NULL, "drop the blank in \" .\", \" n't\" and the like"},
     {"rotate", ROTATE, READ | ADD | EVAL, "DEGREES", "turn images clockwise by 0, 90, 180 or 270 first"},

@@ -163,6 +163,7 @@ typedef struct e2str_model_info {
     const char *tokenizer;         /* "bpe" or "characters" */
     uint32_t segment_stride;       /* 0: positions count through; otherwise each image's text has this many of its own,
                                       so that positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens at most */
+    float min_similarity;          /* -1..1: examples less similar than this are left out of prompts unless a read says otherwise */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init(e2str_model_info *info);
@@ -301,11 +302,13 @@ E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
 #define E2STR_MAX_EXAMPLES 64
 #define E2STR_MAX_BEAMS 16
 #define E2STR_MAX_ALTERNATIVES 8
+#define E2STR_SIMILARITY_OF_MODEL (-2.0f)
 
 typedef struct e2str_read_options {
     size_t size;
     uint32_t k;                 /* examples put before the query, the nearest ones; 0..64, default 2. Without a pool: none */
-    float min_similarity;       /* -1..1, default -1: examples less similar than this are left out */
+    float min_similarity;       /* examples less similar than this are left out: -1 (none are) to 1, or the default
+                                   E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
     const uint64_t *examples;   /* instead of the nearest k: these ids, in this order (first = farthest from the query) */
     size_t n_examples;          /* 0..64; 0 = use the nearest k */
     const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */

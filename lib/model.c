@@ -109,6 +109,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .vocabulary = model->decoder.vocabulary,
         .positions = model->decoder.positions,
         .segment_stride = model->decoder.segment_stride,
+        .min_similarity = model->min_similarity,
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
     memcpy(all.name, model->name, sizeof all.name);

@@ -105,6 +105,7 @@ struct e2str_model {
     e2_resampler resampler;
     e2_decoder decoder;
     bool key_from_vision_tokens;               /* retrieval key: mean of vision tokens, not of the resampler's latents */
+    float min_similarity;                      /* examples less similar than this are left out unless a read says otherwise */
     uint32_t media_tokens;                     /* visual tokens per image: latents or patches */
     e2_tokenizer *tokenizer;
     uint64_t parameters;

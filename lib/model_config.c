@@ -52,6 +52,17 @@ static e2str_status epsilon(const e2_gguf *gguf, const field *entry, void *value
     return E2STR_OK;
 }
 
+/* -1, nothing is too far, when the key is not there. */
+static e2str_status similarity(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
+    float found = -1.0f;
+    e2str_status status = e2_gguf_kv(gguf, entry->key) ? e2_gguf_f32(gguf, entry->key, &found, error) : E2STR_OK;
+    if (status) return status;
+    if (!(found >= -1.0f && found <= 1.0f))
+        return e2_fail(error, E2STR_ERROR_FORMAT, "%s is %g, not from -1 to 1", entry->key, (double)found);
+    memcpy(value, &found, sizeof found);
+    return E2STR_OK;
+}
+
 /* Three numbers; `least` 1: they must be positive. */
 static e2str_status triple(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
     const e2_kv *array = NULL;
@@ -143,6 +154,7 @@ static const field fields[] = {
     {"e2str.cross.feed_forward",         number,     AT(decoder.cross_feed_forward),   1, MAX_WIDTH,   NULL},
     {"e2str.cross.only_immediate_media", flag,       AT(decoder.only_immediate_media), 0, 0,           NULL},
     {"e2str.retrieval.key",              either,     AT(key_from_vision_tokens),       0, 2,           keys},
+    {"e2str.retrieval.min_similarity",   similarity, AT(min_similarity),               0, 0,           NULL},
 };
 
 static const field resampler_fields[] = { /* read when there are resampler layers */

@@ -7,7 +7,7 @@
 void e2str_read_options_init(e2str_read_options *options) {
     if (options)
         *options = (e2str_read_options){
-            .size = sizeof *options, .k = 2, .min_similarity = -1.0f, .beams = 1, .max_tokens = 48};
+            .size = sizeof *options, .k = 2, .min_similarity = E2STR_SIMILARITY_OF_MODEL, .beams = 1, .max_tokens = 48};
 }
 
 static e2str_status read_options(const e2str_read_options *given, e2str_read_options *options, e2str_error *error) {
@@ -16,7 +16,8 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (status) return status;
     if (options->k > E2STR_MAX_EXAMPLES)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "k is %u; at most %d", options->k, E2STR_MAX_EXAMPLES);
-    if (!(options->min_similarity >= -1.0f && options->min_similarity <= 1.0f))
+    bool of_model = options->min_similarity == E2STR_SIMILARITY_OF_MODEL;
+    if (!of_model && !(options->min_similarity >= -1.0f && options->min_similarity <= 1.0f))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is %g; from -1 to 1",
                        (double)options->min_similarity);
     if (options->n_examples > E2STR_MAX_EXAMPLES || (options->n_examples && !options->examples))
@@ -69,9 +70,11 @@ static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, co
                            const e2str_read_options *options, query *q, e2str_error *error) {
     e2str_status status = E2STR_OK;
     if (!pool || options->prompt) return status;
-    if (!options->n_examples)
-        return e2_pool_choose(compute, pool, key, options->k, options->min_similarity, q->choices, &q->n_choices,
-                              error);
+    if (!options->n_examples) {
+        bool of_model = options->min_similarity == E2STR_SIMILARITY_OF_MODEL;
+        float least = of_model ? pool->model->min_similarity : options->min_similarity;
+        return e2_pool_choose(compute, pool, key, options->k, least, q->choices, &q->n_choices, error);
+    }
     status = e2_pool_choose_ids(pool, key, options->examples, options->n_examples, q->choices, error);
     if (!status) q->n_choices = options->n_examples;
     return status;

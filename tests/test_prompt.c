@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,6 +220,44 @@ static void bad_strides(void **state) {
     }
 }
 
+static size_t examples_of_a_read(world *w, float min_similarity) {
+    e2str_read_options options = options_of(1);
+    options.k = 4;
+    options.min_similarity = min_similarity;
+    e2str_result *result = read_with(w->session, &w->images[0], w->pool, &options);
+    size_t found = e2str_result_examples(result);
+    e2str_result_free(result);
+    return found;
+}
+
+/* The pool's first image is the one that is read. */
+static void a_model_says_how_similar_examples_must_be(void **state) {
+    (void)state;
+    world *silent = world_new(NULL), *strict = world_new(&(tiny_model_options){.min_similarity = 0.999999f});
+    assert_int_equal(examples_of_a_read(silent, E2STR_SIMILARITY_OF_MODEL), 4);
+    assert_int_equal(examples_of_a_read(strict, E2STR_SIMILARITY_OF_MODEL), 1);
+    assert_int_equal(examples_of_a_read(strict, -1.0f), 4);
+    assert_int_equal(examples_of_a_read(silent, 0.999999f), 1);
+    e2str_model_info info;
+    e2str_model_info_init(&info);
+    assert_int_equal(e2str_model_get_info(strict->model, &info, NULL), E2STR_OK);
+    assert_true(info.min_similarity == 0.999999f);
+    assert_int_equal(e2str_model_get_info(silent->model, &info, NULL), E2STR_OK);
+    assert_true(info.min_similarity == -1.0f);
+    world_free(silent);
+    world_free(strict);
+    static const float bad[] = {1.5f, -1.5f, NAN};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        size_t size;
+        uint8_t *file = tiny_model_build(&(tiny_model_options){.min_similarity = bad[i]}, &size);
+        e2str_model *model = NULL;
+        e2str_error error = {0};
+        assert_int_equal(e2str_model_open_memory(file, size, NULL, &model, &error), E2STR_ERROR_FORMAT);
+        assert_non_null(strstr(error.message, "min_similarity"));
+        free(file);
+    }
+}
+
 static void an_empty_prompt_is_no_pool(void **state) {
     (void)state;
     world *w = world_new(NULL);
@@ -365,6 +404,7 @@ int main(void) {
         cmocka_unit_test(a_stride_moves_later_texts),
         cmocka_unit_test(a_stride_limits_examples_and_texts),
         cmocka_unit_test(bad_strides),
+        cmocka_unit_test(a_model_says_how_similar_examples_must_be),
         cmocka_unit_test(an_empty_prompt_is_no_pool),
         cmocka_unit_test(bad_prompts),
         cmocka_unit_test(a_cached_projection_reads_the_same),

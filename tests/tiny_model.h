@@ -29,6 +29,7 @@ typedef struct tiny_model_options {
     const char *alphabet;                   /* UTF-8, all different; 0-9A-Za-z */
     uint32_t positions;                     /* 64; offset 2 */
     uint32_t segment_stride;                /* 0: the key is left out */
+    float min_similarity;                   /* 0: the key is left out */
     uint32_t image_width;                   /* 128 */
     uint32_t image_height;                  /* 32 */
     uint32_t patch_width;                   /* 16 */
@@ -284,6 +285,7 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.cross.feed_forward", TINY_FEED_FORWARD);
     e2_gguf_write_bool(b->writer, "e2str.cross.only_immediate_media", !o->all_media);
     tiny_string(b, "e2str.retrieval.key", o->key);
+    if (o->min_similarity != 0) e2_gguf_write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
 }
 
 static e2str_status tiny_sink(void *user, const void *data, size_t size, e2str_error *error) {

@@ -46,6 +46,7 @@ class Settings:
     decoder_epsilon: float = 1e-5
     position_offset: int = 2
     segment_stride: int = 0
+    min_similarity: float = -1.0
     cross_head_size: int = 64
     only_immediate_media: bool = True
     retrieval_key: str = 'latents'
@@ -346,6 +347,8 @@ def _write_metadata(writer, s, settings):
     u32('e2str.cross.feed_forward', s.cross_feed_forward)
     writer.add_bool('e2str.cross.only_immediate_media', settings.only_immediate_media)
     writer.add_string('e2str.retrieval.key', settings.retrieval_key)
+    if settings.min_similarity > -1:
+        f32('e2str.retrieval.min_similarity', settings.min_similarity)
 
 
 def _write_tokenizer(writer, tokenizer):

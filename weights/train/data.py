@@ -15,22 +15,22 @@ def segment(text, first):
 
 
 def under_patches(sample, patch):
-    """Token under the centre of every patch, PAD where there is none, UNKNOWN for an odd sample; int64 [patches]."""
+    """Token under the centre of every patch, PAD where there is none, UNKNOWN for a sample that needs examples; int64 [patches]."""
     chars = sample.chars
     dy, dx = patch[0] * chars.shape[0] // 32, patch[1] * chars.shape[1] // 128
     names = np.array([PAD] + [TOKEN[c] for c in sample.text])
     under = names[np.minimum(chars[dy // 2::dy, dx // 2::dx], len(sample.text))].reshape(-1)
-    return np.full_like(under, UNKNOWN) if sample.odd else under
+    return np.full_like(under, UNKNOWN) if sample.needs else under
 
 
 def batch(samples, n, patch):
     """Samples, n per sequence -> images uint8 [B*n,32,128,3], ids int64 [B,n,S], under int64 [B*n,patches], taught bool [B,n]: what the
-    loss counts. An odd sample without an example before it is not: guessing would only spoil the reading of single words."""
+    loss counts. A sample that needs an example and has none before it is not: guessing would only spoil the reading of single words."""
     rows = [segment(s.text, i % n == 0) for i, s in enumerate(samples)]
     ids = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
     for i, row in enumerate(rows):
         ids[i, :len(row)] = row
-    taught = np.array([i % n > 0 or not s.odd for i, s in enumerate(samples)])
+    taught = np.array([not s.needs or s.needs in [t.needs for t in samples[i // n * n:i]] for i, s in enumerate(samples)])
     return (np.stack([s.image for s in samples]), ids.reshape(-1, n, ids.shape[1]), np.stack([under_patches(s, patch) for s in samples]),
             taught.reshape(-1, n))
 

@@ -35,7 +35,7 @@ class Sample(NamedTuple):
     image: np.ndarray       # uint8 [32, 128, 3] RGB
     text: str               # what it says, 1..24 characters of CHARSET
     chars: np.ndarray       # uint8 [16, 64]: i + 1 where character i of text lies, 0 elsewhere
-    odd: bool = False       # its label cannot be told from the picture alone
+    needs: str = ''         # the style of which an example is needed to tell its label; empty: the picture says it
 
 
 class Renderer:
@@ -64,7 +64,8 @@ class Renderer:
         label = convention(dice('convention'), text) if dice.style.convention else text
         if not label:
             return None
-        return Sample(image, label, cv2.resize(chars, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_NEAREST), dice.style.odd)
+        return Sample(image, label, cv2.resize(chars, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_NEAREST),
+                      dice.style.seed if dice.style.odd else '')
 
     def several(self, dice, n, hard=1.):
         """The first n samples of these dice that come out; fewer if most do not."""

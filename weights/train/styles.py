@@ -41,21 +41,29 @@ class Dice:
         return random.Random(f'{name} {self.style.seed if name in self.style.shared else self.seed}')
 
 
-def sequence(seed, n):
-    """Endless dice of samples that belong together, for sequences of n. In an eighth of the sequences all are strangers to each other. In
-    half of the others the words are new ones; in half one to n / 2 words come again and again, alike or not, and some new ones."""
-    r = random.Random(f'sequence {seed}')
-    strangers, again = r.random() < .12, r.random() < .5
+def style_of(seed, n):
+    """(Style, number of words that come again) for sequences of n. In half of the styles all words are new ones; in half up to n come
+    again and again, alike or not, among new ones."""
+    r = random.Random(f'style {seed}')
+    again = r.random() < .5
     shared = {'domain', 'face', 'cipher', 'convention'} | {name for name in ('ink', 'paint', 'warp', 'look', 'shape') if r.random() < .7}
-    alike, strange, murky, other = again and r.random() < .4, r.random() < .3, again and r.random() < .5, r.random() < .15
+    alike, strange, murky, other = again and r.random() < .45, r.random() < .25, again and r.random() < .45, r.random() < .15
     letters = ''.join(r.sample(CHARSET[:62], r.randint(3, 8))) if strange and r.random() < .5 else ''
-    style = Style(seed, frozenset(shared), alike, letters, strange, murky, other)
-    words = r.randint(1, max(1, n // 2))
+    return Style(seed, frozenset(shared), alike, letters, strange, murky, other), r.randint(1, n) if again else 0
+
+
+def sequence(seed, n):
+    """Endless dice of samples that belong together, for sequences of n. In a tenth of the sequences all are strangers to each other; in
+    two fifths those of two styles are mixed, so that examples of another kind do not disturb."""
+    r = random.Random(f'sequence {seed}')
+    strangers = r.random() < .1
+    styles = [style_of(f'{seed}.{i}', n) for i in range(2 if r.random() < .4 else 1)]
     for i in itertools.count():
-        if strangers or r.random() < .1:
+        if strangers or r.random() < .05:
             yield Dice(f'{seed}.{i}')
         else:
-            yield Dice(f'{seed}.{i}', style, r.randrange(words) if again and r.random() < .75 else None)
+            style, words = r.choice(styles)
+            yield Dice(f'{seed}.{i}', style, r.randrange(words) if words and r.random() < .8 else None)
 
 
 def word(texts, dice, r, domain):
