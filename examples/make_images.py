@@ -36,10 +36,10 @@ IMAGES = [
     ("exit.jpg", "EXIT", DEJAVU, (230, 255, 235), (12, 112, 68), -4, 0.18, 0.7, 6),
 ]
 
-# A style that is hard to read, from the renderer of the training: the first words for the pool, the others to read.
-STYLE = "demo 134"
-POOL = ["QBJ", "TTE", "TIRES"]
-QUERIES = ["EQUINOX", "MARISSA", "PLAZA", "SIXTY"]
+# Dim writing of one hand, from the renderer of the training. Each word was written twice: the first is for the pool, the second to read.
+STYLE = "demo 15"
+POOL = ["symbolic", "graph", "commits"]
+QUERIES = ["symbolic", "graph", "commits", "lobbied"]
 
 
 def render(random, text, font, ink, paper, degrees=0, perspective=0.0, blur=0.0, noise=0, size=64):
@@ -76,9 +76,10 @@ def demo(here):
     sys.path.insert(0, os.path.join(here, "..", "weights", "train"))
     from render import Renderer
     from styles import Dice, Style
-    samples = Renderer().several((Dice(f"{STYLE}.{i}", Style(STYLE)) for i in range(80)), 24)
-    images = {sample.text: Image.fromarray(sample.image) for sample in samples}
-    for folder, words in (("pool", POOL), ("queries", QUERIES)):
+    renderer, style = Renderer(), Style(STYLE, murky=True)
+    for time, (folder, words) in enumerate((("pool", POOL), ("queries", QUERIES))):
+        samples = [renderer.sample(Dice(f"{STYLE}.{word}.{time}", style, word)) for word in range(7)]
+        images = {sample.text: Image.fromarray(sample.image) for sample in samples if sample}
         folder = os.path.join(here, "demo", folder)
         os.makedirs(folder, exist_ok=True)
         for word in words:

@@ -147,7 +147,7 @@ holds 'examples        11'
 holds "file            $(stat -c %s "$pool") bytes"
 expect 'info of a pool' 0 "$e2str" info "$pool"
 holds 'examples        11'
-expect 'reads with a pool' 0 "$e2str" read -p "$pool" -k 3 --json "$images/open.png"
+expect 'reads with a pool' 0 "$e2str" read -p "$pool" -k 3 --min-similarity -1 --json "$images/open.png"
 check 'and names three examples' test "$(grep -o '"similarity"' "$work/out" | wc -l)" -eq 3
 holds '{"id":1,"similarity":1,"label":"OPEN"}'
 expect 'no example is similar enough' 0 "$e2str" read -p "$pool" --min-similarity 1 --json "$images/garden.jpg"
@@ -264,7 +264,7 @@ holds 'pool              12 examples, k = 2'
 # Labels that nothing reads, so that each read is printed with its score, which depends on the examples.
 reads() { expect "eval $*" 0 "$e2str" eval --labels "$work/set/order.tsv" --verbose --json --seed 1 "$@"; }
 scores() { grep '"score"' "$work/out" > "$work/$1"; }
-reads --pool-first 1 -k 1; scores nearest
+reads --pool-first 1 -k 1 --min-similarity -1; scores nearest
 reads --pool-first 1 -k 1 --random-examples 5; scores random
 holds '"examples":"random"'
 check 'of one example, one at random is the nearest' diff "$work/nearest" "$work/random"

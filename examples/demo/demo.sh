@@ -14,11 +14,11 @@ show() { # the command is one word, shown as it would be typed
 
 show "$E2STR read examples/images/*.jpg examples/images/*.png"
 echo
-echo "Four words in lettering that is hard to read, without examples:"
+echo "Four words in dim writing, without examples:"
 show "$E2STR read examples/demo/queries/*.png"
 echo
-echo "The same with a prompt pool: three examples of this lettering, with their texts, before each image:"
+echo "The same with a prompt pool: three of these words, written another time, with their texts:"
 show "$E2STR pool add $pool --labels examples/demo/pool/labels.tsv"
-show "$E2STR read -k 3 -p $pool examples/demo/queries/*.png"
+show "$E2STR read -p $pool examples/demo/queries/*.png"
 echo
 echo "Chosen to show the effect: docs/accuracy.md says how often examples help, and how often they hurt."

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes a labelled set of rendered words in a few styles, to try pools on (bench/accuracy.py --gallery, e2str eval).
 
-  make_set.py FOLDER [--styles 12] [--each 20] [--seed 1]        FOLDER/images/*.png, FOLDER/labels.tsv
+  make_set.py FOLDER [--styles 12] [--each 20] [--words N] [--dim] [--seed 1]        FOLDER/images/*.png, FOLDER/labels.tsv
 """
 import argparse
 import os
@@ -17,6 +17,8 @@ def main():
     p.add_argument('folder')
     p.add_argument('--styles', type=int, default=12)
     p.add_argument('--each', type=int, default=20)
+    p.add_argument('--words', type=int, help='of a style, which come again and again (default: all are new)')
+    p.add_argument('--dim', action='store_true', help='blurred, hidden, in noise')
     p.add_argument('--seed', type=int, default=1)
     a = p.parse_args()
     os.makedirs(os.path.join(a.folder, 'images'), exist_ok=True)
@@ -24,7 +26,7 @@ def main():
     with open(os.path.join(a.folder, 'labels.tsv'), 'w', encoding='utf-8') as labels:
         for style in range(a.styles):
             seed = f'set {a.seed}.{style}'
-            dice = (Dice(f'{seed}.{i}', Style(seed)) for i in range(4 * a.each))
+            dice = (Dice(f'{seed}.{i}', Style(seed, murky=a.dim), a.words and i % a.words) for i in range(4 * a.each))
             for i, sample in enumerate(renderer.several(dice, a.each)):
                 name = f'{style:02d}-{i:02d}.png'
                 Image.fromarray(sample.image).save(os.path.join(a.folder, 'images', name))
