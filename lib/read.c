@@ -70,11 +70,9 @@ static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, co
                            const e2str_read_options *options, query *q, e2str_error *error) {
     e2str_status status = E2STR_OK;
     if (!pool || options->prompt) return status;
-    if (!options->n_examples) {
-        bool of_model = options->min_similarity == E2STR_SIMILARITY_OF_MODEL;
-        float least = of_model ? pool->model->min_similarity : options->min_similarity;
-        return e2_pool_choose(compute, pool, key, options->k, least, q->choices, &q->n_choices, error);
-    }
+    if (!options->n_examples)
+        return e2_pool_choose(compute, pool, key, options->k, options->min_similarity, q->choices, &q->n_choices,
+                              error);
     status = e2_pool_choose_ids(pool, key, options->examples, options->n_examples, q->choices, error);
     if (!status) q->n_choices = options->n_examples;
     return status;
@@ -221,6 +219,7 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
     e2str_status status = read_options(given, &options, error);
     if (!status) status = check_arguments(session, images, n, pool, &options, results, error);
     if (status || n == 0) return status;
+    if (options.min_similarity == E2STR_SIMILARITY_OF_MODEL) options.min_similarity = session->model->min_similarity;
     batch all = {.session = session, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
     status = read_all(&all, error);
     for (size_t i = 0; status && i < n; i++) e2_result_clear(results[i]);

@@ -17,6 +17,20 @@ check() {
     fi
 }
 
+# ended NAME WANTED STATUS COMMAND...: passes if the command, whose output is in $work/out and $work/err, ended as wanted
+ended() {
+    local name=$1 wanted=$2 status=$3
+    shift 3
+    if [ "$status" -ne "$wanted" ]; then
+        sed 's/^/# /' "$work/out" "$work/err"
+        check "$name: status $status, not $wanted:" false "$@"
+    else
+        echo "ok - $name"
+    fi
+}
+says() { check "and says: $1" grep -qF -- "$1" "$work/err"; }
+quiet() { check 'and says nothing' test ! -s "$work/err"; }
+
 skip() { echo "ok - $1 # SKIP $2"; }
 
 finish() { [ "$failures" -eq 0 ]; exit; }

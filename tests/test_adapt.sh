@@ -10,20 +10,12 @@ export E2STR_MODEL=$model LC_ALL=C
 
 # expect NAME STATUS INPUT COMMAND...: runs it; its output is in $work/out and $work/err
 expect() {
-    local name=$1 wanted=$2 input=$3 status
+    local name=$1 wanted=$2 input=$3
     shift 3
     # shellcheck disable=SC2059 # the input has \t and \n
     printf "$input" | "$@" > "$work/out" 2> "$work/err"
-    status=${PIPESTATUS[1]}
-    if [ "$status" -ne "$wanted" ]; then
-        sed 's/^/# /' "$work/out" "$work/err"
-        check "$name: status $status, not $wanted:" false "$@"
-    else
-        echo "ok - $name"
-    fi
+    ended "$name" "$wanted" "${PIPESTATUS[1]}" "$@"
 }
-says() { check "and says: $1" grep -qF -- "$1" "$work/err"; }
-quiet() { check 'and says nothing' test ! -s "$work/err"; }
 first_reads() { sed '/^$/,$d' "$work/out"; }
 second_reads() { sed '1,/^$/d' "$work/out"; }
 

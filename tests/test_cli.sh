@@ -10,21 +10,13 @@ has_python=$(command -v "$PYTHON")
 
 # expect NAME STATUS COMMAND...: runs it; its output is in $work/out and $work/err
 expect() {
-    local name=$1 wanted=$2 status
+    local name=$1 wanted=$2
     shift 2
     "$@" > "$work/out" 2> "$work/err" < /dev/null
-    status=$?
-    if [ "$status" -ne "$wanted" ]; then
-        sed 's/^/# /' "$work/out" "$work/err"
-        check "$name: status $status, not $wanted:" false "$@"
-    else
-        echo "ok - $name"
-    fi
+    ended "$name" "$wanted" $? "$@"
 }
-says() { check "and says: $1" grep -qF -- "$1" "$work/err"; }
 prints() { check "and prints $1 lines" test "$(wc -l < "$work/out")" -eq "$1"; }
 holds() { check "and has: $1" grep -qF -- "$1" "$work/out"; }
-quiet() { check 'and says nothing' test ! -s "$work/err"; }
 
 # ---- help and usage ----
 expect 'no arguments are wrong usage' 2 "$e2str"

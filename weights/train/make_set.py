@@ -26,7 +26,7 @@ def main():
     with open(os.path.join(a.folder, 'labels.tsv'), 'w', encoding='utf-8') as labels:
         for style in range(a.styles):
             seed = f'set {a.seed}.{style}'
-            dice = (Dice(f'{seed}.{i}', Style(seed, murky=a.dim), a.words and i % a.words) for i in range(4 * a.each))
+            dice = (Dice(f'{seed}.{i}', Style(seed, murky=a.dim), i % a.words if a.words else None) for i in range(4 * a.each))
             for i, sample in enumerate(renderer.several(dice, a.each)):
                 name = f'{style:02d}-{i:02d}.png'
                 Image.fromarray(sample.image).save(os.path.join(a.folder, 'images', name))

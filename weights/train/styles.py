@@ -3,6 +3,7 @@
 Samples of one style share a face or a writer, the ink, the camera. For some styles that is not enough to read them, only their examples
 tell how: strange letters, pictures too dim to be read alone, another way of writing labels. Single samples never are of such a style.
 """
+import functools
 import itertools
 import random
 from string import ascii_lowercase, ascii_uppercase
@@ -78,13 +79,18 @@ def word(texts, dice, r, domain):
     return texts.draw(r, domain)
 
 
+@functools.lru_cache(64)
+def foreign(font):
+    """The Greek and Cyrillic letters that the font has: one picture in many slots stands for missing ones."""
+    drawn = {c: bytes(font.getmask(c)) for c in 'ΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπσφψωБГДЖИЛЦЧШЫЭЮЯбгджлцчшыэюя'}
+    return [c for c in drawn if list(drawn.values()).count(drawn[c]) == 1]
+
+
 def cipher(r, font, text):
     """Strange shapes for some characters or all of them: another's, or Greek and Cyrillic ones if the font has them."""
     odd = CHARSET[:62]
-    if r.random() < .6:
-        drawn = {c: bytes(font.getmask(c)) for c in 'ΔΘΛΞΠΣΦΨΩαβγδεζηθλμξπσφψωБГДЖИЛЦЧШЫЭЮЯбгджлцчшыэюя'}
-        found = [c for c in drawn if list(drawn.values()).count(drawn[c]) == 1]   # one picture in many slots stands for missing ones
-        odd = found if len(found) > 20 else odd
+    if r.random() < .6 and len(foreign(font)) > 20:
+        odd = foreign(font)
     table = {c: r.choice(odd) for c in r.sample(CHARSET[:62], r.randint(2, 12) if r.random() < .5 else 62)}
     return ''.join(table.get(c, c) for c in text)
 
