@@ -289,7 +289,8 @@ E2STR_API void e2str_pool_free(e2str_pool *pool);
 
 /* A prepared prompt: the same examples for every read, run through the decoder once instead of at each read. Immutable;
  * any number of sessions of the same model may read with it at once. It does not change when the pool does, and may
- * outlive it. ids: in prompt order (first = farthest from the query), at most E2STR_MAX_EXAMPLES.
+ * outlive it. ids: in the order in which they stand in the prompt, at most E2STR_MAX_EXAMPLES; reads put the most similar
+ * example first.
  * Errors: ARGUMENT, NOT_FOUND, MISMATCH, LIMIT (no position left for an answer), MEMORY. */
 typedef struct e2str_prompt e2str_prompt;
 E2STR_API e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool *pool, const uint64_t *ids, size_t n,
@@ -309,7 +310,7 @@ typedef struct e2str_read_options {
     uint32_t k;                 /* examples put before the query, the nearest ones; 0..64, default 2. Without a pool: none */
     float min_similarity;       /* examples less similar than this are left out: -1 (none are) to 1, or the default
                                    E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
-    const uint64_t *examples;   /* instead of the nearest k: these ids, in this order (first = farthest from the query) */
+    const uint64_t *examples;   /* instead of the nearest k: these ids, in the order in which they stand in the prompt */
     size_t n_examples;          /* 0..64; 0 = use the nearest k */
     const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */
     uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (spec section 6) */
@@ -367,7 +368,8 @@ E2STR_API size_t e2str_result_alternatives(const e2str_result *result, size_t in
 E2STR_API e2str_status e2str_result_alternative(const e2str_result *result, size_t index, size_t rank,
                                                 const char **text, float *probability, e2str_error *error);
 
-/* The examples that stood in the prompt, in prompt order (nearest first), with their cosine similarity to the query. */
+/* The examples that stood in the prompt, in the order in which they stood (of the nearest k the most similar comes
+ * first), with their cosine similarity to the query. */
 E2STR_API size_t e2str_result_examples(const e2str_result *result);
 E2STR_API e2str_status e2str_result_example(const e2str_result *result, size_t index, uint64_t *id, float *similarity,
                                             e2str_error *error);

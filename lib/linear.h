@@ -2,30 +2,7 @@
 #ifndef E2_LINEAR_H
 #define E2_LINEAR_H
 
-#include "arena.h"
-#include "model.h"
-#include "threads.h"
-
-/* Roughly how many microseconds one thread needs, and from how many on others are woken to help: that costs 10 to 50
- * (docs/performance.md). */
-#define E2_WORTH_SHARING 120
-static inline size_t e2_microseconds(size_t multiplications, size_t bytes_read) {
-    return multiplications / 120000 + bytes_read / 40000;
-}
-
-/* Part i of n even parts of `total`: its first element. */
-static inline size_t e2_part_begin(size_t total, size_t i, size_t n) {
-    return total / n * i + (total % n < i ? total % n : i);
-}
-
-/* What a stage computes with. */
-typedef struct e2_compute {
-    const e2_kernels *kernels;
-    e2_threads *threads;
-    e2_arena *arena;
-    const struct e2_compute
-        *workers; /* [threads]: each with an arena of its own and no threads; NULL with one thread */
-} e2_compute;
+#include "compute.h"
 
 /* y [rows][out] = activation(x W^T + b), the rows of x `in` apart. false: out of memory. */
 bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const float *x, size_t rows,

@@ -100,7 +100,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .file_bytes = model->gguf.size,
         .image_width = model->image.width,
         .image_height = model->image.height,
-        .visual_tokens = model->media_tokens,
+        .visual_tokens = model->visual_tokens,
         .visual_width = model->vision.width,
         .vision_layers = model->vision.layers,
         .resampler_layers = model->resampler.layers,

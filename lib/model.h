@@ -1,4 +1,5 @@
-/* A model: its sizes from the metadata, its weights as f32 pointers into the file (or expanded copies). */
+/* A model: its sizes from the metadata, its matrices packed for the kernels, its small tables copied. Immutable once it
+ * is open. */
 #ifndef E2_MODEL_H
 #define E2_MODEL_H
 
@@ -106,7 +107,7 @@ struct e2str_model {
     e2_decoder decoder;
     bool key_from_vision_tokens;               /* retrieval key: mean of vision tokens, not of the resampler's latents */
     float min_similarity;                      /* examples less similar than this are left out unless a read says otherwise */
-    uint32_t media_tokens;                     /* visual tokens per image: latents or patches */
+    uint32_t visual_tokens;                     /* visual tokens per image: latents or patches */
     e2_tokenizer *tokenizer;
     uint64_t parameters;
     char name[64];

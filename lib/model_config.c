@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model.h"
+#include "unicode.h"
 
 #define MAX_LAYERS  4096 /* also of attention heads */
 #define MAX_WIDTH   65536
@@ -294,6 +295,6 @@ e2str_status e2_model_read_config(e2str_model *model, e2str_error *error) {
     if (!status) status = check_decoder(&model->decoder, error);
     if (!status) status = read_name(model, error);
     if (!status) status = open_tokenizer(model, error);
-    model->media_tokens = model->resampler.layers ? model->resampler.latents : model->vision.patches;
+    model->visual_tokens = model->resampler.layers ? model->resampler.latents : model->vision.patches;
     return status;
 }

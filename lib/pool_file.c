@@ -54,7 +54,7 @@ static void snapshot_free(snapshot *taken) {
 static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, void *scratch) {
     uint64_t *ids = scratch;
     for (size_t i = 0; i < taken->count; i++) ids[i] = taken->examples[i]->id;
-    e2_gguf_write_u64_array(writer, KEY_IDS, ids, taken->count);
+    e2_gguf_write_array(writer, KEY_IDS, E2_KV_U64, ids, taken->count);
     e2_string *labels = scratch;
     for (size_t i = 0; i < taken->count; i++)
         labels[i] = (e2_string){taken->examples[i]->label, taken->examples[i]->label_size};
@@ -63,7 +63,7 @@ static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, void *s
 
 static void declare_tensors(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
     bool half = pool->storage == E2STR_STORE_F16;
-    size_t width = pool->model->vision.width, media = pool->model->media_tokens;
+    size_t width = pool->model->vision.width, media = pool->model->visual_tokens;
     const void **pieces = scratch;
     if (!taken->count) return; /* GGUF has no empty tensors */
     for (size_t i = 0; i < taken->count; i++) pieces[i] = taken->examples[i]->key;
@@ -240,7 +240,7 @@ static e2str_status read_tensor(const e2_gguf *gguf, const char *name, e2_type t
 }
 
 static e2str_status read_tensors(const e2_gguf *gguf, const e2str_model *model, contents *file, e2str_error *error) {
-    uint64_t width = model->vision.width, media = model->media_tokens;
+    uint64_t width = model->vision.width, media = model->visual_tokens;
     bool half = file->storage == E2STR_STORE_F16;
     const uint64_t key_dims[3] = {width, file->count, 1}, token_dims[3] = {width, media, file->count};
     const void *keys, *tokens;
@@ -280,17 +280,16 @@ static e2str_status fault_of_file(e2str_status status) {
 static e2str_status load_example(e2str_pool *pool, const contents *file, size_t index, uint64_t id, e2_string label,
                                  e2str_error *error) {
     const e2str_model *model = pool->model;
-    uint32_t *label_ids, n_ids;
+    e2_label read;
     e2_example *example = NULL;
-    e2str_status status = e2_label_ids(model, label.data, label.size, &label_ids, &n_ids, error);
+    e2str_status status = e2_label_read(model, label.data, label.size, &read, error);
     if (status) return status;
     status = e2_example_new_stored(model, file->storage, file->tokens + index * file->token_bytes,
-                                   file->keys + index * model->vision.width, label.data, label.size, label_ids, n_ids,
-                                   &example, error);
-    free(label_ids);
+                                   file->keys + index * model->vision.width, &read, &example, error);
+    e2_label_free(&read);
     if (status) return status;
     example->id = id;
-    status = e2_pool_insert(pool, example, error);
+    status = e2_pool_insert(pool, example, NULL, error);
     if (status) e2_example_release(example);
     return status;
 }

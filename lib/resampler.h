@@ -5,6 +5,6 @@
 #include "linear.h"
 
 /* tokens [n][patches][width] -> latents [n][latents][width]. Only for models with a resampler. false: out of memory. */
-bool e2_resample(const e2_compute *compute, const e2str_model *model, const float *tokens, size_t n, float *latents);
+bool e2_resample(const e2_compute *compute, const float *tokens, size_t n, float *latents);
 
 #endif

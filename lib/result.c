@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unicode.h"
+
 /* Room for `more` elements of `size` bytes behind those there are; NULL when memory is out. */
 static void *grow(e2_buffer *buffer, size_t more, size_t size) {
     size_t wanted;

@@ -2,7 +2,7 @@
 #ifndef E2_SEARCH_H
 #define E2_SEARCH_H
 
-#include "prompt.h"
+#include "sequence.h"
 
 typedef struct e2_candidate {
     uint32_t token;
@@ -33,10 +33,10 @@ typedef struct e2_search_options {
 /* Slots of the KV cache that the search needs for a prompt of this length. */
 size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_search_options *options);
 
-/* Answers n prompts side by side; what is written for a prompt does not depend on the others. The prompts' slots lie
- * e2_search_slots apart; `slots` is their sum. <image> is never written. The answers live in the arena.
- * false: out of memory. */
-bool e2_search(const e2_compute *compute, const e2str_model *model, const e2_media *media, const e2_prompt *prompts,
-               size_t n, size_t slots, const e2_search_options *options, e2_answer *answers);
+/* Answers n sequences side by side; what is written for a prompt does not depend on the others. The sequences' slots
+ * lie e2_search_slots apart; `slots` is their sum. <image> is never written. The answers live in the arena. false: out
+ * of memory. */
+bool e2_search(const e2_compute *compute, const e2_media *media, const e2_sequence *sequences, size_t n, size_t slots,
+               const e2_search_options *options, e2_answer *answers);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bpe.h"
+#include "unicode.h"
 
 #define MAX_LABEL ((size_t)1 << 20)
 
@@ -25,8 +26,8 @@ static e2str_status read_kind(const e2_gguf *gguf, e2_tokenizer_kind *kind, e2st
     else if (e2_string_is(model, "characters"))
         *kind = E2_TOKENIZER_CHARACTERS;
     else
-        return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "tokenizer.ggml.model: '%.*s' is neither gpt2 nor characters",
-                       E2_SHOWN(model));
+        return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "tokenizer.ggml.model: '%s' is neither gpt2 nor characters",
+                       e2_show(model).text);
     return E2STR_OK;
 }
 
@@ -61,8 +62,8 @@ static e2str_status check_characters(const e2_vocabulary *vocabulary, e2str_erro
         e2_string text = vocabulary->tokens[i];
         uint32_t code = 0;
         if (e2_utf8_next(text.data, text.size, &code) != text.size || code == 0)
-            return e2_fail(error, E2STR_ERROR_FORMAT, "tokenizer.ggml.tokens: token %zu '%.*s' is not one character", i,
-                           E2_SHOWN(text));
+            return e2_fail(error, E2STR_ERROR_FORMAT, "tokenizer.ggml.tokens: token %zu '%s' is not one character", i,
+                           e2_show(text).text);
     }
     return E2STR_OK;
 }
@@ -149,8 +150,8 @@ static e2str_status refuse_specials(const e2_vocabulary *vocabulary, const char 
         while ((size_t)(end - at) >= special.size &&
                (at = memchr(at, special.data[0], (size_t)(end - at) - special.size + 1))) {
             if (!memcmp(at, special.data, special.size))
-                return e2_fail(error, E2STR_ERROR_LABEL, "label: holds the special string '%.*s' at byte %zu",
-                               E2_SHOWN(special), (size_t)(at - text));
+                return e2_fail(error, E2STR_ERROR_LABEL, "label: holds the special string '%s' at byte %zu",
+                               e2_show(special).text, (size_t)(at - text));
             at++;
         }
     }

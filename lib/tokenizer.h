@@ -30,10 +30,6 @@ e2str_status e2_tokenize(const e2_tokenizer *tokenizer, const char *text, size_t
  * The bytes of one BPE token need not be whole UTF-8 characters. */
 e2_string e2_token_bytes(const e2_tokenizer *tokenizer, uint32_t token);
 
-/* Length (1..4) of the valid UTF-8 character at text[0..size), its code point in *code (may be NULL); 0 if invalid:
- * overlong forms, surrogates and code points above U+10FFFF are. */
-size_t e2_utf8_next(const char *text, size_t size, uint32_t *code);
-
 /* The clean-up of HF tokenizers (spec section 6), in place; returns the new size. */
 size_t e2_clean_up(char *text, size_t size);
 

@@ -1,7 +1,8 @@
-/* Character classes of the GPT-2 splitter (spec section 10). */
+/* Unicode: decoding UTF-8, and the character classes of the GPT-2 splitter (spec section 10). */
 #ifndef E2_UNICODE_H
 #define E2_UNICODE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum e2_class {
@@ -12,5 +13,9 @@ typedef enum e2_class {
 } e2_class;
 
 e2_class e2_unicode_class(uint32_t code);
+
+/* Length (1..4) of the valid UTF-8 character at text[0..size), its code point in *code (may be NULL); 0 if invalid:
+ * overlong forms, surrogates and code points above U+10FFFF are. */
+size_t e2_utf8_next(const char *text, size_t size, uint32_t *code);
 
 #endif

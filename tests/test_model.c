@@ -102,7 +102,7 @@ static void every_weight_in_its_place(void **state) {
     check_linear(model, v->blocks[1].down, 16, 40, "vision.blk.1.ffn_down", true);
 
     const e2_resampler *r = &model->resampler;
-    assert_int_equal(model->media_tokens, TINY_LATENTS);
+    assert_int_equal(model->visual_tokens, TINY_LATENTS);
     check_table(model, r->latent_table, "resampler.latents");
     check_norm(model, r->norm, "resampler.norm");
     check_norm(model, r->blocks[1].norm_media, "resampler.blk.1.norm_media");
@@ -166,7 +166,7 @@ static void every_key_in_its_place(void **state) {
     assert_true(model->vision.epsilon == 1e-5f && model->decoder.epsilon == 1e-5f);
     assert_null(model->vision.class_embedding);
     assert_int_equal(model->resampler.layers, 0);
-    assert_int_equal(model->media_tokens, 32);
+    assert_int_equal(model->visual_tokens, 32);
     assert_int_equal(model->decoder.activation, E2_RELU);
     assert_int_equal(model->decoder.vocabulary, 66);
     assert_int_equal(model->decoder.positions, 50);

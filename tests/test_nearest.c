@@ -69,9 +69,10 @@ static void expect_threads(unsigned expected) {
 
 static void add_key(const float *key) {
     e2_example *example;
-    const uint32_t ids[1] = {4};
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, key, key, "a", 1, ids, 1, &example, NULL), E2STR_OK);
-    assert_int_equal(e2_pool_insert(pool, example, NULL), E2STR_OK);
+    uint32_t ids[1] = {4};
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, key, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+                     E2STR_OK);
+    assert_int_equal(e2_pool_insert(pool, example, NULL, NULL), E2STR_OK);
 }
 
 static int set_up(void **state) {
@@ -140,7 +141,7 @@ static void choices_do_not_depend_on_threads(void **state) {
     assert_true(e2_microseconds(0, EXAMPLES * WIDTH * sizeof(float)) >= E2_WORTH_SHARING);
     for (unsigned count = 1; count <= MOST; count++) {
         e2_arena arena = {0};
-        e2_compute compute = {.kernels = f.model->kernels, .arena = &arena};
+        e2_compute compute = {.model = f.model, .kernels = f.model->kernels, .arena = &arena};
         assert_int_equal(e2_threads_new(count, &compute.threads, NULL), E2STR_OK);
         for (size_t i = 0; i < sizeof ks / sizeof *ks * 3; i++) {
             size_t k = ks[i / 3];
@@ -207,7 +208,7 @@ static void reads_share_the_search(void **state) {
 static void small_pools_are_searched_alone(void **state) {
     (void)state;
     e2_arena arena = {0};
-    e2_compute compute = {.kernels = f.model->kernels, .arena = &arena};
+    e2_compute compute = {.model = f.model, .kernels = f.model->kernels, .arena = &arena};
     assert_int_equal(e2_threads_new(MOST, &compute.threads, NULL), E2STR_OK);
     e2str_pool_clear(pool);
     expect_threads(0);

@@ -167,6 +167,8 @@ static void examples_are_reported(void **state) {
     assert_int_equal(e2str_result_examples(f->result), 2);
     assert_int_equal(e2str_result_example(f->result, 0, &id, &similarity, NULL), E2STR_OK);
     assert_int_equal(id, ids[1]);
+    assert_int_equal(e2str_result_example(f->result, 1, &id, &similarity, NULL), E2STR_OK);
+    assert_true(id == ids[0] && fabsf(similarity - 1.0f) < 1e-5f);
     o.n_examples = 0;
     o.min_similarity = 0.99999f;
     read_into(f, f->result, 1, f->pool, &o);

@@ -335,11 +335,13 @@ static void bad_tokens(void **state) {
     BAD_BPE(d.tokens[10] = TEXT("<s>"), "tokenizer.ggml.tokens: tokens 0 and 10 are both '<s>'");
     BAD_BPE(d.tokens[10] = TEXT(" "), "token 10 ' ' is not in the spelling of byte-level BPE");
     BAD_BPE(d.tokens[10] = TEXT("a\u0144"), "token 10 'a\u0144' is not in the spelling"); /* one past the last */
-    BAD_BPE(d.tokens[10] = TEXT("a\u00AD"), "token 10 'a\u00AD' is not in the spelling");
-    BAD_BPE(d.tokens[10] = TEXT("a\xFF"), "token 10 'a\xFF' is not in the spelling");
+    /* what a terminal would obey or hide is escaped */
+    BAD_BPE(d.tokens[10] = TEXT("a\u00AD"), "token 10 'a\\xc2\\xad' is not in the spelling");
+    BAD_BPE(d.tokens[10] = TEXT("a\xFF"), "token 10 'a\\xff' is not in the spelling");
+    BAD_BPE(d.tokens[10] = TEXT("\x1B[2J "), "token 10 '\\x1b[2J ' is not in the spelling");
     BAD_CHARACTERS(d.tokens[5] = TEXT("pp"), "tokenizer.ggml.tokens: token 5 'pp' is not one character");
-    BAD_CHARACTERS(d.tokens[5] = TEXT("\xC3"), "token 5 '\xC3' is not one character");
-    BAD_CHARACTERS(d.tokens[5] = TEXT("\0"), "token 5 '' is not one character");
+    BAD_CHARACTERS(d.tokens[5] = TEXT("\xC3"), "token 5 '\\xc3' is not one character");
+    BAD_CHARACTERS(d.tokens[5] = TEXT("\0"), "token 5 '\\x00' is not one character");
     BAD_CHARACTERS(d.tokens[5] = TEXT("猫"), "tokens 5 and 9 are both '猫'");
 }
 

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gguf.h"
+#include "gguf_values.h"
 
 typedef struct tiny_model_options {
     const char *name;                       /* "tiny random model" */
@@ -57,7 +57,7 @@ typedef struct tiny_model_options {
 #define TINY_HEAD_SIZE    8
 #define TINY_FEED_FORWARD 32
 #endif
-#define TINY_INNER        (TINY_HEADS * TINY_HEAD_SIZE)
+#define TINY_INNER (TINY_HEADS * TINY_HEAD_SIZE)
 
 typedef struct tiny_builder {
     e2_gguf_writer *writer;
@@ -237,7 +237,7 @@ static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet) {
     e2_gguf_write_u32(b->writer, "tokenizer.ggml.bos_token_id", 1);
     e2_gguf_write_u32(b->writer, "tokenizer.ggml.eos_token_id", 2);
     e2_gguf_write_u32(b->writer, "e2str.tokenizer.image_token_id", 3);
-    e2_gguf_write_u32_array(b->writer, "e2str.tokenizer.special_token_ids", (const uint32_t[]){0, 1, 2, 3}, 4);
+    e2_gguf_write_array(b->writer, "e2str.tokenizer.special_token_ids", E2_KV_U32, (const uint32_t[]){0, 1, 2, 3}, 4);
     free(tokens);
     return count;
 }
@@ -250,8 +250,8 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.image.height", o->image_height);
     e2_gguf_write_u32(b->writer, "e2str.image.width", o->image_width);
     tiny_string(b, "e2str.image.channels", o->channels);
-    e2_gguf_write_f32_array(b->writer, "e2str.image.mean", mean, 3);
-    e2_gguf_write_f32_array(b->writer, "e2str.image.std", std, 3);
+    e2_gguf_write_array(b->writer, "e2str.image.mean", E2_KV_F32, mean, 3);
+    e2_gguf_write_array(b->writer, "e2str.image.std", E2_KV_F32, std, 3);
     e2_gguf_write_u32(b->writer, "e2str.vision.patch_height", o->patch_height);
     e2_gguf_write_u32(b->writer, "e2str.vision.patch_width", o->patch_width);
     e2_gguf_write_u32(b->writer, "e2str.vision.width", o->vision_width);
@@ -259,16 +259,16 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.vision.heads", o->vision_heads);
     e2_gguf_write_u32(b->writer, "e2str.vision.feed_forward", o->vision_feed_forward);
     tiny_string(b, "e2str.vision.activation", o->vision_activation);
-    e2_gguf_write_bool(b->writer, "e2str.vision.class_token", o->class_token);
-    e2_gguf_write_bool(b->writer, "e2str.vision.norm_post", o->norm_post);
-    e2_gguf_write_f32(b->writer, "e2str.vision.epsilon", 1e-5f);
+    write_bool(b->writer, "e2str.vision.class_token", o->class_token);
+    write_bool(b->writer, "e2str.vision.norm_post", o->norm_post);
+    write_f32(b->writer, "e2str.vision.epsilon", 1e-5f);
     e2_gguf_write_u32(b->writer, "e2str.resampler.layers", o->resampler_layers);
     if (o->resampler_layers) {
         e2_gguf_write_u32(b->writer, "e2str.resampler.latents", TINY_LATENTS);
         e2_gguf_write_u32(b->writer, "e2str.resampler.heads", TINY_HEADS);
         e2_gguf_write_u32(b->writer, "e2str.resampler.head_size", TINY_HEAD_SIZE);
         e2_gguf_write_u32(b->writer, "e2str.resampler.feed_forward", TINY_FEED_FORWARD);
-        e2_gguf_write_f32(b->writer, "e2str.resampler.epsilon", 1e-5f);
+        write_f32(b->writer, "e2str.resampler.epsilon", 1e-5f);
     }
     e2_gguf_write_u32(b->writer, "e2str.decoder.width", o->decoder_width);
     e2_gguf_write_u32(b->writer, "e2str.decoder.layers", o->decoder_layers);
@@ -278,14 +278,14 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.decoder.positions", o->positions);
     e2_gguf_write_u32(b->writer, "e2str.decoder.position_offset", 2);
     if (o->segment_stride) e2_gguf_write_u32(b->writer, "e2str.decoder.segment_stride", o->segment_stride);
-    e2_gguf_write_f32(b->writer, "e2str.decoder.epsilon", 1e-5f);
+    write_f32(b->writer, "e2str.decoder.epsilon", 1e-5f);
     e2_gguf_write_u32(b->writer, "e2str.cross.every", o->cross_every);
     e2_gguf_write_u32(b->writer, "e2str.cross.heads", TINY_HEADS);
     e2_gguf_write_u32(b->writer, "e2str.cross.head_size", TINY_HEAD_SIZE);
     e2_gguf_write_u32(b->writer, "e2str.cross.feed_forward", TINY_FEED_FORWARD);
-    e2_gguf_write_bool(b->writer, "e2str.cross.only_immediate_media", !o->all_media);
+    write_bool(b->writer, "e2str.cross.only_immediate_media", !o->all_media);
     tiny_string(b, "e2str.retrieval.key", o->key);
-    if (o->min_similarity != 0) e2_gguf_write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
+    if (o->min_similarity != 0) write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
 }
 
 static e2str_status tiny_sink(void *user, const void *data, size_t size, e2str_error *error) {

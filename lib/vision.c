@@ -1,4 +1,4 @@
-#include "encoder.h"
+#include "vision.h"
 
 #include <string.h>
 
@@ -17,8 +17,8 @@ static void gather_patches(const e2str_model *model, const float *planes, float 
 
 /* x [n][class token + patches][width] = patches W^T + b + positions, the class token's row before an image's patches.
  */
-static bool embed_patches(const e2_compute *compute, const e2str_model *model, const float *planes, size_t n,
-                          float *x) {
+static bool embed_patches(const e2_compute *compute, const float *planes, size_t n, float *x) {
+    const e2str_model *model = compute->model;
     const e2_vision *vision = &model->vision;
     size_t width = vision->width, patches = vision->patches, class_token = vision->class_token;
     size_t pixels = (size_t)3 * model->image.height * model->image.width, step = (patches + class_token) * width;
@@ -39,8 +39,8 @@ static bool embed_patches(const e2_compute *compute, const e2str_model *model, c
 }
 
 /* x += out(attention(norm1(x))); x += ffn(norm2(x)), for n images of `rows` rows. */
-static bool run_block(const e2_compute *compute, const e2_vision *vision, const e2_vision_block *block, float *x,
-                      size_t n, size_t rows) {
+static bool run_block(const e2_compute *compute, const e2_vision_block *block, float *x, size_t n, size_t rows) {
+    const e2_vision *vision = &compute->model->vision;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t width = vision->width, stride = 3 * width;
     float *attended = e2_arena_floats(compute->arena, n * rows * width);
@@ -55,8 +55,14 @@ static bool run_block(const e2_compute *compute, const e2_vision *vision, const 
                                      .value = {image + 2 * width, rows, stride},
                                      .out = attended + i * rows * width};
     }
-    e2_block_end end = {&block->out, 1.0f,         &block->norm2,      vision->epsilon,
-                        &block->up,  &block->down, vision->activation, 1.0f};
+    e2_block_end end = {.out = &block->out,
+                        .out_gate = 1.0f,
+                        .norm = &block->norm2,
+                        .epsilon = vision->epsilon,
+                        .up = &block->up,
+                        .down = &block->down,
+                        .activation = vision->activation,
+                        .gate = 1.0f};
     bool ok = e2_attention(compute, jobs, n, vision->heads, vision->width / vision->heads) &&
               e2_block_finish(compute, &end, attended, x, n * rows);
     e2_arena_release(compute->arena, mark);
@@ -64,7 +70,8 @@ static bool run_block(const e2_compute *compute, const e2_vision *vision, const 
 }
 
 /* tokens [n][patches][width]: the rows without the class token's, normalised if the model wants it. */
-static void take_tokens(const e2_compute *compute, const e2_vision *vision, const float *x, size_t n, float *tokens) {
+static void take_tokens(const e2_compute *compute, const float *x, size_t n, float *tokens) {
+    const e2_vision *vision = &compute->model->vision;
     size_t width = vision->width, patches = vision->patches, class_token = vision->class_token;
     for (size_t i = 0; i < n; i++) {
         const float *from = x + (i * (patches + class_token) + class_token) * width;
@@ -76,15 +83,14 @@ static void take_tokens(const e2_compute *compute, const e2_vision *vision, cons
     }
 }
 
-bool e2_vision_encode(const e2_compute *compute, const e2str_model *model, const float *planes, size_t n,
-                      float *tokens) {
-    const e2_vision *vision = &model->vision;
+bool e2_vision_encode(const e2_compute *compute, const float *planes, size_t n, float *tokens) {
+    const e2_vision *vision = &compute->model->vision;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t rows = (size_t)vision->patches + vision->class_token;
     float *x = e2_arena_floats(compute->arena, n * rows * vision->width);
-    bool ok = x && embed_patches(compute, model, planes, n, x);
-    for (uint32_t i = 0; ok && i < vision->layers; i++) ok = run_block(compute, vision, &vision->blocks[i], x, n, rows);
-    if (ok) take_tokens(compute, vision, x, n, tokens);
+    bool ok = x && embed_patches(compute, planes, n, x);
+    for (uint32_t i = 0; ok && i < vision->layers; i++) ok = run_block(compute, &vision->blocks[i], x, n, rows);
+    if (ok) take_tokens(compute, x, n, tokens);
     e2_arena_release(compute->arena, mark);
     return ok;
 }

@@ -1,0 +1,16 @@
+/* Images to visual tokens and retrieval keys: the stages before anything is read or kept. */
+#ifndef E2_ENCODE_H
+#define E2_ENCODE_H
+
+#include "compute.h"
+
+/* Images that are worth encoding together: enough rows for the matrix products, few enough for the caches. 1 where a
+ * batch would not give the same bits. */
+size_t e2_batch_size(const e2str_model *model);
+
+/* Visual tokens [n][visual_tokens][width] and keys [n][width] (either may be NULL) into memory of the caller. The
+ * images are checked here. An image's numbers do not depend on n. */
+e2str_status e2_encode_images(const e2_compute *compute, const e2str_image *images, size_t n, float *tokens,
+                              float *keys, e2str_error *error);
+
+#endif
