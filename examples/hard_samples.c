@@ -11,7 +11,7 @@
  * outside the pool are counted afterwards: what is gained on the errors left, and what is lost on words read well.
  *
  * SPDX-License-Identifier: MIT */
-#include "cli.h" /* labels files */
+#include "e2str/command.h" /* labels files */
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -26,7 +26,7 @@ typedef struct experiment {
     e2str_result *result;
     e2str_pool *pool;
     e2str_read_options read;
-    cli_labels labels;
+    label_list labels;
     state *states; /* of each label's image, without a pool */
     unsigned share;
     uint64_t seed;
@@ -38,8 +38,8 @@ typedef struct counts {
     size_t still_wrong, now_wrong; /* with the pool: of the errors not annotated, of the words that were right */
 } counts;
 
-/* What cli_labels.c says goes through this. */
-void cli_warn(const char *format, ...) {
+/* What labels.c says goes through this. */
+void complain(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     fputs("hard_samples: ", stderr);
@@ -66,14 +66,14 @@ static bool same_word(const char *a, const char *b) {
     return true;
 }
 
-static void leave_out(experiment *e, const cli_label *row, const e2str_error *error) {
+static void leave_out(experiment *e, const label_row *row, const e2str_error *error) {
     bool named = !strncmp(error->message, row->path, strlen(row->path));
-    cli_warn("line %zu: %s%s%s", row->line, named ? "" : row->path, named ? "" : ": ", error->message);
+    complain("line %zu: %s%s%s", row->line, named ? "" : row->path, named ? "" : ": ", error->message);
     e->incomplete = true;
 }
 
 /* Reads one image with the pool, or without if it is NULL: RIGHT, WRONG, or UNREAD after a message. */
-static state read_row(experiment *e, const cli_label *row, const e2str_pool *pool) {
+static state read_row(experiment *e, const label_row *row, const e2str_pool *pool) {
     e2str_error error = {{0}};
     e2str_image image = {0};
     e2str_status status = e2str_image_load(row->path, NULL, &image, &error);
@@ -84,7 +84,7 @@ static state read_row(experiment *e, const cli_label *row, const e2str_pool *poo
     return UNREAD;
 }
 
-static bool annotate(experiment *e, const cli_label *row) {
+static bool annotate(experiment *e, const label_row *row) {
     e2str_error error = {{0}};
     e2str_image image = {0};
     uint64_t id;
@@ -100,7 +100,7 @@ static bool annotate(experiment *e, const cli_label *row) {
 static bool annotate_share(experiment *e, counts *n) {
     size_t *errors = malloc((n->errors + 1) * sizeof *errors);
     if (!errors) {
-        cli_warn("out of memory");
+        complain("out of memory");
         return false;
     }
     size_t found = 0, wanted = (n->errors * e->share + 50) / 100;
@@ -109,7 +109,7 @@ static bool annotate_share(experiment *e, counts *n) {
         if (e->states[i] == WRONG) errors[found++] = i;
     uint64_t random = e->seed;
     for (size_t i = 0; i < found && n->annotated < wanted; i++) {
-        size_t j = i + (size_t)(cli_splitmix64(&random) % (found - i)), drawn = errors[j];
+        size_t j = i + (size_t)(splitmix64(&random) % (found - i)), drawn = errors[j];
         errors[j] = errors[i];
         if (!annotate(e, &e->labels.rows[drawn])) continue;
         e->states[drawn] = ANNOTATED;
@@ -152,17 +152,17 @@ static bool report(const experiment *e, const counts *n) {
     printf("accuracy                             %6.2f %%  %6.2f %%\n", percent * (double)(others - left),
            percent * (double)(others - n->still_wrong - n->now_wrong));
     if (fflush(stdout) == 0 && !ferror(stdout)) return true;
-    cli_warn("standard output cannot be written");
+    complain("standard output cannot be written");
     return false;
 }
 
 static bool run(experiment *e, const char *model, const char *labels) {
     e2str_error error = {{0}};
-    if (!cli_labels_load(&e->labels, labels)) return false;
+    if (!labels_load(&e->labels, labels)) return false;
     e->incomplete = e->labels.bad;
     e->states = calloc(e->labels.count, sizeof *e->states);
     if (!e->states) {
-        cli_warn("out of memory");
+        complain("out of memory");
         return false;
     }
     e2str_status status = e2str_model_open(model, NULL, &e->model, &error);
@@ -170,7 +170,7 @@ static bool run(experiment *e, const char *model, const char *labels) {
     if (!status) status = e2str_result_new(&e->result, &error);
     if (!status) status = e2str_pool_new(e->model, NULL, &e->pool, &error);
     if (status) {
-        cli_warn("%s", error.message);
+        complain("%s", error.message);
         return false;
     }
     counts n = {0};
@@ -209,7 +209,7 @@ int main(int count, char **arguments) {
     }
     bool good = run(&e, arguments[1], arguments[2]);
     free(e.states);
-    cli_labels_free(&e.labels);
+    labels_free(&e.labels);
     e2str_pool_free(e.pool);
     e2str_result_free(e.result);
     e2str_session_free(e.session);

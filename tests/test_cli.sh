@@ -34,11 +34,20 @@ expect 'an unknown pool command' 2 "$e2str" pool
 expect 'help for an unknown command' 2 "$e2str" help write
 expect 'an unknown option' 2 "$e2str" read --nonsense x.png
 says 'usage: e2str read'
+says '--nonsense is no option here'
 expect 'an option of another command' 2 "$e2str" read --seed 1 x.png
 expect 'random examples without a pool' 2 "$e2str" eval --labels "$images/labels.tsv" --random-examples 1
 expect 'a seed that is no number' 2 "$e2str" eval --labels "$images/labels.tsv" --pool-first 2 --random-examples x
 expect 'read without an image' 2 "$e2str" read
+says 'something is missing'
+expect 'an operand too many' 2 "$e2str" pool list p q
+says "'q' is too much"
 expect 'an option without its value' 2 "$e2str" read x.png -m
+says '-m needs a value'
+expect 'a long one without its value' 2 "$e2str" read x.png --beam
+says '--beam needs a value'
+expect 'a value for an option that takes none' 2 "$e2str" read x.png --json=1
+says '--json=1 takes no value'
 for wrong in '-k 65' '-k -1' '-k two' '--beam 0' '--beam 17' '--max-tokens 0' '--min-similarity 1.5' \
     '--min-similarity nan' '--min-similarity 0.5x' '--rotate 45' '--alternatives 9'; do
     # shellcheck disable=SC2086 # an option and its value
@@ -87,6 +96,26 @@ c\"\\.png"
 expect 'a path with tab and line end' 0 "$e2str" read "$work/a	b
 c\"\\.png"
 prints 1
+holds "$work/a\\x09b\\x0ac\"\\.png	OPEN"
+
+# Text that could act on a terminal: escape, C1 control, override of direction, a byte that is no UTF-8; then an innocent one.
+evil=$(printf '\033[2J\302\233\342\200\256\377\303\251') shown='\x1b[2J\xc2\x9b\xe2\x80\xae\xffé'
+cp "$images/open.png" "$work/$evil.png"
+cp "$images/open.png" "$work/innocent.png"
+escapes() { check "and shows it escaped" grep -qF -- "$shown" "$1" && check 'and not raw' test "$(tr -cd '\033' < "$1" | wc -c)" -eq 0; }
+expect 'a hostile file name' 0 "$e2str" read "$work/$evil.png"
+escapes "$work/out"
+expect 'in a message' 1 "$e2str" read "$work/no $evil.png"
+escapes "$work/err"
+expect 'a hostile option' 2 "$e2str" read "--$evil" x.png
+escapes "$work/err"
+expect 'a hostile value' 2 "$e2str" read --beam "$evil" x.png
+escapes "$work/err"
+expect 'a hostile command' 2 "$e2str" "$evil"
+escapes "$work/err"
+printf 'innocent.png\t%s\n' "$evil" > "$work/$evil.tsv"
+expect 'a hostile label' 0 "$e2str" eval --verbose --labels "$work/$evil.tsv"
+escapes "$work/out"
 
 # ---- the model ----
 expect 'a missing model' 1 "$e2str" read -m "$work/none.gguf" "$images/open.png"
@@ -111,6 +140,9 @@ fi
 expect 'info of a model' 0 "$e2str" info "$E2STR_MODEL"
 holds "file            $(stat -L -c %s "$E2STR_MODEL") bytes"
 check 'with a checksum' grep -qE '^checksum        [0-9a-f]{16}$' "$work/out"
+LC_ALL=C sed "s/e2str-small/e2str\x1bsmall/" "$E2STR_MODEL" > "$work/$evil.gguf"
+expect 'info of a hostile model' 0 "$e2str" info "$work/$evil.gguf"
+escapes "$work/out"
 expect 'info of something else' 1 "$e2str" info "$images/open.png"
 says 'neither a model'
 expect 'info of a missing file' 1 "$e2str" info "$work/none"
@@ -194,6 +226,14 @@ assert bad["status"] == "io" and "missing.png" in bad["error"] and "text" not in
 assert any(o["image"].endswith("a\tb\"\\\u00e9\ufffd.png") for o in odd)
 END
     check 'and holds what it should' "$PYTHON" "$work/check.py" "$work/out"
+    cat > "$work/bytes.py" << 'END'
+import json, subprocess, sys
+names = [b"no\xe2\x82\xac" + bytes([i]) + b".png" for i in range(1, 256) if i != ord("/")]
+done = subprocess.run([sys.argv[1], "read", "--json", *names], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+lines = done.stdout.decode().split("\n")
+assert [json.loads(line)["image"] for line in lines[:-1]] == [name.decode(errors="replace") for name in names]
+END
+    check 'JSON of every byte that a file name can hold' "$PYTHON" "$work/bytes.py" "$e2str"
     expect 'eval as JSON' 0 "$e2str" eval --json --verbose --labels "$images/labels.tsv"
     check 'is valid' valid
 else

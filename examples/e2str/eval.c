@@ -1,5 +1,5 @@
 /* e2str eval: word accuracy on a set of labelled images. */
-#include "cli.h"
+#include "command.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -48,34 +48,28 @@ static bool equal_alphanumeric(const char *a, const char *b) {
     }
 }
 
-static bool write_wrong(const cli *run, const cli_label *row) {
+static bool write_wrong(const invocation *run, const label_row *row) {
     const char *text = e2str_result_text(run->result);
     double score = e2str_result_score(run->result);
     if (run->json) {
-        fputs("{\"image\":", stdout);
-        cli_write_json(row->path, strlen(row->path));
-        fputs(",\"label\":", stdout);
-        cli_write_json(row->text, strlen(row->text));
-        fputs(",\"text\":", stdout);
-        cli_write_json(text, strlen(text));
-        fputs(",\"score\":", stdout);
-        cli_write_number(score);
+        write_json("{\"image\":", row->path, SIZE_MAX);
+        write_json(",\"label\":", row->text, SIZE_MAX);
+        write_json(",\"text\":", text, SIZE_MAX);
+        write_number(",\"score\":", score);
         putchar('}');
     } else {
-        cli_write_tsv(row->path);
-        putchar('\t');
-        cli_write_tsv(row->text);
-        putchar('\t');
-        cli_write_tsv(text);
+        write_text("", row->path);
+        write_text("\t", row->text);
+        write_text("\t", text);
         printf("\t%.3f", score);
     }
-    return cli_end_line();
+    return end_line();
 }
 
-static void warn_row(const cli_label *row, const e2str_error *error) {
+static void warn_row(const label_row *row, const e2str_error *error) {
     char where[32];
     snprintf(where, sizeof where, "line %zu: ", row->line);
-    cli_warn_image(where, row->path, error);
+    complain_of_image(where, row->path, error);
 }
 
 /* K examples for the next image: the beginning of a Fisher-Yates shuffle. */
@@ -83,7 +77,7 @@ static void draw(lottery *lots, e2str_read_options *read) {
     read->examples = lots->ids;
     read->n_examples = read->k < lots->count ? read->k : lots->count;
     for (size_t i = 0; i < read->n_examples; i++) {
-        size_t j = i + (size_t)(cli_splitmix64(&lots->state) % (lots->count - i));
+        size_t j = i + (size_t)(splitmix64(&lots->state) % (lots->count - i));
         uint64_t id = lots->ids[i];
         lots->ids[i] = lots->ids[j];
         lots->ids[j] = id;
@@ -91,15 +85,15 @@ static void draw(lottery *lots, e2str_read_options *read) {
 }
 
 /* Reads one image and counts it; false when the output cannot be written. */
-static bool evaluate(cli *run, const cli_label *row, tally *counts) {
+static bool evaluate(invocation *run, const label_row *row, tally *counts) {
     e2str_error error = {{0}};
     e2str_image image;
-    double begin = cli_milliseconds();
-    e2str_status status = cli_load_image(run, row->path, &image, &error);
-    double loaded = cli_milliseconds();
+    double begin = milliseconds();
+    e2str_status status = load_image(run, row->path, &image, &error);
+    double loaded = milliseconds();
     if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, &error);
     counts->file_ms += loaded - begin;
-    counts->read_ms += cli_milliseconds() - loaded;
+    counts->read_ms += milliseconds() - loaded;
     counts->images++;
     e2str_image_free(&image);
     if (status) {
@@ -117,104 +111,102 @@ static bool evaluate(cli *run, const cli_label *row, tally *counts) {
 
 static double share(size_t part, size_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
 
-static bool report(const cli *run, const tally *counts, size_t examples) {
+static bool report(const invocation *run, const tally *counts, size_t examples) {
     size_t n = counts->images;
     double file = n ? counts->file_ms / (double)n : 0, read = n ? counts->read_ms / (double)n : 0;
     if (run->json) {
-        fputs("{\"labels\":", stdout);
-        cli_write_json(run->labels_path, strlen(run->labels_path));
-        fputs(",\"model\":", stdout);
-        cli_write_json(run->model_found, strlen(run->model_found));
+        write_json("{\"labels\":", run->labels_path, SIZE_MAX);
+        write_json(",\"model\":", run->model_found, SIZE_MAX);
         printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
         printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", examples, run->read.k, run->read.beams);
-        printf(",\"examples\":\"%s\"", run->random_examples ? "random" : "nearest");
+        printf(",\"examples\":\"%s\"", run->random_examples.given ? "random" : "nearest");
         printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
         printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
                share(counts->any_case, n), share(counts->alphanumeric, n));
         printf(",\"ms_per_image\":%.3f,\"ms_file\":%.3f,\"ms_read\":%.3f}", file + read, file, read);
-        return cli_end_line();
+        return end_line();
     }
     printf("images            %zu", n);
     if (counts->failed) printf(" (%zu failed, counted as wrong)", counts->failed);
     if (examples)
         printf("\npool              %zu examples, k = %u%s", examples, run->read.k,
-               run->random_examples ? " at random" : "");
+               run->random_examples.given ? " at random" : "");
     printf("\nexact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
     printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
     printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
            counts->alphanumeric);
     printf("\nms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);
-    return cli_end_line();
+    return end_line();
 }
 
 /* The first rows become the pool; false when one of them cannot. */
-static bool fill_pool(cli *run, const cli_labels *labels) {
+static bool fill_pool(invocation *run, const label_list *labels) {
     e2str_error error = {{0}};
     if (e2str_pool_new(run->model, &run->pool_options, &run->pool, &error)) {
-        cli_warn("%s", error.message);
+        complain("%s", error.message);
         return false;
     }
     for (size_t i = 0; i < run->pool_first; i++) {
         uint64_t id;
-        cli_progress("adding", i, run->pool_first);
-        if (!cli_add_example(run, labels->rows[i].path, labels->rows[i].text, &id, &error)) continue;
+        show_progress("adding", i, run->pool_first);
+        if (!add_example(run, labels->rows[i].path, labels->rows[i].text, &id, &error)) continue;
         warn_row(&labels->rows[i], &error);
     }
-    cli_progress("adding", run->pool_first, run->pool_first);
+    show_progress("adding", run->pool_first, run->pool_first);
     return true;
 }
 
-static bool fill_lottery(const cli *run, lottery *lots) {
-    lots->state = run->random_seed;
+static bool fill_lottery(const invocation *run, lottery *lots) {
+    lots->state = run->random_examples.value;
     lots->count = e2str_pool_count(run->pool);
     lots->ids = malloc((lots->count ? lots->count : 1) * sizeof *lots->ids);
     if (lots->ids)
         e2str_pool_ids(run->pool, lots->ids, lots->count);
     else
-        cli_warn("out of memory");
+        complain("out of memory");
     return lots->ids;
 }
 
-static bool evaluate_all(cli *run, const cli_labels *labels, lottery *lots, tally *counts) {
-    if (!cli_open_model(run, true)) return false;
-    if (run->pool_path && !cli_load_pool(run, run->pool_path)) return false;
+static bool evaluate_all(invocation *run, const label_list *labels, lottery *lots, tally *counts) {
+    if (!open_model(run, true)) return false;
+    if (run->pool_path && !load_pool(run, run->pool_path)) return false;
     if (run->pool_first && !fill_pool(run, labels)) return false;
-    if (run->random_examples && !fill_lottery(run, lots)) return false;
+    if (run->random_examples.given && !fill_lottery(run, lots)) return false;
     size_t first = run->pool_first + run->skip;
     size_t count = labels->count - first < run->limit ? labels->count - first : run->limit;
     for (size_t i = 0; i < count; i++) {
-        cli_progress("reading", i, count);
+        show_progress("reading", i, count);
         if (lots->ids) draw(lots, &run->read);
         if (!evaluate(run, &labels->rows[first + i], counts)) return false;
     }
-    cli_progress("reading", count, count);
+    show_progress("reading", count, count);
     return report(run, counts, run->pool ? e2str_pool_count(run->pool) : 0);
 }
 
-int cli_eval(cli *run) {
+int run_eval(invocation *run) {
     if (!run->labels_path) {
-        cli_warn("eval: --labels FILE is needed");
-        return CLI_USAGE;
+        complain("eval: --labels FILE is needed");
+        return USAGE;
     }
     if (run->pool_path && run->pool_first) {
-        cli_warn("eval: --pool and --pool-first exclude each other");
-        return CLI_USAGE;
+        complain("eval: --pool and --pool-first exclude each other");
+        return USAGE;
     }
-    if (run->random_examples && !run->pool_path && !run->pool_first) {
-        cli_warn("eval: --random-examples needs --pool or --pool-first");
-        return CLI_USAGE;
+    if (run->random_examples.given && !run->pool_path && !run->pool_first) {
+        complain("eval: --random-examples needs --pool or --pool-first");
+        return USAGE;
     }
-    cli_labels labels;
-    if (!cli_labels_load(&labels, run->labels_path)) return CLI_FAILED;
+    label_list labels;
+    if (!labels_load(&labels, run->labels_path)) return FAILED;
     tally counts = {0};
     lottery lots = {0};
     bool good = false;
-    if (run->shuffle) cli_labels_shuffle(&labels, run->seed);
+    if (run->seed.given) labels_shuffle(&labels, run->seed.value);
     if (run->pool_first >= labels.count || run->skip >= labels.count - run->pool_first)
-        cli_warn("%s: --pool-first and --skip leave none of the %zu labels", run->labels_path, labels.count);
+        complain("%s: --pool-first and --skip leave none of the %zu labels", run->labels_path, labels.count);
     else
         good = evaluate_all(run, &labels, &lots, &counts) && !counts.failed && !labels.bad;
     free(lots.ids);
-    cli_labels_free(&labels);
-    return good ? CLI_OK : CLI_FAILED;
+    labels_free(&labels);
+    return good ? OK : FAILED;
 }
