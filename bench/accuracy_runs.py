@@ -5,11 +5,12 @@ import functools
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+
+from metric import alphanumeric, any_case
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get('BUILD') or 'build')
@@ -106,17 +107,12 @@ def wrong_labels(rows, share):
 # ---- reads ----
 
 
-def kept(text):
-    """What is compared: WordMetric of the specification, as in examples/cli_eval.c."""
-    return re.sub('[^A-Za-z0-9^\u4e00-\u9fa5]', '', text).lower()
-
-
 class Reads:
     """What was read in the test part of a set; `about` goes into the CSV file."""
 
     def __init__(self, rows, texts, **about):
         self.rows, self.texts, self.about = rows, texts, about
-        self.right = [kept(label) == kept(text) for (_, label), text in zip(rows, texts)]
+        self.right = [alphanumeric(label) == alphanumeric(text) for (_, label), text in zip(rows, texts)]
 
     def share(self, same):
         return 100 * sum(same(label, text) for (_, label), text in zip(self.rows, self.texts)) / len(self.rows)
@@ -128,7 +124,7 @@ class Reads:
         return self.share(lambda label, text: label == text)
 
     def case_insensitive(self):
-        return self.share(lambda label, text: label.lower() == text.lower())
+        return self.share(lambda label, text: any_case(label) == any_case(text))
 
 
 @dataclass(frozen=True)
@@ -190,7 +186,7 @@ class Run:
 def evaluate(command, test):
     """The summary, and the reads that are not exactly right by their place in the test part."""
     done = subprocess.run(command, capture_output=True, encoding='utf-8', env=ONE_THREAD)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [json.loads(line) for line in done.stdout.split('\n')[:-1]]
     if not lines or 'alphanumeric' not in lines[-1] or lines[-1]['failed']:
         raise RuntimeError(f"{' '.join(command)}\nfailed: {done.stderr}")
     places = {path: index for index, (path, _) in enumerate(test)}

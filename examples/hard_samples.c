@@ -58,7 +58,7 @@ static int next_counted(const char **text) {
     return 0;
 }
 
-static bool same_word(const char *a, const char *b) {
+static bool same_text(const char *a, const char *b) {
     int c;
     do
         if ((c = next_counted(&a)) != next_counted(&b)) return false;
@@ -79,7 +79,7 @@ static state read_row(experiment *e, const label_row *row, const e2str_pool *poo
     e2str_status status = e2str_image_load(row->path, NULL, &image, &error);
     if (!status) status = e2str_read(e->session, &image, pool, &e->read, e->result, &error);
     e2str_image_free(&image);
-    if (!status) return same_word(e2str_result_text(e->result), row->text) ? RIGHT : WRONG;
+    if (!status) return same_text(e2str_result_text(e->result), row->text) ? RIGHT : WRONG;
     leave_out(e, row, &error);
     return UNREAD;
 }

@@ -113,9 +113,10 @@ expect 'a hostile value' 2 "$e2str" read --beam "$evil" x.png
 escapes "$work/err"
 expect 'a hostile command' 2 "$e2str" "$evil"
 escapes "$work/err"
-printf 'innocent.png\t%s\n' "$evil" > "$work/$evil.tsv"
+printf 'innocent.png\t%s\ninnocent.png\t%s\342\202\n' "$evil" "$("$e2str" read "$images/open.png" | cut -f 2)" > "$work/$evil.tsv"
 expect 'a hostile label' 0 "$e2str" eval --verbose --labels "$work/$evil.tsv"
 escapes "$work/out"
+check 'bytes that are no UTF-8 are not alphanumeric' grep -qE '^alphanumeric .*\(1;' "$work/out"
 
 # ---- the model ----
 expect 'a missing model' 1 "$e2str" read -m "$work/none.gguf" "$images/open.png"

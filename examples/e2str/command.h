@@ -88,6 +88,11 @@ void labels_shuffle(label_list *labels, uint64_t seed);
 void labels_free(label_list *labels);
 uint64_t splitmix64(uint64_t *state);
 
+/* ---- metric.c ---- */
+
+/* Equal but for case; `alphanumeric`: and but for punctuation, symbols, blanks and control characters. */
+bool same_word(const char *a, const char *b, bool alphanumeric);
+
 /* ---- output.c ---- */
 
 #if defined(__GNUC__) || defined(__clang__)

@@ -15,39 +15,6 @@ typedef struct lottery {
     size_t count;
 } lottery;
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
-
-static bool equal_but_case(const char *a, const char *b) {
-    while (*a && lower(*a) == lower(*b)) a++, b++;
-    return lower(*a) == lower(*b);
-}
-
-/* Length of the next character to compare at text: ASCII letters, digits, '^', and U+4E00..U+9FA5. Steps over the rest,
- * as WordMetric does (specification, section 6); 0 at the end. */
-static size_t next_kept(const char **text) {
-    for (; **text; ++*text) {
-        const unsigned char *at = (const unsigned char *)*text;
-        char c = lower(**text);
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '^') return 1;
-        if (at[0] < 0xe4 || at[0] > 0xe9 || (at[1] & 0xc0) != 0x80 || (at[2] & 0xc0) != 0x80) continue;
-        unsigned code = (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
-        if (code >= 0x4e00 && code <= 0x9fa5) return 3;
-    }
-    return 0;
-}
-
-static bool equal_alphanumeric(const char *a, const char *b) {
-    for (;;) {
-        size_t length = next_kept(&a);
-        if (next_kept(&b) != length) return false;
-        if (!length) return true;
-        for (size_t i = 0; i < length; i++)
-            if (lower(a[i]) != lower(b[i])) return false;
-        a += length;
-        b += length;
-    }
-}
-
 static bool write_wrong(const invocation *run, const label_row *row) {
     const char *text = e2str_result_text(run->result);
     double score = e2str_result_score(run->result);
@@ -104,8 +71,8 @@ static bool evaluate(invocation *run, const label_row *row, tally *counts) {
     const char *text = e2str_result_text(run->result);
     bool exact = !strcmp(text, row->text);
     counts->exact += exact;
-    counts->any_case += equal_but_case(text, row->text);
-    counts->alphanumeric += equal_alphanumeric(text, row->text);
+    counts->any_case += same_word(text, row->text, false);
+    counts->alphanumeric += same_word(text, row->text, true);
     return exact || !run->verbose || write_wrong(run, row);
 }
 

@@ -24,10 +24,9 @@ static const command_row commands[] = {
     {"pool", "remove", REMOVE, 2, INT32_MAX, run_pool_remove, "POOL ID...", "Takes examples out of a pool file."},
     {"pool", "info", POOL_INFO, 1, 1, run_pool_info, "POOL", "Prints size, number of examples and model of a pool."},
     {NULL, "eval", EVAL, 0, 0, run_eval, "--labels FILE",
-     "Reads labelled images and prints word accuracy: exact; case-insensitive (ASCII); alphanumeric "
-     "(case-insensitive,\n"
-     "all but letters, digits and ^ left out). A labels file has `image TAB text` lines; the path of an image is\n"
-     "relative to the folder of the file, or to images/ in it."},
+     "Reads labelled images and prints word accuracy: exact; case-insensitive; alphanumeric (case-insensitive, all\n"
+     "punctuation, symbols but ^, and blanks left out). A labels file has `image TAB text` lines; the path of an\n"
+     "image is relative to the folder of the file, or to images/ in it."},
     {NULL, "info", INFO, 1, 1, run_info, "MODEL|POOL", "Prints what a model or pool file holds."},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
