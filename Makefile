@@ -168,9 +168,6 @@ $(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
-# It reads labels files as the command does.
-$(BUILD)/hard_samples: $(BUILD)/examples/e2str/labels.o $(BUILD)/examples/e2str/open.o
-
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)

@@ -1,5 +1,5 @@
-"""The picture of `accuracy.py --gallery SET`: reads that a pool corrected and reads that it broke, with the examples that
-stood before the query."""
+"""The picture of `accuracy.py --gallery SET`: reads that a pool corrected and reads that it broke, with the examples
+that stood before the query."""
 
 import json
 import os

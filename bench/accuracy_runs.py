@@ -1,5 +1,5 @@
-"""What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract, and
-where their results are kept. Environment: BUILD."""
+"""What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract,
+and where their results are kept. Environment: BUILD."""
 
 import functools
 import hashlib
@@ -127,6 +127,18 @@ class Reads:
         return self.share(lambda label, text: any_case(label) == any_case(text))
 
 
+class Hard:
+    """What `e2str eval --hard` counted: wrong reads, how many became the pool, what the others were read as then."""
+
+    def __init__(self, summary):
+        self.wrong, self.shown = summary['errors'], summary['pool_examples']
+        self.others, self.fine = self.wrong - self.shown, summary['images'] - self.wrong
+        self.mended, self.broken = self.others - summary['still_wrong'], summary['now_wrong']
+
+    def accuracy(self):
+        return 100 * (self.mended + self.fine - self.broken) / ((self.others + self.fine) or 1)
+
+
 @dataclass(frozen=True)
 class Model:
     path: str
@@ -159,11 +171,18 @@ class Run:
             pool = [(*path.split(os.sep)[-3:], text) for path, text in pool]
         return [version(), self.model.digest, self.set.name, self.set.digest, pool, self.k, self.options, limit]
 
-    def reads(self, limit):
-        test = self.set.test(limit)
+    def stored(self, limit):
+        """The summary and the wrong reads, measured or found."""
         size = self.pool if isinstance(self.pool, int) else len(self.pool)
         name = f"{self.set.name}-{self.what.replace(' ', '-')}-{size}-k{self.k}"
-        stored = cached(name, self.key(limit), lambda: self.evaluate(test))
+        return cached(name, self.key(limit), lambda: self.evaluate(self.set.test(limit)))
+
+    def hard(self, limit):
+        """The summary of a run with --hard."""
+        return Hard(self.stored(limit)['summary'])
+
+    def reads(self, limit):
+        test, stored = self.set.test(limit), self.stored(limit)
         wrong = {int(index): text for index, text in stored['wrong'].items()}
         texts = [wrong.get(index, label) for index, (_, label) in enumerate(test)]
         found = stored['summary']

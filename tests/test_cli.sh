@@ -313,9 +313,72 @@ check 'none at random is none' diff "$work/none" "$work/zero"
 reads --pool-first 6 -k 9 --random-examples 5
 prints 5
 
+# ---- eval --hard ----
+# value ROW [N]: the Nth number in the row of the table that begins so
+value() { sed -n "s/^$1 *//p" "$work/out" | awk -v n="${2:-1}" '{ gsub(/ %/, ""); print $n }'; }
+# shows 'WORDS ERRORS ANNOTATED LEFT': what the table counts; the other figures have to go with it
+shows() {
+    local have still now others before after words annotated left
+    have="$(value words) $(value 'errors  ') $(value annotated) $(value 'errors that are left')"
+    check "counts $1" test "$have" = "$1"
+    still=$(value 'errors that are left' 2) now=$(value 'right words, now wrong' 2)
+    read -r words _ annotated left <<< "$have"
+    others=$((words - annotated))
+    check 'and no more errors than there are words' test "$still" -le "$left" -a "$now" -le $((others - left))
+    before=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $left) / $others : 0 }")
+    after=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $still - $now) / $others : 0 }")
+    check 'and the accuracy follows' test "$(value accuracy) $(value accuracy 2)" = "$before $after"
+    check 'of the words outside the pool' grep -qE "^on the $others words outside the pool +before +after$" "$work/out"
+}
+# Ten labels made from the model's own reading: five right but for case and punctuation, five with one letter more.
+mkdir "$work/hard"
+cp -r "$images" "$work/hard/images"
+labels=$work/hard/labels.tsv wrong=$work/hard/wrong.tsv
+awk -F '\t' -v OFS='\t' 'NR % 2 { print $1, toupper($2) "-"; next } { print $1, $2 "x" }' "$work/read.tsv" > "$labels"
+sed -n '2~2p' "$labels" > "$wrong"
+expect 'eval --hard 20' 0 "$e2str" eval --labels "$labels" --hard 20
+quiet
+shows '10 5 1 4'
+cp "$work/out" "$work/default"
+expect 'twice' 0 "$e2str" eval --labels "$labels" --hard 20 -k 2
+check 'is the same' diff "$work/default" "$work/out"
+expect 'eval --hard 60' 0 "$e2str" eval --labels "$labels" --hard 60 --seed 7
+shows '10 5 3 2'
+expect 'without examples' 0 "$e2str" eval --labels "$labels" --hard 60 -k 0
+shows '10 5 3 2'
+check 'nothing changes' test "$(value 'errors that are left' 2) $(value 'right words, now wrong' 2)" = '2 0'
+expect 'eval --hard 1: at least one' 0 "$e2str" eval --labels "$labels" --hard 1
+shows '10 5 1 4'
+expect 'eval --hard 100: no error is left' 0 "$e2str" eval --labels "$labels" --hard 100
+shows '10 5 5 0'
+expect 'no errors' 0 "$e2str" eval --labels <(sed -n '1~2p' "$labels" | sed "s|^|$work/hard/images/|") --hard 20
+shows '5 0 0 0'
+check 'change nothing' test "$(value accuracy 2)" = 100.00
+expect 'no images' 0 "$e2str" eval --labels "$labels" --hard 20 --limit 0
+shows '0 0 0 0'
+# Where all are errors, the drawn ones are the first in the order of --seed 1, which --pool-first takes as well.
+expect 'only errors' 0 "$e2str" eval --labels "$wrong" --hard 60 --min-similarity -1 --verbose --json
+sed '$d' "$work/out" | LC_ALL=C sort > "$work/by_hard"
+expect 'the same by --pool-first' 0 "$e2str" eval --labels "$wrong" --seed 1 --pool-first 3 --min-similarity -1 --verbose --json
+check 'reads the same' diff "$work/by_hard" <(sed '$d' "$work/out" | LC_ALL=C sort)
+check 'some' test -s "$work/by_hard"
+printf 'none.png\tX\nno tab\nopen.png\tK\303\244se\n' | cat "$labels" - > "$work/hard/bad.tsv"
+expect 'labels that cannot be examples' 1 "$e2str" eval --labels "$work/hard/bad.tsv" --hard 100
+says 'line 11: '
+says 'bad.tsv:12: no tab'
+says 'line 13: '
+shows '11 6 5 1'
+for other in '--pool p' '--pool-first 2' '--random-examples 1' '--hard 0' '--hard 101' '--hard x'; do
+    # shellcheck disable=SC2086 # an option and its value
+    expect "wrong usage: --hard 20 $other" 2 "$e2str" eval --labels "$labels" --hard 20 $other
+done
+
 # ---- output that cannot be written ----
 to_full_disk() { "$e2str" read "$images/open.png" > /dev/full; }
 expect 'a full disk' 1 to_full_disk
+says 'cannot write'
+eval_to_full_disk() { "$e2str" eval --labels "$labels" --hard 20 > /dev/full; }
+expect 'a full disk for eval' 1 eval_to_full_disk
 says 'cannot write'
 help_to_full_disk() { "$e2str" help > /dev/full; }
 expect 'a full disk for help' 1 help_to_full_disk

@@ -19,7 +19,7 @@ typedef struct invocation {
     e2str_read_options read;
     e2str_pool_options pool_options;
     uint32_t rotate;
-    uint32_t json, verbose; /* 1: given */
+    uint32_t json, verbose, hard; /* 0: not given */
     struct seed {
         uint64_t value;
         bool given;
@@ -59,6 +59,7 @@ void print_options(unsigned command);
 /* The model of -m, else of E2STR_MODEL, else the shipped one; with session and result if `reading`. */
 bool open_model(invocation *run, bool reading);
 bool load_pool(invocation *run, const char *path);
+bool new_pool(invocation *run);
 /* `-` is standard input. *error is filled as well, for those who report it elsewhere too; not printed. */
 e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error);
 /* Loads an image and adds it to run->pool. */
@@ -83,9 +84,9 @@ typedef struct label_list {
 
 /* `image <TAB> text` per line; the image relative to the file's folder or to images/ beside it. */
 bool labels_load(label_list *labels, const char *path);
-/* Fisher-Yates with splitmix64: the same order for the same seed on every machine. */
-void labels_shuffle(label_list *labels, uint64_t seed);
 void labels_free(label_list *labels);
+/* Fisher-Yates with splitmix64: the same order for the same seed on every machine. */
+void shuffle(void *items, size_t count, size_t size, uint64_t seed);
 uint64_t splitmix64(uint64_t *state);
 
 /* ---- metric.c ---- */
@@ -101,8 +102,8 @@ bool same_word(const char *a, const char *b, bool alphanumeric);
 #define PRINTF(text, first)
 #endif
 void complain(const char *format, ...) PRINTF(1, 2); /* one line on stderr, after "e2str: " */
-/* The message with the path before it, if it does not begin with that already; `where` may be "". */
-void complain_of_image(const char *where, const char *path, const e2str_error *error);
+/* The message with the path before it, if it does not begin with that already; line: in a labels file, or 0. */
+void complain_of_image(size_t line, const char *path, const e2str_error *error);
 /* `what done/total` on stderr when that is a terminal and stdout is not the same screen; done == total wipes it. */
 void show_progress(const char *what, size_t done, size_t total);
 /* Text that nobody vouches for (paths, labels, what was read, what a model says) goes out through complain and these

@@ -110,12 +110,15 @@ uint64_t splitmix64(uint64_t *state) {
     return z ^ (z >> 31);
 }
 
-void labels_shuffle(label_list *labels, uint64_t seed) {
-    for (size_t i = labels->count; i > 1; i--) {
-        size_t j = (size_t)(splitmix64(&seed) % i);
-        label_row row = labels->rows[i - 1];
-        labels->rows[i - 1] = labels->rows[j];
-        labels->rows[j] = row;
+void shuffle(void *items, size_t count, size_t size, uint64_t seed) {
+    char *bytes = items;
+    for (size_t i = count; i > 1; i--) {
+        char *a = bytes + (i - 1) * size, *b = bytes + (size_t)(splitmix64(&seed) % i) * size;
+        for (size_t n = 0; n < size; n++) {
+            char kept = a[n];
+            a[n] = b[n];
+            b[n] = kept;
+        }
     }
 }
 

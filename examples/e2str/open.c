@@ -71,6 +71,13 @@ bool load_pool(invocation *run, const char *path) {
     return !status;
 }
 
+bool new_pool(invocation *run) {
+    e2str_error error = {{0}};
+    e2str_status status = e2str_pool_new(run->model, &run->pool_options, &run->pool, &error);
+    if (status) complain("%s", error.message);
+    return !status;
+}
+
 char *read_file(FILE *file, size_t *size) {
     size_t capacity = 1 << 16, used = 0;
     char *data = malloc(capacity);

@@ -94,7 +94,8 @@ static const option_row options[] = {
      "leave out examples less similar than X, -1 to 1; default: the model's own"},
     {"max-tokens", 0, READ | EVAL, "N", number, AT(read.max_tokens), 1, UINT32_MAX,
      "longest text in tokens, its end included; default 48"},
-    {"clean-up", 0, READ | EVAL, NULL, number, AT(read.clean_up), 1, 1, "drop the blank in \" .\", \" n't\" and the like"},
+    {"clean-up", 0, READ | EVAL, NULL, number, AT(read.clean_up), 1, 1,
+     "drop the blank in \" .\", \" n't\" and the like"},
     {"rotate", 0, READ | ADD | EVAL, "DEGREES", degrees, AT(rotate), 0, 270,
      "turn images clockwise by 0, 90, 180 or 270 first"},
     {"alternatives", 0, READ, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
@@ -111,6 +112,8 @@ static const option_row options[] = {
      "the first N labels become the pool, the others are read"},
     {"random-examples", 0, EVAL, "S", seed, AT(random_examples), 0, UINT64_MAX,
      "K examples of the pool at random (splitmix64 from S) instead of the most similar"},
+    {"hard", 0, EVAL, "PERCENT", number, AT(hard), 1, 100,
+     "so many of the wrong reads become the pool (drawn by --seed, 1), all others are read again"},
     {"skip", 0, EVAL, "N", wide_number, AT(skip), 0, SIZE_MAX, "leave out N labels (after those of the pool)"},
     {"limit", 0, EVAL, "N", wide_number, AT(limit), 0, SIZE_MAX, "read at most N images"},
     {"verbose", 0, EVAL, NULL, number, AT(verbose), 1, 1, "print each wrong read: path TAB label TAB text TAB score"},
@@ -148,7 +151,7 @@ static int wrong_option(int id, const char *last) {
 }
 
 static void set_defaults(invocation *run) {
-    *run = (invocation){.limit = SIZE_MAX};
+    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX};
     e2str_model_options_init(&run->model_options);
     e2str_session_options_init(&run->session_options);
     e2str_read_options_init(&run->read);

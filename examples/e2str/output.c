@@ -55,7 +55,9 @@ void complain(const char *format, ...) {
     fputc('\n', stderr);
 }
 
-void complain_of_image(const char *where, const char *path, const e2str_error *error) {
+void complain_of_image(size_t line, const char *path, const e2str_error *error) {
+    char where[32] = "";
+    if (line) snprintf(where, sizeof where, "line %zu: ", line);
     if (!strcmp(path, "-")) path = "standard input";
     if (!strncmp(error->message, path, strlen(path)))
         complain("%s%s", where, error->message);

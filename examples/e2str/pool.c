@@ -15,20 +15,16 @@ static int save(invocation *run, const char *path, int outcome) {
 
 static bool open_or_create(invocation *run, const char *path) {
     struct stat status;
-    if (stat(path, &status) == 0 || errno != ENOENT) return load_pool(run, path);
-    e2str_error error = {{0}};
-    if (!e2str_pool_new(run->model, &run->pool_options, &run->pool, &error)) return true;
-    complain("%s", error.message);
-    return false;
+    return stat(path, &status) == 0 || errno != ENOENT ? load_pool(run, path) : new_pool(run);
 }
 
 /* Adds one example and prints its line. *full: nothing more can be added. */
-static bool add(invocation *run, const char *where, const char *path, const char *label, bool *full) {
+static bool add(invocation *run, size_t line, const char *path, const char *label, bool *full) {
     e2str_error error = {{0}};
     uint64_t id;
     e2str_status status = add_example(run, path, label, &id, &error);
     if (status) {
-        complain_of_image(where, path, &error);
+        complain_of_image(line, path, &error);
         *full = status == E2STR_ERROR_FULL || status == E2STR_ERROR_MEMORY;
         return false;
     }
@@ -41,10 +37,8 @@ static bool add_labels(invocation *run, const label_list *labels, bool *full) {
     bool good = !labels->bad;
     for (size_t i = 0; i < labels->count && !*full; i++) {
         const label_row *row = &labels->rows[i];
-        char where[32];
-        snprintf(where, sizeof where, "line %zu: ", row->line);
         show_progress("adding", i, labels->count);
-        if (!add(run, where, row->path, row->text, full)) good = false;
+        if (!add(run, row->line, row->path, row->text, full)) good = false;
     }
     show_progress("adding", labels->count, labels->count);
     return good;
@@ -68,7 +62,7 @@ int run_pool_add(invocation *run) {
         bool full = false;
         good = add_labels(run, &labels, &full);
         for (int i = 1; i < run->n_operands && !full; i += 2)
-            if (!add(run, "", run->operands[i], run->operands[i + 1], &full)) good = false;
+            if (!add(run, 0, run->operands[i], run->operands[i + 1], &full)) good = false;
         if (e2str_pool_count(run->pool) > before) good = save(run, path, good ? OK : FAILED) == OK;
     }
     labels_free(&labels);

@@ -64,7 +64,7 @@ static void write_result(const invocation *run, const char *path, const e2str_re
 
 /* Both outputs have a line for each image that was read; JSON has one for those that failed, too. */
 static void write_failure(const invocation *run, const char *path, e2str_status status, const e2str_error *error) {
-    complain_of_image("", path, error);
+    complain_of_image(0, path, error);
     if (!run->json) return;
     write_json("{\"image\":", path, SIZE_MAX);
     write_json(",\"status\":", e2str_status_name(status), SIZE_MAX);
