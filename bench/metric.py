@@ -50,6 +50,7 @@ def table():
 
 def main():
     print(f'/* Written by bench/metric.py from Unicode {unicodedata.unidata_version}: first, last, step, distance. */')
+    print('/* clang-format off */')
     line = ''
     for first, last, step, distance in table():
         entry = f'{{0x{first:X}, 0x{last:X}, {step or 1}, {distance}}},'
