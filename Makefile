@@ -59,11 +59,11 @@ FLAGS_neon = -fno-schedule-insns
 FLAGS_neon_dot = -fno-schedule-insns -march=armv8.2-a+dotprod
 TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
-# Examples: each examples/*.c is one program, except that e2str is made of e2str.c and all cli_*.c.
+# Examples: each examples/*.c is one program; the command is the folder examples/e2str/.
 KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_$(TARGET)))))
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c)) $(KERNEL_OBJ)
-CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str.c examples/cli_*.c))
-EXAMPLE_SRC = $(filter-out examples/e2str.c examples/cli_%.c,$(wildcard examples/*.c))
+CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str/*.c))
+EXAMPLE_SRC = $(wildcard examples/*.c)
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
            $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
 COMMAND = $(if $(CLI_OBJ),$(BUILD)/e2str)
@@ -167,9 +167,6 @@ $(BUILD)/libe2str.so: $(BUILD)/$(SONAME)
 $(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
-
-# It reads labels files as the command does.
-$(BUILD)/hard_samples: $(BUILD)/examples/cli_labels.o $(BUILD)/examples/cli_open.o
 
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@

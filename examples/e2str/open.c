@@ -1,5 +1,5 @@
 /* Finding and opening the model, the pool and images. */
-#include "cli.h"
+#include "command.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -40,38 +40,45 @@ static char *find_shipped_model(char *tried, size_t tried_size) {
         else
             continue;
         if (!path || readable(path)) return path;
-        int n = snprintf(tried + used, tried_size - used, "\n  %s", path);
+        int n = snprintf(tried + used, tried_size - used, "%s%s", used ? ", " : " ", path);
         if (n > 0 && (size_t)n < tried_size - used) used += (size_t)n;
         free(path);
     }
     return NULL;
 }
 
-bool cli_open_model(cli *run, bool reading) {
+bool open_model(invocation *run, bool reading) {
     const char *given = run->model_path ? run->model_path : getenv("E2STR_MODEL");
     if (given && !*given && !run->model_path) given = NULL;
     char tried[3 * PATH_MAX + 64];
     run->model_found = given ? join(given, "") : find_shipped_model(tried, sizeof tried);
     if (!run->model_found) {
-        cli_warn("no model: give one with -m or E2STR_MODEL; none at%s", tried);
+        complain("no model: give one with -m or E2STR_MODEL; none at%s", tried);
         return false;
     }
     e2str_error error = {{0}};
     e2str_status status = e2str_model_open(run->model_found, &run->model_options, &run->model, &error);
     if (!status && reading) status = e2str_session_new(run->model, &run->session_options, &run->session, &error);
     if (!status && reading) status = e2str_result_new(&run->result, &error);
-    if (status) cli_warn("%s", error.message);
+    if (status) complain("%s", error.message);
     return !status;
 }
 
-bool cli_load_pool(cli *run, const char *path) {
+bool load_pool(invocation *run, const char *path) {
     e2str_error error = {{0}};
     e2str_status status = e2str_pool_load(run->model, path, &run->pool_options, &run->pool, &error);
-    if (status) cli_warn("%s", error.message);
+    if (status) complain("%s", error.message);
     return !status;
 }
 
-char *cli_read_file(FILE *file, size_t *size) {
+bool new_pool(invocation *run) {
+    e2str_error error = {{0}};
+    e2str_status status = e2str_pool_new(run->model, &run->pool_options, &run->pool, &error);
+    if (status) complain("%s", error.message);
+    return !status;
+}
+
+char *read_file(FILE *file, size_t *size) {
     size_t capacity = 1 << 16, used = 0;
     char *data = malloc(capacity);
     while (data) {
@@ -91,14 +98,14 @@ char *cli_read_file(FILE *file, size_t *size) {
     return data;
 }
 
-e2str_status cli_load_image(const cli *run, const char *path, e2str_image *image, e2str_error *error) {
+e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error) {
     e2str_status status;
     *image = (e2str_image){0};
     if (strcmp(path, "-")) {
         status = e2str_image_load(path, NULL, image, error);
     } else {
         size_t size;
-        char *data = cli_read_file(stdin, &size);
+        char *data = read_file(stdin, &size);
         if (data) {
             status = e2str_image_load_memory(data, size, NULL, image, error);
         } else {
@@ -111,15 +118,15 @@ e2str_status cli_load_image(const cli *run, const char *path, e2str_image *image
     return status;
 }
 
-e2str_status cli_add_example(cli *run, const char *path, const char *label, uint64_t *id, e2str_error *error) {
+e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error) {
     e2str_image image;
-    e2str_status status = cli_load_image(run, path, &image, error);
+    e2str_status status = load_image(run, path, &image, error);
     if (!status) status = e2str_pool_add(run->pool, run->session, &image, label, SIZE_MAX, id, error);
     e2str_image_free(&image);
     return status;
 }
 
-char *cli_pool_label(const cli *run, uint64_t id, size_t *size) {
+char *pool_label(const invocation *run, uint64_t id, size_t *size) {
     char start[1];
     if (e2str_pool_label(run->pool, id, start, sizeof start, size, NULL)) return NULL;
     char *label = malloc(*size + 1);
@@ -127,7 +134,7 @@ char *cli_pool_label(const cli *run, uint64_t id, size_t *size) {
     return label;
 }
 
-void cli_close(cli *run) {
+void close_all(invocation *run) {
     e2str_pool_free(run->pool);
     e2str_result_free(run->result);
     e2str_session_free(run->session);

@@ -1,17 +1,17 @@
 /* e2str info: what a model or pool file holds. */
-#include "cli.h"
+#include "command.h"
 
-static int model_info(const cli *run, const char *path) {
+static int model_info(const invocation *run, const char *path) {
     e2str_model_info info;
     e2str_model_info_init(&info);
     e2str_error error = {{0}};
     if (e2str_model_get_info(run->model, &info, &error)) {
-        cli_warn("%s: %s", path, error.message);
-        return CLI_FAILED;
+        complain("%s: %s", path, error.message);
+        return FAILED;
     }
-    printf("model           %s\n", path);
-    printf("name            %s\n", info.name);
-    printf("checksum        %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
+    write_text("model           ", path);
+    write_text("\nname            ", info.name);
+    printf("\nchecksum        %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
     printf("file            %llu bytes\n", (unsigned long long)info.file_bytes);
     printf("parameters      %llu\n", (unsigned long long)info.parameters);
     printf("image           %u x %u pixels\n", info.image_width, info.image_height);
@@ -24,16 +24,17 @@ static int model_info(const cli *run, const char *path) {
     if (info.segment_stride) printf("segment stride  %u\n", info.segment_stride);
     if (info.min_similarity > -1) printf("min similarity  %g\n", (double)info.min_similarity);
     printf("library         %s, kernels: %s\n", e2str_version(), e2str_cpu_name());
-    return CLI_OK;
+    return OK;
 }
 
 static void write_note(void *user, const char *message) {
     (void)user;
-    printf("note            %s\n", message);
+    write_text("note            ", message);
+    putchar('\n');
 }
 
 /* The file decides: what does not open as a model is tried as a pool of the model in use. */
-int cli_info(cli *run) {
+int run_info(invocation *run) {
     const char *path = run->operands[0];
     e2str_error as_model = {{0}}, as_pool = {{0}};
     e2str_model_options options;
@@ -42,15 +43,15 @@ int cli_info(cli *run) {
     e2str_status status = e2str_model_open(path, &options, &run->model, &as_model);
     if (!status) return model_info(run, path);
     if (status == E2STR_ERROR_IO) {
-        cli_warn("%s", as_model.message);
-        return CLI_FAILED;
+        complain("%s", as_model.message);
+        return FAILED;
     }
-    if (!cli_open_model(run, false)) return CLI_FAILED;
+    if (!open_model(run, false)) return FAILED;
     status = e2str_pool_load(run->model, path, NULL, &run->pool, &as_pool);
-    if (!status) return cli_print_pool(run, path);
+    if (!status) return print_pool(run, path);
     if (status == E2STR_ERROR_MISMATCH)
-        cli_warn("%s is not the pool's model: %s", run->model_found, as_pool.message);
+        complain("%s is not the pool's model: %s", run->model_found, as_pool.message);
     else
-        cli_warn("neither a model (%s) nor a pool (%s)", as_model.message, as_pool.message);
-    return CLI_FAILED;
+        complain("neither a model (%s) nor a pool (%s)", as_model.message, as_pool.message);
+    return FAILED;
 }

@@ -1,5 +1,5 @@
 /* Labels files: `image <TAB> text` per line. */
-#include "cli.h"
+#include "command.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@ static char *image_path(const char *folder, size_t folder_size, const char *name
     return path;
 }
 
-static bool add_row(cli_labels *labels, size_t *capacity, cli_label row) {
+static bool add_row(label_list *labels, size_t *capacity, label_row row) {
     if (labels->count == *capacity) {
         size_t wanted = *capacity ? *capacity * 2 : 256;
-        cli_label *grown = realloc(labels->rows, wanted * sizeof *grown);
+        label_row *grown = realloc(labels->rows, wanted * sizeof *grown);
         if (!grown) return false;
         labels->rows = grown;
         *capacity = wanted;
@@ -42,7 +42,7 @@ static const char *bad_line(const char *line, size_t size) {
 }
 
 /* Cuts `text` into rows; false when memory is out. */
-static bool parse(cli_labels *labels, const char *path, char *text, size_t size) {
+static bool parse(label_list *labels, const char *path, char *text, size_t size) {
     const char *slash = strrchr(path, '/');
     size_t folder_size = slash ? (size_t)(slash + 1 - path) : 0;
     size_t capacity = 0, number = 0;
@@ -55,7 +55,7 @@ static bool parse(cli_labels *labels, const char *path, char *text, size_t size)
         next = stop + 1;
         number++;
         if (stop > line && stop[-1] == '\r') {
-            if (!told_of_cr) cli_warn("%s:%zu: line ends in CR LF: the CR is taken away, here and below", path, number);
+            if (!told_of_cr) complain("%s:%zu: line ends in CR LF: the CR is taken away, here and below", path, number);
             told_of_cr = true;
             stop--;
         }
@@ -63,13 +63,13 @@ static bool parse(cli_labels *labels, const char *path, char *text, size_t size)
         if (stop == line) continue;
         const char *why = bad_line(line, (size_t)(stop - line));
         if (why) {
-            cli_warn("%s:%zu: %s; line left out", path, number, why);
+            complain("%s:%zu: %s; line left out", path, number, why);
             labels->bad++;
             continue;
         }
         char *tab = strchr(line, '\t');
         *tab = 0;
-        cli_label row = {image_path(path, folder_size, line), strdup(tab + 1), number};
+        label_row row = {image_path(path, folder_size, line), strdup(tab + 1), number};
         if (!row.path || !row.text || !add_row(labels, &capacity, row)) {
             free(row.path);
             free(row.text);
@@ -79,51 +79,54 @@ static bool parse(cli_labels *labels, const char *path, char *text, size_t size)
     return true;
 }
 
-bool cli_labels_load(cli_labels *labels, const char *path) {
-    *labels = (cli_labels){0};
+bool labels_load(label_list *labels, const char *path) {
+    *labels = (label_list){0};
     FILE *file = fopen(path, "rb");
     size_t size = 0;
-    char *text = file ? cli_read_file(file, &size) : NULL;
+    char *text = file ? read_file(file, &size) : NULL;
     int reason = errno;
     if (file) fclose(file);
     char *ended = text ? realloc(text, size + 1) : NULL; /* room for the last line's NUL */
     if (!ended) {
-        cli_warn("%s: %s", path, strerror(reason));
+        complain("%s: %s", path, strerror(reason));
         free(text);
         return false;
     }
     bool good = parse(labels, path, ended, size);
     free(ended);
     if (!good)
-        cli_warn("%s: out of memory", path);
+        complain("%s: out of memory", path);
     else if (!labels->count)
-        cli_warn("%s: no labels in it", path);
+        complain("%s: no labels in it", path);
     if (good && labels->count) return true;
-    cli_labels_free(labels);
+    labels_free(labels);
     return false;
 }
 
-uint64_t cli_splitmix64(uint64_t *state) {
+uint64_t splitmix64(uint64_t *state) {
     uint64_t z = *state += 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
     return z ^ (z >> 31);
 }
 
-void cli_labels_shuffle(cli_labels *labels, uint64_t seed) {
-    for (size_t i = labels->count; i > 1; i--) {
-        size_t j = (size_t)(cli_splitmix64(&seed) % i);
-        cli_label row = labels->rows[i - 1];
-        labels->rows[i - 1] = labels->rows[j];
-        labels->rows[j] = row;
+void shuffle(void *items, size_t count, size_t size, uint64_t seed) {
+    char *bytes = items;
+    for (size_t i = count; i > 1; i--) {
+        char *a = bytes + (i - 1) * size, *b = bytes + (size_t)(splitmix64(&seed) % i) * size;
+        for (size_t n = 0; n < size; n++) {
+            char kept = a[n];
+            a[n] = b[n];
+            b[n] = kept;
+        }
     }
 }
 
-void cli_labels_free(cli_labels *labels) {
+void labels_free(label_list *labels) {
     for (size_t i = 0; i < labels->count; i++) {
         free(labels->rows[i].path);
         free(labels->rows[i].text);
     }
     free(labels->rows);
-    *labels = (cli_labels){0};
+    *labels = (label_list){0};
 }
