@@ -63,7 +63,7 @@ static void run_prefill(void *context) {
     const e2_compute *compute = &s->inner->compute;
     size_t last = (PREFILL - 1) * (size_t)s->model->decoder.width;
     if (!e2_media_set(compute, &s->media, EXAMPLES, s->tokens) ||
-        !e2_decode(compute, &s->media, &s->cache, s->rows, PREFILL, s->hidden) ||
+        !e2_decode(compute, &s->media, &s->cache, s->rows, PREFILL, s->hidden, NULL) ||
         !e2_logits(compute, s->hidden + last, 1, s->logits))
         bench_die("out of memory");
 }
@@ -71,7 +71,7 @@ static void run_prefill(void *context) {
 static void run_step(void *context) {
     subject *s = context;
     const e2_compute *compute = &s->inner->compute;
-    if (!e2_decode(compute, &s->media, &s->cache, &s->rows[PREFILL], 1, s->hidden) ||
+    if (!e2_decode(compute, &s->media, &s->cache, &s->rows[PREFILL], 1, s->hidden, NULL) ||
         !e2_logits(compute, s->hidden, 1, s->logits))
         bench_die("out of memory");
 }

@@ -287,6 +287,63 @@ E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *pat
                                        e2str_pool **pool, e2str_error *error);
 E2STR_API void e2str_pool_free(e2str_pool *pool);
 
+/* ------------------------------------------------------------------------------------------------------- memory -- */
+
+/* A pool acts in two ways. Its nearest examples stand before a query as a prompt: that finds words that come again. And
+ * its memory, once learnt, changes the model's output layer by what every character of every example showed: that acts on
+ * words that are in no example, costs next to nothing per read, and is undone when it is forgotten (docs/in-context.md).
+ *
+ * e2str_pool_learn makes the memory from the examples that are in the pool at that moment, replacing the one before; reads
+ * with the pool then use it. Adding an example does not change it until the next learning. Removing one forgets a memory
+ * that was learnt from it: nothing of an example is left when it is gone. The memory depends on the examples only, not on
+ * the order of calls before, threads, or what was removed: the same bits each time. It is saved with the pool.
+ *
+ * Labels may hold characters that the model has no token for (at most 256 different ones in a pool): the memory learns
+ * them, from some 20 occurrences each. Characters that the model sees but the labels leave out, such as dashes on number
+ * plates, are read and not shown. */
+
+#define E2STR_STRENGTH_CHECKED (-1.0f)
+
+typedef struct e2str_learn_options {
+    size_t size;
+    float strength; /* 0 to 4: of what is added; 1 is what was learnt. Default E2STR_STRENGTH_CHECKED: the pool's examples,
+                       read held out, decide, and 0 (off) is one of the choices */
+    uint32_t keep_doubtful; /* 1: learn from labels that contradict both readings of their picture, too; default 0 */
+} e2str_learn_options;
+E2STR_API void e2str_learn_options_init(e2str_learn_options *options);
+
+/* What learning found. Counts of words read right are of exact matches among `checked` examples, each read by a memory that
+ * was learnt without it. */
+typedef struct e2str_memory_report {
+    size_t size;
+    uint64_t examples;       /* learnt from */
+    uint64_t doubtful;       /* left out: the label contradicts the picture */
+    uint64_t characters;     /* of their labels, ends included */
+    uint32_t tokens;         /* different ones */
+    uint32_t new_characters; /* that the model has no token for */
+    uint32_t silent;         /* characters that the labels leave out */
+    float strength;          /* in use; 0: the memory is off, since it does not help its own examples */
+    uint64_t checked;        /* examples read held out; 0: too few to check */
+    uint64_t right_without;
+    uint64_t right_with;
+} e2str_memory_report;
+E2STR_API void e2str_memory_report_init(e2str_memory_report *report);
+
+/* Errors: UNSUPPORTED (the model file lacks memory statistics; weights/memory adds them), MISMATCH, LIMIT, MEMORY. The pool
+ * keeps its former memory then. With no examples the pool forgets. Other threads may read with the pool meanwhile. */
+E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,
+                                        e2str_error *error);
+E2STR_API void e2str_pool_forget(e2str_pool *pool); /* the memory, not the examples */
+E2STR_API e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *report,
+                                         e2str_error *error); /* NOT_FOUND: nothing learnt */
+
+/* The memory as it is now, apart from its pool: immutable, for any number of sessions of the same model; it stays when the
+ * pool learns anew or goes. For servers that hold many memories and no examples. NOT_FOUND: nothing learnt. */
+typedef struct e2str_memory e2str_memory;
+E2STR_API e2str_status e2str_pool_memory(const e2str_pool *pool, e2str_memory **memory, e2str_error *error);
+E2STR_API uint64_t e2str_memory_bytes(const e2str_memory *memory);
+E2STR_API void e2str_memory_free(e2str_memory *memory);
+
 /* A prepared prompt: the same examples for every read, run through the decoder once instead of at each read. Immutable;
  * any number of sessions of the same model may read with it at once. It does not change when the pool does, and may
  * outlive it. ids: in the order in which they stand in the prompt, at most E2STR_MAX_EXAMPLES; reads put the most similar
@@ -303,6 +360,7 @@ E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
 #define E2STR_MAX_EXAMPLES 64
 #define E2STR_MAX_BEAMS 16
 #define E2STR_MAX_ALTERNATIVES 8
+#define E2STR_MAX_INFLUENCES 16
 #define E2STR_SIMILARITY_OF_MODEL (-2.0f)
 
 typedef struct e2str_read_options {
@@ -317,6 +375,9 @@ typedef struct e2str_read_options {
     uint32_t max_tokens;        /* most tokens to write, the end token included; 1 or more, default 48; never more than positions */
     uint32_t alternatives;      /* per character, 0..8; default 0 */
     uint32_t clean_up;          /* 1: drop the blank in " .", " n't" and the like, as HF tokenizers do; default 0 */
+    const e2str_memory *memory; /* instead of the pool's; default NULL: the pool's, if it has learnt */
+    float memory_factor;        /* 0 to 4, of the memory's own strength: 0 reads without it; default 1 */
+    uint32_t influences;        /* per character, 0..16: the examples' characters that moved it most; default 0 */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init(e2str_read_options *options);
 
@@ -374,7 +435,21 @@ E2STR_API size_t e2str_result_examples(const e2str_result *result);
 E2STR_API e2str_status e2str_result_example(const e2str_result *result, size_t index, uint64_t *id, float *similarity,
                                             e2str_error *error);
 
-/* Tokens as the decoder wrote them, special tokens and the end token left out. For tests and research. */
+/* What the memory did to character `index`: the logit that it added to the token that was written (all examples together; 0
+ * without a memory), and, with options.influences, the characters of examples that did most of it, the strongest first.
+ * The amounts of all characters of all examples sum to the total. Only where a token begins; otherwise 0 and none. */
+typedef struct e2str_influence {
+    uint64_t example; /* id */
+    size_t offset;    /* bytes, of the character in the example's label; the label's size: its end */
+    float amount;     /* logit; below 0: against */
+} e2str_influence;
+E2STR_API float e2str_result_memory(const e2str_result *result, size_t index);
+E2STR_API size_t e2str_result_influences(const e2str_result *result, size_t index);
+E2STR_API e2str_status e2str_result_influence(const e2str_result *result, size_t index, size_t rank,
+                                              e2str_influence *influence, e2str_error *error);
+
+/* Tokens as the decoder wrote them, special tokens and the end token left out. A new character of the memory
+ * counts from the vocabulary on. For tests and research. */
 E2STR_API size_t e2str_result_tokens(const e2str_result *result, const uint32_t **tokens);
 
 #ifdef __cplusplus

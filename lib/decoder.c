@@ -56,14 +56,6 @@ bool e2_kv_cache_new(const e2_compute *compute, size_t slots, e2_kv_cache *cache
     return cache->keys && cache->values;
 }
 
-/* A row of the token table, which is the output matrix: the file's pages are not needed for it any more. */
-static void token_row(const e2_linear *output, uint32_t token, float *out) {
-    if (output->matrix.panels)
-        e2_unpack_row(&output->matrix, token, out);
-    else
-        memcpy(out, output->weight + (size_t)token * output->in, output->in * sizeof *out);
-}
-
 /* h = E[token] + P[position + offset]. false: out of memory. */
 static bool embed(const e2_compute *compute, const e2_decoder_row *rows, size_t n, float *x) {
     const e2_decoder *decoder = &compute->model->decoder;
@@ -71,7 +63,7 @@ static bool embed(const e2_compute *compute, const e2_decoder_row *rows, size_t 
     float *position = e2_arena_floats(compute->arena, decoder->width);
     if (!position) return false;
     for (size_t r = 0; r < n; r++, x += decoder->width) {
-        token_row(&decoder->output, rows[r].token, x);
+        e2_linear_row(&decoder->output, rows[r].token, x); /* the token table is the output matrix */
         e2_tensor_row(decoder->position_table, (size_t)rows[r].position + decoder->position_offset, decoder->width,
                       position);
         for (uint32_t i = 0; i < decoder->width; i++) x[i] += position[i];
@@ -107,9 +99,15 @@ static bool attend_media(const e2_compute *compute, const e2_media *media, size_
     return e2_attention(compute, jobs, n_jobs, decoder->cross_heads, decoder->cross_head_size);
 }
 
+static void keep_attended(const e2_decoder *decoder, size_t layer, const float *out, size_t n, float *attended) {
+    size_t inner = cross_inner(decoder), kept = decoder->attended_layers, first = decoder->cross_layers - kept;
+    for (size_t r = 0; layer >= first && r < n; r++)
+        memcpy(attended + (r * kept + layer - first) * inner, out + r * inner, inner * sizeof *out);
+}
+
 /* x += tanh(gate) out(attention(query(norm(x)), media)); x += tanh(gate) ffn(x) */
 static bool run_cross(const e2_compute *compute, const e2_cross *cross, const e2_media *media,
-                      const e2_decoder_row *rows, size_t n, float *x) {
+                      const e2_decoder_row *rows, size_t n, float *x, float *attended) {
     const e2_decoder *decoder = &compute->model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t inner = cross_inner(decoder), layer = (size_t)(cross - decoder->crosses);
@@ -124,6 +122,7 @@ static bool run_cross(const e2_compute *compute, const e2_cross *cross, const e2
                         .gate = cross->feed_forward_gate};
     bool ok = query && out && e2_norm_linear(compute, &cross->norm, decoder->epsilon, &cross->query, x, n, query) &&
               attend_media(compute, media, layer, rows, n, query, out) && e2_block_finish(compute, &end, out, x, n);
+    if (ok && attended) keep_attended(decoder, layer, out, n, attended);
     e2_arena_release(compute->arena, mark);
     return ok;
 }
@@ -190,14 +189,15 @@ static bool run_layer(const e2_compute *compute, size_t layer, e2_kv_cache *cach
 }
 
 bool e2_decode(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
-               size_t n, float *hidden) {
+               size_t n, float *hidden, float *attended) {
     const e2_decoder *decoder = &compute->model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *x = e2_arena_floats(compute->arena, n * decoder->width);
     bool ok = x && embed(compute, rows, n, x);
     for (uint32_t i = 0; ok && i < decoder->layers; i++) {
         const e2_cross *cross = decoder->blocks[i].cross;
-        ok = (!cross || run_cross(compute, cross, media, rows, n, x)) && run_layer(compute, i, cache, rows, n, x);
+        ok = (!cross || run_cross(compute, cross, media, rows, n, x, attended)) &&
+             run_layer(compute, i, cache, rows, n, x);
     }
     if (ok) e2_norm_apply(compute, &decoder->norm, decoder->epsilon, x, n, decoder->width, hidden);
     e2_arena_release(compute->arena, mark);

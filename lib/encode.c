@@ -41,14 +41,6 @@ static bool encode_planes(const e2_compute *compute, const float *planes, size_t
     return true;
 }
 
-/* Enough rows that loading a weight is cheap beside using it, few enough that activations stay in the caches. */
-#define BATCH_ROWS 1024
-
-size_t e2_batch_size(const e2str_model *model) {
-    size_t rows = (size_t)model->vision.patches + model->vision.class_token;
-    return model->blas || rows > BATCH_ROWS / 2 ? 1 : BATCH_ROWS / rows;
-}
-
 static e2str_status encode_group(const e2_compute *compute, const e2str_image *images, size_t n, float *tokens,
                                  float *keys, e2str_error *error) {
     const e2_image_config *config = &compute->model->image;

@@ -4,10 +4,6 @@
 
 #include "compute.h"
 
-/* Images that are worth encoding together: enough rows for the matrix products, few enough for the caches. 1 where a
- * batch would not give the same bits. */
-size_t e2_batch_size(const e2str_model *model);
-
 /* Visual tokens [n][visual_tokens][width] and keys [n][width] (either may be NULL) into memory of the caller. The
  * images are checked here. An image's numbers do not depend on n. */
 e2str_status e2_encode_images(const e2_compute *compute, const e2str_image *images, size_t n, float *tokens,

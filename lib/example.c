@@ -9,7 +9,8 @@ e2str_status e2_label_read(const e2str_model *model, const char *text, size_t si
                            e2str_error *error) {
     size_t n;
     *label = (e2_label){.text = text, .size = size};
-    e2str_status status = e2_tokenize(model->tokenizer, text, size, &label->ids, &n, error);
+    bool stand_ins = model->memory.hidden_scale > 0.0f; /* a memory can learn new characters */
+    e2str_status status = e2_tokenize(model->tokenizer, text, size, stand_ins, &label->ids, &n, error);
     if (status) return status;
     /* BOS, <image> label end, <image>, and at least one token of the answer. */
     const size_t others = 5;

@@ -127,6 +127,8 @@ void e2_gguf_write_tensor(e2_gguf_writer *writer, const char *name, e2_type type
 /* Header and padding in memory, data streamed: calls sink for each run of bytes in file order. */
 typedef e2str_status (*e2_sink)(void *user, const void *data, size_t size, e2str_error *error);
 e2str_status e2_gguf_writer_finish(e2_gguf_writer *writer, e2_sink sink, void *user, e2str_error *error);
+/* Remembers that memory is out, for a caller that has no list to write. */
+void e2_gguf_writer_fail(e2_gguf_writer *writer, const char *key);
 void e2_gguf_writer_free(e2_gguf_writer *writer);
 
 #endif

@@ -170,6 +170,10 @@ e2str_status e2_gguf_writer_finish(e2_gguf_writer *writer, e2_sink sink, void *u
     return status;
 }
 
+void e2_gguf_writer_fail(e2_gguf_writer *writer, const char *key) {
+    if (writer) failed(writer, E2STR_ERROR_MEMORY, "out of memory", key);
+}
+
 void e2_gguf_writer_free(e2_gguf_writer *writer) {
     if (!writer) return;
     tensor_data *tensors = (tensor_data *)(void *)writer->tensors.data;

@@ -108,6 +108,13 @@ bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const f
     return true;
 }
 
+void e2_linear_row(const e2_linear *linear, uint32_t row, float *out) {
+    if (linear->matrix.panels)
+        e2_unpack_row(&linear->matrix, row, out);
+    else
+        memcpy(out, linear->weight + (size_t)row * linear->in, linear->in * sizeof *out);
+}
+
 bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
                    float *y) {
     product p = {.compute = compute, .linear = linear, .x = x, .rows = rows, .y = y};

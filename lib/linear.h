@@ -8,6 +8,9 @@
 bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const float *x, size_t rows,
                      e2_epilogue_activation activation, float *y);
 
+/* Row `row` of W as f32 [in]. */
+void e2_linear_row(const e2_linear *linear, uint32_t row, float *out);
+
 /* y += gate * (x W^T + b): a residual connection. */
 bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
                    float *y);

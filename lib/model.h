@@ -86,6 +86,7 @@ typedef struct e2_decoder {
     e2_activation activation;
     float epsilon;
     uint32_t cross_every, cross_layers, cross_heads, cross_head_size, cross_feed_forward;
+    uint32_t attended_layers, attended_width;  /* the last cross-attentions, whose attended vectors are features; floats */
     bool only_immediate_media;                 /* text sees its latest image only; otherwise all images so far */
     const e2_tensor *position_table;           /* [positions + position_offset, width]; rows: e2_tensor_row */
     e2_linear output;                          /* the token table [vocabulary, width]: hidden -> logits, and the embeddings */
@@ -93,6 +94,17 @@ typedef struct e2_decoder {
     e2_decoder_layer *blocks;                  /* [layers] */
     e2_norm norm;
 } e2_decoder;
+
+/* What the pool's memory needs of the model (docs/in-context.md); hidden_scale 0: the file does not have it. */
+typedef struct e2_memory_statistics {
+    float hidden_scale;
+    float strength;                            /* of the penalty that learning puts on what changes ordinary text */
+    float gate_from, gate_to;                  /* how near a query is to a pool's domain, -1..1: from off to fully on */
+    uint32_t features;                         /* decoder width + attended_width + 1 */
+    e2_linear whitening;                       /* W [features, features], symmetric: W W = (S + epsilon I)^-1 */
+    const float *key_mean;                     /* [vision width]: of retrieval keys of ordinary images */
+    e2_linear key_whitening;                   /* the same as W for retrieval keys, [vision width, vision width] */
+} e2_memory_statistics;
 
 struct e2str_model {
     e2_gguf gguf;
@@ -105,6 +117,7 @@ struct e2str_model {
     e2_vision vision;
     e2_resampler resampler;
     e2_decoder decoder;
+    e2_memory_statistics memory;
     bool key_from_vision_tokens;               /* retrieval key: mean of vision tokens, not of the resampler's latents */
     float min_similarity;                      /* examples less similar than this are left out unless a read says otherwise */
     uint32_t visual_tokens;                     /* visual tokens per image: latents or patches */

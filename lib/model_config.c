@@ -53,6 +53,11 @@ static e2str_status epsilon(const e2_gguf *gguf, const field *entry, void *value
     return E2STR_OK;
 }
 
+/* 0 when the key is not there. */
+static e2str_status optional_scale(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
+    return e2_gguf_kv(gguf, entry->key) ? epsilon(gguf, entry, value, error) : E2STR_OK;
+}
+
 /* -1, nothing is too far, when the key is not there. */
 static e2str_status similarity(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
     float found = -1.0f;
@@ -156,6 +161,10 @@ static const field fields[] = {
     {"e2str.cross.only_immediate_media", flag,       AT(decoder.only_immediate_media), 0, 0,           NULL},
     {"e2str.retrieval.key",              either,     AT(key_from_vision_tokens),       0, 2,           keys},
     {"e2str.retrieval.min_similarity",   similarity, AT(min_similarity),               0, 0,           NULL},
+    {"e2str.memory.hidden_scale",        optional_scale, AT(memory.hidden_scale),      0, 0,           NULL},
+    {"e2str.memory.strength",            optional_scale, AT(memory.strength),          0, 0,           NULL},
+    {"e2str.memory.gate_from",           similarity, AT(memory.gate_from),             0, 0,           NULL},
+    {"e2str.memory.gate_to",             similarity, AT(memory.gate_to),               0, 0,           NULL},
 };
 
 static const field resampler_fields[] = { /* read when there are resampler layers */
@@ -241,6 +250,16 @@ static e2str_status check_decoder(e2_decoder *d, e2str_error *error) {
     if (!d->cross_layers)
         return e2_fail(error, E2STR_ERROR_FORMAT, "e2str.cross.every is %u, but there are only %u decoder layers",
                        d->cross_every, d->layers);
+    d->attended_layers = d->cross_layers < 2 ? d->cross_layers : 2;
+    d->attended_width = d->attended_layers * d->cross_heads * d->cross_head_size;
+    return E2STR_OK;
+}
+
+/* All of the memory's keys or none. */
+static e2str_status check_memory(const e2_memory_statistics *m, e2str_error *error) {
+    if ((m->hidden_scale > 0.0f) != (m->strength > 0.0f) || m->gate_from > m->gate_to)
+        return e2_fail(error, E2STR_ERROR_FORMAT,
+                       "e2str.memory: hidden_scale and strength go together, and gate_from is not above gate_to");
     return E2STR_OK;
 }
 
@@ -293,8 +312,10 @@ e2str_status e2_model_read_config(e2str_model *model, e2str_error *error) {
     if (!status) status = refuse_unknown(&model->gguf, error);
     if (!status) status = check_vision(&model->image, &model->vision, error);
     if (!status) status = check_decoder(&model->decoder, error);
+    if (!status) status = check_memory(&model->memory, error);
     if (!status) status = read_name(model, error);
     if (!status) status = open_tokenizer(model, error);
+    model->memory.features = model->decoder.width + model->decoder.attended_width + 1;
     model->visual_tokens = model->resampler.layers ? model->resampler.latents : model->vision.patches;
     return status;
 }

@@ -270,6 +270,13 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     }
 }
 
+static void bind_memory(binder *b, e2_memory_statistics *m, uint32_t vision_width) {
+    prefix(b, "memory.");
+    bind_linear(b, "whitening", &m->whitening, m->features, m->features);
+    bind_linear(b, "key_whitening", &m->key_whitening, vision_width, vision_width);
+    m->key_mean = table(b, "key_mean", vision_width, 0);
+}
+
 static void refuse_unlisted(binder *b) {
     const e2_gguf *gguf = &b->model->gguf;
     for (size_t i = 0; !b->status && i < gguf->n_tensors; i++)
@@ -285,6 +292,7 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
     bind_vision(&b, &model->vision);
     if (model->resampler.layers) bind_resampler(&b, &model->resampler, model->vision.width);
     bind_decoder(&b, &model->decoder, model->vision.width);
+    if (model->memory.hidden_scale > 0.0f) bind_memory(&b, &model->memory, model->vision.width);
     refuse_unlisted(&b);
     free(b.used);
     if (!model->blas) /* all but a few rows is packed or copied by now */

@@ -165,6 +165,19 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
     return s.best ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
 }
 
+e2_choice *e2_pool_choose_all(const e2str_pool *pool, size_t *n, uint64_t *last_id) {
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    e2_choice *choices = e2_alloc(pool->count, sizeof *choices);
+    *n = choices ? pool->count : 0;
+    *last_id = *n ? pool->examples[*n - 1]->id : 0;
+    for (size_t i = 0; i < *n; i++) {
+        choices[i] = (e2_choice){.example = pool->examples[i]};
+        retain_choice(&choices[i]);
+    }
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return choices;
+}
+
 e2str_status e2_pool_choose_ids(const e2str_pool *pool, const uint64_t *ids, size_t n, e2_choice *choices,
                                 e2str_error *error) {
     size_t chosen = 0;

@@ -142,6 +142,69 @@ e2str_status e2_pool_not_found(uint64_t id, e2str_error *error) {
     return e2_fail(error, E2STR_ERROR_NOT_FOUND, "no example with id %" PRIu64 " is in the pool", id);
 }
 
+/* ---- memory ---- */
+
+e2str_memory *e2_pool_memory(const e2str_pool *pool) {
+    if (!pool) return NULL;
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    e2str_memory *memory = e2_memory_retain(pool->memory);
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return memory;
+}
+
+/* The caller holds the lock and gets the former memory's reference. */
+static e2str_memory *exchange_memory(e2str_pool *pool, e2str_memory *memory, uint64_t last_id) {
+    e2str_memory *former = pool->memory;
+    pool->memory = memory;
+    pool->memory_last_id = last_id;
+    return former;
+}
+
+/* Whether all examples that a memory was learnt from are still there; the caller holds the lock. */
+static bool still_there(const e2str_pool *pool, const e2str_memory *memory) {
+    for (uint32_t i = 0; memory && i < memory->counts.steps; i++) {
+        if (i && memory->steps[i].example == memory->steps[i - 1].example) continue;
+        if (e2_pool_find_locked(pool, memory->steps[i].example) == pool->count) return false;
+    }
+    return true;
+}
+
+void e2_pool_remember(e2str_pool *pool, e2str_memory *memory, uint64_t last_id) {
+    pthread_rwlock_wrlock(&pool->lock);
+    e2str_memory *gone = still_there(pool, memory) ? exchange_memory(pool, memory, last_id) : memory;
+    pthread_rwlock_unlock(&pool->lock);
+    e2_memory_release(gone);
+}
+
+void e2str_pool_forget(e2str_pool *pool) {
+    if (pool) e2_pool_remember(pool, NULL, 0);
+}
+
+e2str_status e2str_pool_memory(const e2str_pool *pool, e2str_memory **memory, e2str_error *error) {
+    if (!memory) return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory is NULL");
+    *memory = NULL;
+    if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
+    *memory = e2_pool_memory(pool);
+    return *memory ? E2STR_OK : e2_fail(error, E2STR_ERROR_NOT_FOUND, "the pool has learnt nothing");
+}
+
+e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *report, e2str_error *error) {
+    if (!pool || !report) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "report" : "pool");
+    size_t size = report->size; /* a caller compiled with an older header has a shorter structure */
+    if (size < sizeof size)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "report.size is %zu: call e2str_memory_report_init first", size);
+    e2str_memory *memory;
+    e2str_status status = e2str_pool_memory(pool, &memory, error);
+    if (status) return status;
+    memcpy(report, &memory->report, size < sizeof *report ? size : sizeof *report);
+    report->size = size;
+    e2_memory_release(memory);
+    return E2STR_OK;
+}
+
+uint64_t e2str_memory_bytes(const e2str_memory *memory) { return memory ? memory->bytes : 0; }
+void e2str_memory_free(e2str_memory *memory) { e2_memory_release(memory); }
+
 /* Takes an example out of the list; the caller holds the lock and gets the pool's reference. */
 static e2_example *take_out(e2str_pool *pool, size_t at) {
     e2_example *example = pool->examples[at];
@@ -160,7 +223,10 @@ e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error
     pthread_rwlock_wrlock(&pool->lock);
     size_t at = e2_pool_find_locked(pool, id);
     e2_example *example = at < pool->count ? take_out(pool, at) : NULL;
+    bool learnt = example && id <= pool->memory_last_id;
+    e2str_memory *gone = learnt ? exchange_memory(pool, NULL, 0) : NULL;
     pthread_rwlock_unlock(&pool->lock);
+    e2_memory_release(gone);
     if (!example) return e2_pool_not_found(id, error);
     e2_example_release(example);
     return E2STR_OK;
@@ -177,7 +243,9 @@ void e2str_pool_clear(e2str_pool *pool) {
     pool->keys = NULL;
     pool->count = pool->capacity = 0;
     pool->bytes = 0;
+    e2str_memory *gone = exchange_memory(pool, NULL, 0);
     pthread_rwlock_unlock(&pool->lock);
+    e2_memory_release(gone);
     for (size_t i = 0; i < count; i++) e2_example_release(examples[i]);
     free(examples);
     free(keys);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "memory.h"
 #include "example.h"
 
 struct e2str_pool {
@@ -16,14 +17,23 @@ struct e2str_pool {
     float *keys;           /* [count][vision width], a copy in the same order: a search reads it in one go */
     size_t count, capacity;
     uint64_t next_id;
-    uint64_t bytes;     /* of the examples */
-    uint64_t projected; /* of their projections */
+    e2str_memory *memory;    /* learnt, or NULL */
+    uint64_t memory_last_id; /* of the examples that it was learnt from: removing one of these forgets it */
+    uint64_t bytes;          /* of the examples */
+    uint64_t projected;      /* of their projections */
 };
 
 /* Puts an example into the pool and takes over the caller's reference when it succeeds; gives it the next id, or keeps
  * the id it has if that is not 0 (loading). *id (may be NULL): its id, known before another thread can remove it.
  * FULL, MEMORY. */
 e2str_status e2_pool_insert(e2str_pool *pool, e2_example *example, uint64_t *id, e2str_error *error);
+
+/* The pool's memory, a reference for the caller, or NULL; pool may be NULL. */
+e2str_memory *e2_pool_memory(const e2str_pool *pool);
+
+/* Puts a memory (or NULL) in place of the former, taking over the caller's reference; lets it go instead if one of the
+ * examples up to last_id that it names is not in the pool any more. */
+void e2_pool_remember(e2str_pool *pool, e2str_memory *memory, uint64_t last_id);
 
 /* Room for one more projection of `values` floats, references = 1; NULL when the pool's caps have no room or memory is
  * out: the cache is only a help. Whether a projection is cached never changes a result: it is what the read would have

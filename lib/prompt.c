@@ -35,7 +35,7 @@ static bool run(const e2_compute *compute, const e2str_pool *pool, const e2_sequ
         !e2_kv_cache_new(compute, sequence.n - 1, &cache))
         return false;
     float *hidden = e2_arena_floats(compute->arena, (size_t)sequence.n * compute->model->decoder.width);
-    if (!hidden || !e2_decode(compute, &media, &cache, sequence.rows, sequence.n - 1, hidden)) return false;
+    if (!hidden || !e2_decode(compute, &media, &cache, sequence.rows, sequence.n - 1, hidden, NULL)) return false;
     prompt->n = sequence.n - 1;
     return keep(prompt, &cache, &media);
 }

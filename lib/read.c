@@ -7,8 +7,12 @@
 
 void e2str_read_options_init(e2str_read_options *options) {
     if (options)
-        *options = (e2str_read_options){
-            .size = sizeof *options, .k = 2, .min_similarity = E2STR_SIMILARITY_OF_MODEL, .beams = 1, .max_tokens = 48};
+        *options = (e2str_read_options){.size = sizeof *options,
+                                        .k = 2,
+                                        .min_similarity = E2STR_SIMILARITY_OF_MODEL,
+                                        .beams = 1,
+                                        .max_tokens = 48,
+                                        .memory_factor = 1.0f};
 }
 
 static e2str_status read_options(const e2str_read_options *given, e2str_read_options *options, e2str_error *error) {
@@ -32,6 +36,11 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (options->alternatives > E2STR_MAX_ALTERNATIVES)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "alternatives is %u; at most %d", options->alternatives,
                        E2STR_MAX_ALTERNATIVES);
+    if (!(options->memory_factor >= 0.0f && options->memory_factor <= 4.0f))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory_factor is %g; from 0 to 4", (double)options->memory_factor);
+    if (options->influences > E2STR_MAX_INFLUENCES)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "influences is %u; at most %d", options->influences,
+                       E2STR_MAX_INFLUENCES);
     if (options->clean_up > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up is %u; 0 or 1", options->clean_up);
     return E2STR_OK;
 }
@@ -45,6 +54,8 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
         return e2_fail(error, E2STR_ERROR_MISMATCH, "the pool and the session were made with different models");
     if (options->prompt && options->prompt->model != session->compute.model)
         return e2_fail(error, E2STR_ERROR_MISMATCH, "the prompt and the session were made with different models");
+    if (options->memory && options->memory->model != session->compute.model)
+        return e2_fail(error, E2STR_ERROR_MISMATCH, "the memory and the session were made with different models");
     if (options->n_examples && !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "examples are chosen by id but the pool is NULL");
     for (size_t i = 0; i < n; i++) {
@@ -87,12 +98,25 @@ static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, co
     return status;
 }
 
-/* Builds the prompts of a group side by side and answers them. */
+/* How much of the memory a query with this key gets. false: out of memory. */
+static bool memory_factor(const e2_compute *compute, const e2str_read_options *options, const float *key,
+                          float *factor) {
+    *factor = 0.0f;
+    if (!options->memory) return true;
+    if (!e2_memory_gate(compute, options->memory, key, factor)) return false;
+    *factor *= options->memory_factor * options->memory->strength;
+    return true;
+}
+
+/* Builds the sequences of a group side by side and answers them. */
 static e2str_status answer(const e2_compute *compute, query *queries, size_t n, const e2str_pool *pool,
-                           const float *tokens, const e2str_read_options *options, e2_answer *answers,
-                           e2str_error *error) {
+                           const float *tokens, const float *keys, const e2str_read_options *options,
+                           e2_answer *answers, e2str_error *error) {
     const e2str_model *model = compute->model;
-    e2_search_options search = {options->beams, options->max_tokens, options->alternatives};
+    e2_search_options search = {.beams = options->beams,
+                                .max_tokens = options->max_tokens,
+                                .n_alternatives = options->alternatives,
+                                .memory = options->memory};
     size_t slots = 0, images = 0, step = (size_t)model->visual_tokens * model->vision.width;
     for (size_t i = 0; i < n; i++) {
         e2str_status status =
@@ -108,6 +132,7 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
     for (size_t i = 0; ok && i < n; i++) {
         const query *q = &queries[i];
         ok = e2_sequence_rows(compute, &q->parts, image, slot, &sequences[i]) &&
+             memory_factor(compute, options, keys + i * model->vision.width, &sequences[i].memory_factor) &&
              e2_sequence_media(compute, &q->parts, pool, tokens + i * step, &sequences[i], &media);
         slot += (uint32_t)e2_search_slots(model, q->length, &search);
         image += q->images;
@@ -148,9 +173,9 @@ static e2str_status read_group(const e2_compute *compute, const e2str_image *ima
         status = choose(compute, pool, keys + chosen * width, options, q, error);
         q->parts = (e2_sequence_parts){q->choices, q->n_choices, options->prompt};
     }
-    if (!status) status = answer(compute, queries, n, pool, tokens, options, answers, error);
+    if (!status) status = answer(compute, queries, n, pool, tokens, keys, options, answers, error);
     for (size_t i = 0; !status && i < n; i++) {
-        status = e2_result_fill(results[i], model, &answers[i], options->clean_up, error);
+        status = e2_result_fill(results[i], compute, &answers[i], options->clean_up, options->influences, error);
         if (!status) report_examples(compute, &queries[i], keys + i * width, results[i]);
     }
     for (size_t i = 0; i < chosen; i++)
@@ -227,9 +252,13 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
     if (status || n == 0) return status;
     if (options.min_similarity == E2STR_SIMILARITY_OF_MODEL)
         options.min_similarity = session->compute.model->min_similarity;
+    e2str_memory *memory = options.memory || options.memory_factor == 0.0f ? NULL : e2_pool_memory(pool);
+    if (memory) options.memory = memory;
+    if (options.memory && (options.memory_factor == 0.0f || options.memory->strength == 0.0f)) options.memory = NULL;
     batch all = {
         .compute = &session->compute, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
     status = read_all(&all, error);
+    e2_memory_release(memory);
     for (size_t i = 0; status && i < n; i++) e2_result_clear(results[i]);
     return status;
 }

@@ -14,7 +14,7 @@
 typedef struct node {
     uint32_t token, parent;
     float log_probability;
-    uint32_t step_row; /* which row of which step proposed it: its alternatives */
+    uint32_t step_row; /* which row of which step proposed it: its alternatives and features */
 } node;
 
 typedef struct beam {
@@ -46,7 +46,10 @@ typedef struct hypothesis_set {
 typedef struct search {
     const e2_compute *compute;
     const e2_sequence *sequence;
-    uint32_t width; /* beams at most */
+    const e2str_memory *memory; /* or NULL */
+    float factor;               /* of what it adds */
+    uint32_t vocabulary;        /* its new characters included */
+    uint32_t width;             /* beams at most */
     uint32_t max_tokens;
     uint32_t step; /* tokens written so far by each live beam */
     node *nodes;   /* [max_tokens * width] */
@@ -57,6 +60,8 @@ typedef struct search {
     float *probabilities; /* [vocabulary], scratch */
     uint32_t n_alternatives;
     e2_candidate *alternatives; /* [max_tokens * width][n_alternatives] */
+    float *features;            /* [max_tokens * width][features], or NULL without a memory */
+    const float *phi;           /* of the live beams, [live][features], with a memory */
     extension *extensions;      /* [2 * width] */
     hypothesis_set finished;
     bool done;
@@ -75,8 +80,14 @@ size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_searc
 static bool search_begin(search *s, const e2_compute *compute, const e2_sequence *sequence,
                          const e2_search_options *options) {
     const e2str_model *model = compute->model;
-    uint32_t vocabulary = model->decoder.vocabulary;
-    *s = (search){.compute = compute, .sequence = sequence, .width = options->beams, .live = 1};
+    uint32_t vocabulary = e2_memory_vocabulary(model, options->memory);
+    *s = (search){.compute = compute,
+                  .sequence = sequence,
+                  .memory = options->memory,
+                  .factor = sequence->memory_factor,
+                  .vocabulary = vocabulary,
+                  .width = options->beams,
+                  .live = 1};
     s->max_tokens = tokens_at_most(model, sequence->length, options);
     s->n_alternatives = options->n_alternatives < vocabulary ? options->n_alternatives : vocabulary;
     size_t total = (size_t)s->max_tokens * s->width, length = (size_t)sequence->length + s->max_tokens;
@@ -89,6 +100,10 @@ static bool search_begin(search *s, const e2_compute *compute, const e2_sequence
     s->extensions = e2_arena_alloc(arena, 2 * (size_t)s->width, sizeof *s->extensions);
     s->finished.list = e2_arena_alloc(arena, s->width, sizeof *s->finished.list);
     uint32_t *contexts = e2_arena_alloc(arena, 2 * s->width * length, sizeof *contexts);
+    if (options->memory) {
+        s->features = e2_arena_floats(arena, total * model->memory.features);
+        if (!s->features) return false;
+    }
     if (!s->nodes || !s->beams || !s->next || !s->probabilities || !s->alternatives || !s->extensions ||
         !s->finished.list || !contexts)
         return false;
@@ -102,6 +117,10 @@ static bool search_begin(search *s, const e2_compute *compute, const e2_sequence
     return true;
 }
 
+static uint32_t fed(const search *s, uint32_t token) {
+    return s->memory ? e2_memory_fed(s->compute->model, s->memory, token) : token;
+}
+
 /* Rows that feed the live beams' last tokens. */
 static void feed(search *s, e2_decoder_row *rows) {
     const e2_sequence *sequence = s->sequence;
@@ -109,7 +128,7 @@ static void feed(search *s, e2_decoder_row *rows) {
     for (uint32_t i = 0; i < s->live; i++) {
         uint32_t slot = sequence->first_slot + sequence->length + (s->step - 1) * s->width + i;
         s->beams[i].context[index] = slot;
-        rows[i] = (e2_decoder_row){.token = s->nodes[s->beams[i].leaf].token,
+        rows[i] = (e2_decoder_row){.token = fed(s, s->nodes[s->beams[i].leaf].token),
                                    .position = sequence->rows[sequence->n - 1].position + s->step,
                                    .first_image = sequence->first_image,
                                    .images = sequence->images,
@@ -122,7 +141,7 @@ static void feed(search *s, e2_decoder_row *rows) {
 static void keep_alternatives(search *s, uint32_t row) {
     e2_candidate *best = s->alternatives + ((size_t)s->step * s->width + row) * s->n_alternatives;
     uint32_t n = 0, room = s->n_alternatives;
-    for (uint32_t token = 0; room && token < s->compute->model->decoder.vocabulary; token++) {
+    for (uint32_t token = 0; room && token < s->vocabulary; token++) {
         float probability = s->probabilities[token];
         if (n == room && !(probability > best[n - 1].probability)) continue;
         uint32_t i = n < room ? n++ : room - 1;
@@ -131,9 +150,14 @@ static void keep_alternatives(search *s, uint32_t row) {
     }
 }
 
+static void keep_features(search *s, uint32_t row) {
+    size_t width = s->compute->model->memory.features;
+    memcpy(s->features + ((size_t)s->step * s->width + row) * width, s->phi + row * width, width * sizeof *s->phi);
+}
+
 /* The row's logits become log-probabilities without <image>; keeps the alternatives. Returns the likeliest token. */
 static uint32_t normalise(search *s, uint32_t row) {
-    uint32_t vocabulary = s->compute->model->decoder.vocabulary, best = 0;
+    uint32_t vocabulary = s->vocabulary, best = 0;
     float *logits = s->logits + (size_t)row * vocabulary;
     logits[e2_tokenizer_image(s->compute->model->tokenizer)] = -INFINITY;
     for (uint32_t i = 1; i < vocabulary; i++)
@@ -141,6 +165,7 @@ static uint32_t normalise(search *s, uint32_t row) {
     memcpy(s->probabilities, logits, vocabulary * sizeof *logits);
     s->compute->kernels->softmax(s->probabilities, 1, vocabulary, vocabulary);
     keep_alternatives(s, row);
+    if (s->features) keep_features(s, row);
     /* The largest probability is 1 / sum of exp(logit - largest logit). */
     float normaliser = logits[best] - logf(s->probabilities[best]);
     for (uint32_t i = 0; i < vocabulary; i++) logits[i] -= normaliser;
@@ -169,7 +194,7 @@ static void greedy_step(search *s) {
 /* The best `room` ways to go on with the live beams, best first; ties: earlier beam, then lower token. */
 static uint32_t best_extensions(search *s) {
     extension *best = s->extensions;
-    uint32_t n = 0, room = 2 * s->width, vocabulary = s->compute->model->decoder.vocabulary;
+    uint32_t n = 0, room = 2 * s->width, vocabulary = s->vocabulary;
     for (uint32_t row = 0; row < s->live; row++) {
         normalise(s, row);
         const float *log_probabilities = s->logits + (size_t)row * vocabulary;
@@ -242,7 +267,9 @@ static void beam_step(search *s) {
 static bool trace(search *s, e2_answer *answer) {
     uint32_t n = 0;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) n++;
-    *answer = (e2_answer){.tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
+    *answer = (e2_answer){.memory = s->factor > 0.0f ? s->memory : NULL,
+                          .factor = s->factor,
+                          .tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
                           .n = n,
                           .n_alternatives = s->n_alternatives,
                           .ended = s->best.ended,
@@ -250,8 +277,11 @@ static bool trace(search *s, e2_answer *answer) {
     if (!answer->tokens) return false;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) {
         const node *at = &s->nodes[i];
-        answer->tokens[--n] =
-            (e2_written){at->token, at->log_probability, s->alternatives + (size_t)at->step_row * s->n_alternatives};
+        answer->tokens[--n] = (e2_written){
+            .token = at->token,
+            .log_probability = at->log_probability,
+            .alternatives = s->alternatives + (size_t)at->step_row * s->n_alternatives,
+            .features = s->features ? s->features + at->step_row * (size_t)s->compute->model->memory.features : NULL};
     }
     return true;
 }
@@ -261,33 +291,56 @@ static bool trace(search *s, e2_answer *answer) {
 typedef struct group {
     const e2_compute *compute;
     const e2_media *media;
+    const e2_search_options *options;
     e2_kv_cache cache;
     search *searches;
     size_t n;
     e2_decoder_row *rows;   /* of one step: [n * beams] */
     float *hidden, *logits; /* [n * beams][.] */
+    float *attended, *phi;  /* the same, with a memory */
+    float *factors;         /* [n * beams]: of what it adds to the rows */
 } group;
+
+/* Logits of `rows` decoded rows, with what the memory adds. */
+static bool predict(group *g, size_t rows) {
+    const e2str_memory *memory = g->options->memory;
+    if (!e2_logits(g->compute, g->hidden, rows, g->logits)) return false;
+    if (!memory) return true;
+    e2_features_fill(g->compute->model, g->hidden, g->attended, rows, g->phi);
+    return e2_memory_apply(g->compute, memory, g->factors, g->phi, rows, g->logits);
+}
+
+/* The search's live beams are the rows from `row` on. */
+static void give_rows(group *g, search *s, size_t row) {
+    s->logits = g->logits + row * s->vocabulary;
+    if (!g->options->memory) return;
+    s->phi = g->phi + row * g->compute->model->memory.features;
+    for (uint32_t i = 0; i < s->live; i++) g->factors[row + i] = s->factor;
+}
 
 /* Runs the rows of all sequences at once; each search gets the logits of its last row. */
 static bool prefill(group *g, const e2_sequence *sequences) {
-    size_t total = 0, width = g->compute->model->decoder.width;
+    size_t total = 0, width = g->compute->model->decoder.width, inner = g->compute->model->decoder.attended_width;
+    bool features = g->options->memory != NULL;
     for (size_t i = 0; i < g->n; i++) total += sequences[i].n;
     e2_arena_mark mark = e2_arena_begin(g->compute->arena);
     e2_decoder_row *rows = e2_arena_alloc(g->compute->arena, total, sizeof *rows);
     float *hidden = e2_arena_floats(g->compute->arena, total * width);
-    if (!rows || !hidden) return false;
+    float *attended = features ? e2_arena_floats(g->compute->arena, total * inner) : NULL;
+    if (!rows || !hidden || (features && !attended)) return false;
     for (size_t i = 0, at = 0; i < g->n; at += sequences[i++].n) {
         e2_sequence_restore(g->compute->model, &sequences[i], &g->cache);
         memcpy(rows + at, sequences[i].rows, sequences[i].n * sizeof *rows);
     }
-    if (!e2_decode(g->compute, g->media, &g->cache, rows, total, hidden)) return false;
+    if (!e2_decode(g->compute, g->media, &g->cache, rows, total, hidden, attended)) return false;
     for (size_t i = 0, at = 0; i < g->n; i++) {
         at += sequences[i].n;
         memcpy(g->hidden + i * width, hidden + (at - 1) * width, width * sizeof *hidden);
-        g->searches[i].logits = g->logits + i * g->compute->model->decoder.vocabulary;
+        if (features) memcpy(g->attended + i * inner, attended + (at - 1) * inner, inner * sizeof *attended);
+        give_rows(g, &g->searches[i], i);
     }
     e2_arena_release(g->compute->arena, mark);
-    return e2_logits(g->compute, g->hidden, g->n, g->logits);
+    return predict(g, g->n);
 }
 
 /* One token for every live beam of the searches that are not done; *rows is how many there were. */
@@ -297,31 +350,38 @@ static bool advance(group *g, size_t *rows) {
         search *s = &g->searches[i];
         if (s->done) continue;
         feed(s, g->rows + *rows);
-        s->logits = g->logits + *rows * g->compute->model->decoder.vocabulary;
+        give_rows(g, s, *rows);
         *rows += s->live;
     }
-    return *rows == 0 || (e2_decode(g->compute, g->media, &g->cache, g->rows, *rows, g->hidden) &&
-                          e2_logits(g->compute, g->hidden, *rows, g->logits));
+    return *rows == 0 ||
+           (e2_decode(g->compute, g->media, &g->cache, g->rows, *rows, g->hidden, g->attended) && predict(g, *rows));
 }
 
-static bool group_begin(group *g, const e2_sequence *sequences, size_t slots, const e2_search_options *options) {
+static bool group_begin(group *g, const e2_sequence *sequences, size_t slots) {
+    const e2str_model *model = g->compute->model;
     e2_arena *arena = g->compute->arena;
-    size_t rows = g->n * options->beams;
+    size_t rows = g->n * g->options->beams;
     g->searches = e2_arena_alloc(arena, g->n, sizeof *g->searches);
     g->rows = e2_arena_alloc(arena, rows, sizeof *g->rows);
-    g->hidden = e2_arena_floats(arena, rows * g->compute->model->decoder.width);
-    g->logits = e2_arena_floats(arena, rows * g->compute->model->decoder.vocabulary);
+    g->hidden = e2_arena_floats(arena, rows * model->decoder.width);
+    g->logits = e2_arena_floats(arena, rows * e2_memory_vocabulary(model, g->options->memory));
     if (!g->searches || !g->rows || !g->hidden || !g->logits || !e2_kv_cache_new(g->compute, slots, &g->cache))
         return false;
+    if (g->options->memory) {
+        g->attended = e2_arena_floats(arena, rows * model->decoder.attended_width);
+        g->phi = e2_arena_floats(arena, rows * model->memory.features);
+        g->factors = e2_arena_floats(arena, rows);
+        if (!g->attended || !g->phi || !g->factors) return false;
+    }
     for (size_t i = 0; i < g->n; i++)
-        if (!search_begin(&g->searches[i], g->compute, &sequences[i], options)) return false;
+        if (!search_begin(&g->searches[i], g->compute, &sequences[i], g->options)) return false;
     return true;
 }
 
 bool e2_search(const e2_compute *compute, const e2_media *media, const e2_sequence *sequences, size_t n, size_t slots,
                const e2_search_options *options, e2_answer *answers) {
-    group g = {.compute = compute, .media = media, .n = n};
-    if (!group_begin(&g, sequences, slots, options) || !prefill(&g, sequences)) return false;
+    group g = {.compute = compute, .media = media, .options = options, .n = n};
+    if (!group_begin(&g, sequences, slots) || !prefill(&g, sequences)) return false;
     for (size_t rows = n; rows > 0;) {
         for (size_t i = 0; i < n; i++) {
             search *s = &g.searches[i];

@@ -2,6 +2,7 @@
 #ifndef E2_SEARCH_H
 #define E2_SEARCH_H
 
+#include "memory.h"
 #include "sequence.h"
 
 typedef struct e2_candidate {
@@ -14,10 +15,13 @@ typedef struct e2_written {
     uint32_t token;
     float log_probability;
     const e2_candidate *alternatives; /* the likeliest tokens at this place, best first */
+    const float *features;            /* [features] where it was written; NULL without a memory */
 } e2_written;
 
 typedef struct e2_answer {
-    e2_written *tokens; /* without the end token */
+    const e2str_memory *memory; /* that was read with, or NULL */
+    float factor;               /* of what it added */
+    e2_written *tokens;         /* without the end token */
     uint32_t n;
     uint32_t n_alternatives;   /* per token */
     bool ended;                /* false: cut at the limit */
@@ -25,9 +29,10 @@ typedef struct e2_answer {
 } e2_answer;
 
 typedef struct e2_search_options {
-    uint32_t beams;          /* 1: greedy */
-    uint32_t max_tokens;     /* the end token included; cut to the positions that are left */
-    uint32_t n_alternatives; /* per token */
+    uint32_t beams;             /* 1: greedy */
+    uint32_t max_tokens;        /* the end token included; cut to the positions that are left */
+    uint32_t n_alternatives;    /* per token */
+    const e2str_memory *memory; /* or NULL: the model alone */
 } e2_search_options;
 
 /* Slots of the KV cache that the search needs for a prompt of this length. */

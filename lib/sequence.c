@@ -83,14 +83,18 @@ bool e2_sequence_rows(const e2_compute *compute, const e2_sequence_parts *parts,
     return true;
 }
 
-static bool example_media(const e2_compute *compute, const e2_choice *choice, const e2str_pool *pool, float *buffer,
-                          size_t index, e2_media *media) {
+bool e2_sequence_example(const e2_compute *compute, const e2_choice *choice, const e2str_pool *pool, size_t index,
+                         e2_media *media) {
     const e2str_model *model = compute->model;
     if (choice->projection) {
         e2_media_put(model, media, index, choice->projection->values);
         return true;
     }
-    if (!e2_media_set(compute, media, index, e2_example_tokens(model, choice->example, buffer))) return false;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    float *buffer = e2_arena_floats(compute->arena, (size_t)model->visual_tokens * model->vision.width);
+    if (!buffer || !e2_media_set(compute, media, index, e2_example_tokens(model, choice->example, buffer)))
+        return false;
+    e2_arena_release(compute->arena, mark);
     e2_projection *projection = pool ? e2_pool_projection_new(pool, e2_projection_values(model)) : NULL;
     if (projection) {
         e2_media_get(model, media, index, projection->values);
@@ -102,15 +106,11 @@ static bool example_media(const e2_compute *compute, const e2_choice *choice, co
 bool e2_sequence_examples(const e2_compute *compute, const e2_sequence_parts *parts, const e2str_pool *pool,
                           const e2_sequence *sequence, e2_media *media) {
     const e2str_model *model = compute->model;
-    e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *buffer = e2_arena_floats(compute->arena, (size_t)model->visual_tokens * model->vision.width);
-    if (!buffer) return false;
     for (size_t i = 0; i < parts->n_choices; i++)
-        if (!example_media(compute, &parts->choices[i], pool, buffer, sequence->first_image + i, media)) return false;
+        if (!e2_sequence_example(compute, &parts->choices[i], pool, sequence->first_image + i, media)) return false;
     const e2str_prompt *prefix = parts->prefix;
     for (size_t i = 0; prefix && prefix->media && i < prefix->n_choices; i++)
         e2_media_put(model, media, sequence->first_image + i, prefix->media + i * e2_projection_values(model));
-    e2_arena_release(compute->arena, mark);
     return true;
 }
 

@@ -25,6 +25,7 @@ typedef struct e2_sequence {
     uint32_t first_image; /* of its images in the media */
     uint32_t images;      /* of them; the query's is the last */
     uint32_t first_slot;
+    float memory_factor; /* of what a memory adds to its logits; 0: nothing */
 } e2_sequence;
 
 /* What a prompt is made of: either examples to run, or a prefix where they have been run. */
@@ -44,6 +45,11 @@ uint32_t e2_sequence_room(const e2str_model *model, uint32_t length);
 /* Rows with positions, image numbers and slots; from the arena. false: out of memory. */
 bool e2_sequence_rows(const e2_compute *compute, const e2_sequence_parts *parts, uint32_t first_image,
                       uint32_t first_slot, e2_sequence *sequence);
+
+/* Puts the projection of one example's image into the media, the cached one where it has one. A new projection is
+ * offered to the pool (may be NULL). false: out of memory. */
+bool e2_sequence_example(const e2_compute *compute, const e2_choice *choice, const e2str_pool *pool, size_t index,
+                         e2_media *media);
 
 /* Puts the keys and values of the examples' images into the media, from their projections where they have one. New
  * projections are offered to the pool (may be NULL). false: out of memory. */

@@ -7,6 +7,16 @@ typedef struct range {
     e2_class class;
 } range;
 
+static const struct {
+    uint16_t code;
+    char base;
+} bases[] = {
+#define B(code, base)                                                                                                  \
+    { code, base }
+#include "unicode_bases.h"
+#undef B
+};
+
 /* Ascending, not overlapping; what no range holds is OTHER. */
 static const range ranges[] = {
 #define L(first, last)                                                                                                 \
@@ -33,6 +43,13 @@ e2_class e2_unicode_class(uint32_t code) {
     return low < sizeof ranges / sizeof ranges[0] && code >= ranges[low].first ? ranges[low].class : E2_CLASS_OTHER;
 }
 
+char e2_unicode_base(uint32_t code) {
+    if (code > ' ' && code < 0x7F) return (char)code;
+    for (size_t i = 0; i < sizeof bases / sizeof bases[0]; i++)
+        if (bases[i].code == code) return bases[i].base;
+    return 0;
+}
+
 static bool continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
 size_t e2_utf8_next(const char *text, size_t size, uint32_t *code) {
@@ -51,5 +68,13 @@ size_t e2_utf8_next(const char *text, size_t size, uint32_t *code) {
     bool surrogate = value >= 0xD800 && value <= 0xDFFF;
     if (overlong || surrogate || value > 0x10FFFF) return 0;
     if (code) *code = value;
+    return length;
+}
+
+size_t e2_utf8_put(uint32_t code, char text[4]) {
+    size_t length = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    static const uint8_t leads[] = {0, 0x00, 0xC0, 0xE0, 0xF0};
+    for (size_t i = length; i-- > 1; code >>= 6) text[i] = (char)(0x80 | (code & 0x3F));
+    text[0] = (char)(leads[length] | code);
     return length;
 }

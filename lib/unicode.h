@@ -14,8 +14,14 @@ typedef enum e2_class {
 
 e2_class e2_unicode_class(uint32_t code);
 
+/* The ASCII character that looks most like this one (e for the e's with accents), or 0. */
+char e2_unicode_base(uint32_t code);
+
 /* Length (1..4) of the valid UTF-8 character at text[0..size), its code point in *code (may be NULL); 0 if invalid:
  * overlong forms, surrogates and code points above U+10FFFF are. */
 size_t e2_utf8_next(const char *text, size_t size, uint32_t *code);
+
+/* Writes a code point (not a surrogate, at most U+10FFFF) and returns its length, 1..4. */
+size_t e2_utf8_put(uint32_t code, char text[4]);
 
 #endif

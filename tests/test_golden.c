@@ -250,7 +250,7 @@ static void check_logits(const golden *g, e2str_pool *pool, const golden_case *c
     assert_true(e2_sequence_media(compute, &parts, NULL, tokens, &sequence, &media));
     assert_true(e2_kv_cache_new(compute, sequence.length, &cache));
     float *hidden = e2_arena_floats(arena, (size_t)sequence.n * model->decoder.width);
-    assert_true(e2_decode(compute, &media, &cache, sequence.rows, sequence.n, hidden));
+    assert_true(e2_decode(compute, &media, &cache, sequence.rows, sequence.n, hidden, NULL));
     assert_true(e2_logits(compute, hidden + (size_t)(sequence.n - 1) * model->decoder.width, 1, logits));
     assert_close(g, "logits", logits, expected, model->decoder.vocabulary);
     for (size_t i = 0; i < c->n_examples; i++) e2_choice_release(&choices[i]);

@@ -156,7 +156,7 @@ static void test_hostile_metadata(void **state) {
     CASE(r.no_checksum = true, ERROR_FORMAT, "e2str.pool.checksum");
     CASE(r.narrow_checksum = true, ERROR_FORMAT, "e2str.pool.checksum");
     CASE(r.no_version = true, ERROR_FORMAT, "e2str.pool.version");
-    CASE(r.version = 2, ERROR_UNSUPPORTED, "version 2");
+    CASE(r.version = 3, ERROR_UNSUPPORTED, "version 3");
     CASE(r.version = 0, ERROR_UNSUPPORTED, "version 0");
     CASE(r.no_model = true, ERROR_FORMAT, "e2str.pool.model_checksum");
     CASE(r.extra_key = "e2str.pool.compression", ERROR_UNSUPPORTED, "e2str.pool.compression");

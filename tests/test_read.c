@@ -381,7 +381,7 @@ static void characters_of_bytes(void **state) {
     }
     e2_answer answer = {
         .tokens = tokens, .n = 5, .n_alternatives = 1, .ended = true, .end_log_probability = logf(0.5f)};
-    assert_int_equal(e2_result_fill(b->result, &b->model, &answer, false, NULL), E2STR_OK);
+    assert_int_equal(e2_result_fill(b->result, &(e2_compute){.model = &b->model}, &answer, false, 0, NULL), E2STR_OK);
     assert_string_equal(e2str_result_text(b->result), "a\xC3\xA9\xEF\xBF\xBD"
                                                       "b");
     assert_int_equal(e2str_result_characters(b->result), 4);
@@ -405,7 +405,7 @@ static void clean_up_keeps_characters(void **state) {
     e2_written tokens[] = {token_of(b, "a", 0.5f), token_of(b, " ", 0.9f), token_of(b, ".", 0.25f),
                            token_of(b, "b", 0.75f)};
     e2_answer answer = {.tokens = tokens, .n = 4};
-    assert_int_equal(e2_result_fill(b->result, &b->model, &answer, true, NULL), E2STR_OK);
+    assert_int_equal(e2_result_fill(b->result, &(e2_compute){.model = &b->model}, &answer, true, 0, NULL), E2STR_OK);
     assert_string_equal(e2str_result_text(b->result), "a.b");
     assert_int_equal(e2str_result_characters(b->result), 3);
     assert_character(b, 1, 1, 1, 0.25f);

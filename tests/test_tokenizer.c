@@ -129,7 +129,7 @@ static void check_ids(const e2_tokenizer *t, const char *text, size_t size, cons
     e2str_error error = {0};
     uint32_t *ids;
     size_t count, at = 0;
-    e2str_status status = e2_tokenize(t, text, size, &ids, &count, &error);
+    e2str_status status = e2_tokenize(t, text, size, false, &ids, &count, &error);
     if (status) fail_msg("'%.*s': %s", (int)size, text, error.message);
     bool same = count == n && !memcmp(ids, expected, n * sizeof *ids);
     if (!same) fail_msg("'%.*s': %zu ids, first %u; expected %zu", (int)size, text, count, count ? ids[0] : 0, n);
@@ -148,7 +148,7 @@ static void check_refused(const e2_tokenizer *t, const char *text, size_t size, 
     e2str_error error = {0};
     uint32_t *ids = (uint32_t *)1;
     size_t count = 1;
-    assert_int_equal(e2_tokenize(t, text, size, &ids, &count, &error), expected);
+    assert_int_equal(e2_tokenize(t, text, size, false, &ids, &count, &error), expected);
     assert_string_equal(error.message, message);
     assert_null(ids);
     assert_int_equal(count, 0);
@@ -241,7 +241,7 @@ static void long_pieces(void **state) {
     memset(text, 'a', size + 1);
     uint32_t *ids;
     size_t count;
-    assert_int_equal(e2_tokenize(t, text, size, &ids, &count, &error), E2STR_OK);
+    assert_int_equal(e2_tokenize(t, text, size, false, &ids, &count, &error), E2STR_OK);
     assert_int_equal(count, size / 64);
     for (size_t i = 0; i < count; i++) assert_int_equal(ids[i], 10);
     free(ids);
