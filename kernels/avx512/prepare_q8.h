@@ -5,7 +5,7 @@
 #include <float.h>
 
 #include "kernels.h"
-#include "simd.h"
+#include "simd/vec.h"
 
 /* The largest magnitude in each lane. Of x[0 .. 63] those count whose bit in mask is set; no other is read. */
 E2_INLINE vec largest_of_64(const float *x, uint64_t mask, vec largest) {

@@ -2,7 +2,7 @@
 #ifndef E2_SIMD_MATH_H
 #define E2_SIMD_MATH_H
 
-#include "simd.h"
+#include "simd/vec.h"
 
 /* exp(x), relative error below 2e-7. Below -87 it is exp(-87), about 1e-38; x must not be above 88. NaN stays NaN. */
 E2_INLINE vec vec_exp(vec x) {

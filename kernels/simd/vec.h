@@ -2,8 +2,8 @@
  * One vector of floats, as wide as the instruction set that the including file is compiled for has: AVX-512 (F, BW, DQ,
  * VL), AVX2 with FMA, or NEON of AArch64. The algorithms in simd/ are written over these names alone.
  */
-#ifndef E2_SIMD_H
-#define E2_SIMD_H
+#ifndef E2_SIMD_VEC_H
+#define E2_SIMD_VEC_H
 
 #include <stddef.h>
 #include <stdint.h>
