@@ -56,11 +56,11 @@ static void run_attention(void *context) {
                                                         s->k, s->k, 1.0f / sqrtf((float)s->k), j->scratch});
 }
 
-static void run_attend(void *context) {
+static void run_cached_attention(void *context) {
     const job *j = context;
     const bench_shape *s = j->shape;
-    ((e2_attend_fn *)j->symbol)(j->x, j->key, j->value, s->m * s->k, j->slots, s->n, s->m, s->k,
-                                1.0f / sqrtf((float)s->k), j->scratch, j->y);
+    ((e2_cached_attention_fn *)j->symbol)(j->x, j->key, j->value, s->m * s->k, j->slots, s->n, s->m, s->k,
+                                          1.0f / sqrtf((float)s->k), j->scratch, j->y);
 }
 
 /* An operation of kernels.def: its name in shapes.txt, its call, what a call does in `unit`s / 1e9 and against what. */
@@ -80,7 +80,7 @@ static const operation operations[] = {
     {"prepare_q8", "prepare", run_prepare, "Gvalue/s", PEAKS},
     {"similarity", "similarity", run_similarity, "GB/s", PEAK_READ},
     {"attention", "attention", run_attention, "GFLOP/s", PEAK_F32},
-    {"attend", "attend", run_attend, "GFLOP/s", PEAK_F32},
+    {"cached_attention", "cached_attention", run_cached_attention, "GFLOP/s", PEAK_F32},
 };
 
 static double work_of(const operation *o, const bench_shape *s) {
@@ -105,16 +105,15 @@ static const line lines[] = {
 
 static job job_new(const bench_shape *s) {
     size_t m = s->m ? s->m : 1, n = s->n ? s->n : 1, k = s->k ? s->k : 1;
-    size_t wide = m * (n > k ? n : k), rows = n * k * m; /* rows: attend has m heads side by side */
-    if (!strcmp(s->operation, "attention")) rows = n * k;
+    bool attention = !strcmp(s->operation, "attention"), cached = !strcmp(s->operation, "cached_attention");
+    size_t wide = m * (n > k ? n : k), rows = cached ? n * k * m : n * k; /* a cache has m heads side by side */
     job j = {.shape = s};
     j.x = bench_random(wide + m * k, strcmp(s->operation, "activation") ? 1.0f : 16.0f);
     j.y = bench_alloc(m * ((wide / m + 127) / 64 * 64 + 64) * sizeof(float));
     j.key = bench_random(rows, 1.0f);
-    j.value = bench_random(strncmp(s->operation, "atten", 5) ? 1 : rows, 1.0f);
+    j.value = bench_random(attention || cached ? rows : 1, 1.0f);
     j.weight = bench_random(n > k ? n : k, 1.0f);
-    j.scratch = bench_alloc(strcmp(s->operation, "attention") ? n * m * sizeof(float)
-                                                              : e2_attention_scratch(n, k) * sizeof(float));
+    j.scratch = bench_alloc((attention ? e2_attention_scratch(n, k) : n * m) * sizeof(float));
     j.slots = bench_alloc(n * sizeof *j.slots);
     for (size_t i = 0; i < n; i++) j.slots[i] = (uint32_t)i;
     return j;

@@ -53,9 +53,9 @@ static inline size_t e2_attention_scratch(size_t n_keys, size_t head_size) {
 
 /* One query row against chosen rows of a KV cache, all heads: head h uses columns h * head_size .. + head_size of
  * query, of row slots[j] of keys and values ([.][stride]), and of out. scores: scratch of heads * n floats. n >= 1. */
-typedef void e2_attend_fn(const float *query, const float *keys, const float *values, size_t stride,
-                          const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale, float *scores,
-                          float *out);
+typedef void e2_cached_attention_fn(const float *query, const float *keys, const float *values, size_t stride,
+                                    const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale,
+                                    float *scores, float *out);
 
 /* ---- matrix products with packed weights ---- */
 
@@ -142,7 +142,7 @@ typedef struct e2_kernels {
     e2_relu_fn *relu;
     e2_similarity_fn *similarity;
     e2_attention_fn *attention;
-    e2_attend_fn *attend;
+    e2_cached_attention_fn *cached_attention;
     e2_prepare_bf16_fn *prepare_bf16;
     e2_prepare_q8_fn *prepare_q8;
     e2_gemm_f32_fn *gemm_f32;

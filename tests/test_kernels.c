@@ -136,9 +136,9 @@ static void check_similarity(e2_similarity_fn *similarity, double tolerance) {
 
 /* One query of one head; key j is row rows[j], or j without rows. Returns the largest score's magnitude: an error in a
  * score is relative to it. */
-static double attend_double(const float *query, const float *keys, size_t key_stride, const float *values,
-                            size_t value_stride, const uint32_t *rows, size_t n, size_t head_size, float scale,
-                            double *out) {
+static double attention_double(const float *query, const float *keys, size_t key_stride, const float *values,
+                               size_t value_stride, const uint32_t *rows, size_t n, size_t head_size, float scale,
+                               double *out) {
     double *scores = doubles_new(n), largest = 0.0;
     for (size_t j = 0; j < n; j++) {
         const float *key = keys + (rows ? rows[j] : j) * key_stride;
@@ -174,8 +174,8 @@ static void check_attention_once(e2_attention_fn *attention, double tolerance, e
     attention(&args);
     for (size_t i = 0; i < n; i++) {
         float *row = out + i * args.out_stride;
-        double score = attend_double(query + i * args.query_stride, key, args.key_stride, value, args.value_stride,
-                                     NULL, args.n_keys, width, args.scale, expected);
+        double score = attention_double(query + i * args.query_stride, key, args.key_stride, value, args.value_stride,
+                                        NULL, args.n_keys, width, args.scale, expected);
         assert_close(row, expected, width, 1.0, tolerance * fmax(1.0, score));
         for (size_t j = width; j < args.out_stride && i + 1 < n; j++) assert_true(isnan(row[j]));
         e2_attention_args alone = args; /* a query alone gets the same bits */
@@ -206,7 +206,7 @@ static void check_attention(e2_attention_fn *attention, double tolerance) {
     }
 }
 
-static void check_attend(e2_attend_fn *attend, double tolerance) {
+static void check_cached_attention(e2_cached_attention_fn *attention, double tolerance) {
     for (int round = 0; round < 100; round++) {
         size_t heads = 1 + random_below(4), head_size = random_head_size(), width = heads * head_size;
         size_t stride = width + random_below(5), n_rows = 1 + random_below(60), n = 1 + random_below(70);
@@ -217,11 +217,11 @@ static void check_attend(e2_attend_fn *attend, double tolerance) {
         uint32_t *slots = block_new(n * sizeof *slots);
         double *expected = doubles_new(head_size);
         for (size_t i = 0; i < n; i++) slots[i] = random_below((uint32_t)n_rows); /* in any order, some twice */
-        attend(query, keys, values, stride, slots, n, heads, head_size, scale, scores, out);
+        attention(query, keys, values, stride, slots, n, heads, head_size, scale, scores, out);
         for (size_t h = 0; h < heads; h++) {
             size_t at = h * head_size;
-            double score =
-                attend_double(query + at, keys + at, stride, values + at, stride, slots, n, head_size, scale, expected);
+            double score = attention_double(query + at, keys + at, stride, values + at, stride, slots, n, head_size,
+                                            scale, expected);
             assert_close(out + at, expected, head_size, 1.0, tolerance * fmax(1.0, score));
         }
         free(expected);

@@ -19,8 +19,9 @@ void e2_attention_ref(const e2_attention_args *args) {
     }
 }
 
-void e2_attend_ref(const float *query, const float *keys, const float *values, size_t stride, const uint32_t *slots,
-                   size_t n, size_t heads, size_t head_size, float scale, float *scores, float *out) {
+void e2_cached_attention_ref(const float *query, const float *keys, const float *values, size_t stride,
+                             const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale,
+                             float *scores, float *out) {
     for (size_t h = 0; h < heads; h++) {
         const float *q = query + h * head_size, *k = keys + h * head_size, *v = values + h * head_size;
         float *o = out + h * head_size;

@@ -192,8 +192,9 @@ E2_INLINE void mix_rows(const cache *values, size_t j, const size_t n_rows, cons
     }
 }
 
-void E2_SIMD(attend)(const float *query, const float *keys, const float *values, size_t stride, const uint32_t *slots,
-                     size_t n, size_t heads, size_t head_size, float scale, float *scores, float *out) {
+void E2_SIMD(cached_attention)(const float *query, const float *keys, const float *values, size_t stride,
+                               const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale,
+                               float *scores, float *out) {
     const cache key_rows = {keys, stride, slots, n, heads, head_size};
     const cache value_rows = {values, stride, slots, n, heads, head_size};
     size_t j = 0;
