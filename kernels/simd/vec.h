@@ -184,6 +184,19 @@ E2_INLINE void vec_columns(const float *const rows[VEC_LANES], size_t column, ve
     out[2] = vreinterpretq_f32_f64(vtrn2q_f64(even0, even1));
     out[3] = vreinterpretq_f32_f64(vtrn2q_f64(odd0, odd1));
 }
+/* sum + a * x[lane], the lane known to the compiler. NEON only. */
+E2_INLINE vec vec_fma_lane(vec sum, vec a, vec x, size_t lane) {
+    switch (lane) {
+    case 0:
+        return vfmaq_laneq_f32(sum, a, x, 0);
+    case 1:
+        return vfmaq_laneq_f32(sum, a, x, 1);
+    case 2:
+        return vfmaq_laneq_f32(sum, a, x, 2);
+    default:
+        return vfmaq_laneq_f32(sum, a, x, 3);
+    }
+}
 
 #endif
 
