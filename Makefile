@@ -47,7 +47,8 @@ INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpn
 BASE = -std=c11 -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
 BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
 
-# The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else.
+# The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else. Kernels
+# include nothing but kernels.
 ISA_x86_64 = avx2 avx512 avx512_vnni avx512_bf16
 ISA_aarch64 = neon neon_dot
 FLAGS_avx2 = -mavx2 -mfma
@@ -130,6 +131,7 @@ always:
 
 # ---- objects and libraries ----
 
+$(BUILD)/kernels/%.o: INCLUDES = -Ikernels
 $(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $(FLAGS_$(notdir $(@D)))
 $(LIB_OBJ): $(BUILD)/.blas
 $(BUILD)/examples/%.o: BASE += -DE2STR_DATADIR='"$(DATADIR)"'

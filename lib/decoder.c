@@ -140,9 +140,9 @@ static void self_part(void *context, size_t r, unsigned worker) {
     const self_attention *a = context;
     const e2_decoder_row *row = &a->rows[r];
     size_t width = a->decoder->width, head_size = width / a->decoder->heads;
-    a->compute->kernels->attend(a->qkv + r * 3 * width, a->keys, a->values, width, row->context, row->n_context,
-                                a->decoder->heads, head_size, 1.0f / sqrtf((float)head_size),
-                                a->scores + worker * a->longest * a->decoder->heads, a->out + r * width);
+    a->compute->kernels->cached_attention(a->qkv + r * 3 * width, a->keys, a->values, width, row->context,
+                                          row->n_context, a->decoder->heads, head_size, 1.0f / sqrtf((float)head_size),
+                                          a->scores + worker * a->longest * a->decoder->heads, a->out + r * width);
 }
 
 /* Causal self-attention through the cache: first all rows write their keys and values, then each looks at its context.

@@ -35,6 +35,27 @@ static e2str_status read_arguments(const e2str_model_options *given, e2str_model
     return status;
 }
 
+/* The level of kernels that E2STR_CPU allows at most; "" when it caps nothing. */
+static const char *cpu_cap(void) {
+    const char *cap = getenv("E2STR_CPU");
+    return cap ? cap : "";
+}
+
+const char *e2str_cpu_name(void) {
+    e2_kernels kernels;
+    return e2_kernels_best(cpu_cap(), &kernels) ? kernels.name : "unknown";
+}
+
+/* Whoever names a level gets its kernels, not the BLAS: the bits of "ref" are the same on every machine. */
+static e2str_status choose_kernels(e2str_model *model, e2str_error *error) {
+    const char *cap = cpu_cap();
+    if (!e2_kernels_best(cap, model->kernels))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT,
+                       "the environment variable E2STR_CPU is '%.40s'; it may be one of %s", cap, e2_kernels_names());
+    model->blas = !*cap && e2_blas_is_faster(model->kernels);
+    return E2STR_OK;
+}
+
 /* Makes the model of a parsed file, which it takes over, closing it on failure. */
 static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2str_model **model, e2str_error *error) {
     e2str_model *made = calloc(1, sizeof *made);
@@ -47,13 +68,7 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->log = options->log;
     made->log_user = options->log_user;
     made->expand = options->precision == E2STR_PRECISION_F32;
-    made->kernels = e2_kernels_best();
-    made->blas = made->kernels && e2_blas_preferred(made->kernels);
-    e2str_status status = E2STR_OK;
-    if (!made->kernels)
-        status =
-            e2_fail(error, E2STR_ERROR_ARGUMENT, "the environment variable E2STR_CPU is '%.40s'; it may be one of %s",
-                    getenv("E2STR_CPU"), e2_kernels_names());
+    e2str_status status = choose_kernels(made, error);
     if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
     if (status)

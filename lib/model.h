@@ -110,7 +110,7 @@ struct e2str_model {
     e2_gguf gguf;
     e2str_log_fn log;
     void *log_user;
-    const e2_kernels *kernels;                 /* of this CPU */
+    e2_kernels kernels[1];                     /* of this CPU; one, so that `kernels` points to it */
     bool expand;                               /* multiply in f32 whatever the file's types */
     bool blas;                                 /* matrix products by the BLAS, on f32 weights that are not packed */
     e2_image_config image;

@@ -296,7 +296,7 @@ static size_t rank_all(const e2str_pool *pool, const float *key, float minimum, 
     size_t n = 0;
     for (size_t i = 0; i < pool->count; i++) {
         float similarity;
-        e2_kernels_best()->similarity(key, pool->examples[i]->key, 1, FIXTURE_KEY, &similarity);
+        f.model->kernels->similarity(key, pool->examples[i]->key, 1, FIXTURE_KEY, &similarity);
         if (similarity >= minimum) all[n++] = (ranked){pool->examples[i]->id, similarity};
     }
     qsort(all, n, sizeof *all, by_rank);

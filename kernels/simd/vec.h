@@ -2,8 +2,8 @@
  * One vector of floats, as wide as the instruction set that the including file is compiled for has: AVX-512 (F, BW, DQ,
  * VL), AVX2 with FMA, or NEON of AArch64. The algorithms in simd/ are written over these names alone.
  */
-#ifndef E2_SIMD_H
-#define E2_SIMD_H
+#ifndef E2_SIMD_VEC_H
+#define E2_SIMD_VEC_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -183,6 +183,19 @@ E2_INLINE void vec_columns(const float *const rows[VEC_LANES], size_t column, ve
     out[1] = vreinterpretq_f32_f64(vtrn1q_f64(odd0, odd1));
     out[2] = vreinterpretq_f32_f64(vtrn2q_f64(even0, even1));
     out[3] = vreinterpretq_f32_f64(vtrn2q_f64(odd0, odd1));
+}
+/* sum + a * x[lane], the lane known to the compiler. NEON only. */
+E2_INLINE vec vec_fma_lane(vec sum, vec a, vec x, size_t lane) {
+    switch (lane) {
+    case 0:
+        return vfmaq_laneq_f32(sum, a, x, 0);
+    case 1:
+        return vfmaq_laneq_f32(sum, a, x, 1);
+    case 2:
+        return vfmaq_laneq_f32(sum, a, x, 2);
+    default:
+        return vfmaq_laneq_f32(sum, a, x, 3);
+    }
 }
 
 #endif

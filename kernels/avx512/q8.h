@@ -1,11 +1,11 @@
-/* Quantised activations: rows padded with 0 to 64 values; behind each stand 64 bytes that begin with its scale. */
-#ifndef E2_AVX512_PREPARE_Q8_H
-#define E2_AVX512_PREPARE_Q8_H
+/* What int8 products have in common: activations that are quantised, rows padded with 0 to 64 values, behind each 64
+ * bytes that begin with its scale; and sums in 32-bit integers. */
+#ifndef E2_AVX512_Q8_H
+#define E2_AVX512_Q8_H
 
 #include <float.h>
 
-#include "kernels.h"
-#include "simd.h"
+#include "avx512/gemm.h"
 
 /* The largest magnitude in each lane. Of x[0 .. 63] those count whose bit in mask is set; no other is read. */
 E2_INLINE vec largest_of_64(const float *x, uint64_t mask, vec largest) {
@@ -46,6 +46,15 @@ E2_INLINE void prepare_q8(const float *x, size_t m, size_t k, size_t stride, voi
         if (rest) _mm512_store_si512(out + whole, _mm512_xor_si512(quantised_64(x + whole, rest, factor), flips));
         *(float *)(void *)(out + row) = largest / 127.0f;
     }
+}
+
+typedef __v16si sums_t; /* with __m512i gcc 12 holds every sum twice, once in memory: a third of the speed */
+typedef __m512i row_t;
+E2_INLINE sums_t sums_start(const columns *c) { return (sums_t)c->start; }
+E2_INLINE __m512i row_at(const char *a) { return _mm512_set1_epi32(*(const int32_t *)(const void *)a); }
+E2_INLINE vec sums_value(sums_t sums, const columns *c, const char *row_scale) {
+    vec scale = vec_mul(vec_set(*(const float *)(const void *)row_scale), c->scale);
+    return vec_mul(_mm512_cvtepi32_ps((__m512i)sums), scale);
 }
 
 #endif

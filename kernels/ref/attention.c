@@ -3,10 +3,6 @@
 #include "kernels.h"
 #include "ref/reduce.h"
 
-void e2_similarity_ref(const float *key, const float *rows, size_t n, size_t width, float *out) {
-    for (size_t r = 0; r < n; r++) out[r] = e2_ref_dot(key, rows + r * width, width);
-}
-
 void e2_attention_ref(const e2_attention_args *args) {
     float *scores = args->scratch;
     for (size_t i = 0; i < args->n_queries; i++) {
@@ -23,8 +19,9 @@ void e2_attention_ref(const e2_attention_args *args) {
     }
 }
 
-void e2_attend_ref(const float *query, const float *keys, const float *values, size_t stride, const uint32_t *slots,
-                   size_t n, size_t heads, size_t head_size, float scale, float *scores, float *out) {
+void e2_cached_attention_ref(const float *query, const float *keys, const float *values, size_t stride,
+                             const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale,
+                             float *scores, float *out) {
     for (size_t h = 0; h < heads; h++) {
         const float *q = query + h * head_size, *k = keys + h * head_size, *v = values + h * head_size;
         float *o = out + h * head_size;
