@@ -103,6 +103,7 @@ help:
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
+	@echo 'make golden        golden values and other generated test files, made again and compared; UPDATE=1 replaces them'
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 REFERENCE= CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); F32= STAGE1= MODEL= GALLERY= LIMIT='
@@ -252,6 +253,9 @@ parity: shared $(COMMAND) $(BUILD)/venv/.ready
 interop: shared $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(BUILD)/venv/bin/python sh tests/run.sh tests/interop.py
 
+golden: $(BUILD)/venv/.ready
+	@UPDATE=$(UPDATE) RUN=$(BUILD)/venv/bin/python sh tests/run.sh tests/golden/make_all.py
+
 train-test: $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/train.py
 
@@ -296,6 +300,6 @@ clean:
     $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
 
 .PHONY: always aarch64 kernel-tests all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-tests \
-    parity interop train-test demo install uninstall clean
+    parity interop golden train-test demo install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the hostile model files of this folder and expected.tsv; standard library only.
 
-    python3 tests/bad/make.py        (from anywhere; writes beside itself, always the same bytes)
+    python3 tests/bad/make.py        (from anywhere; writes beside itself, always the same bytes: make golden compares)
 
 The status that e2str_model_open must give begins each file's name ("ok" for the intact model that the others are made
 from); expected.tsv holds file <TAB> words that the message must contain.
