@@ -105,7 +105,7 @@ help:
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
 	@echo 'make golden        golden values and other generated test files, made again and compared; UPDATE=1 replaces them'
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
-	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 REFERENCE= CROPS='
+	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); F32= STAGE1= MODEL= GALLERY= LIMIT='
 	@echo 'make clean'
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'

@@ -21,13 +21,13 @@ bench-programs: $(BENCH) shared
 	@:
 
 # QUICK=1: a minute, fewer shapes. UPDATE=1: also writes docs/performance.csv, docs/roofline.svg and the table of
-# docs/performance.md. REFERENCE=path of reference.py: PyTorch too. CROPS=folder: other words for Tesseract.
+# docs/performance.md. CROPS=folder: other words for Tesseract.
 # Debian's own Python sees Debian's torch and matplotlib.
 BENCH_PYTHON ?= $(or $(wildcard /usr/bin/python3),$(PYTHON))
 bench: deps
 	+@$(MAKE) --no-print-directory bench-programs
 	@command -v $(BENCH_PYTHON) >/dev/null || { echo 'make bench is driven by bench/run.py: no $(BENCH_PYTHON)'; exit 1; }
-	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) REFERENCE=$(REFERENCE) CROPS=$(CROPS) $(BENCH_PYTHON) bench/run.py
+	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) CROPS=$(CROPS) $(BENCH_PYTHON) bench/run.py
 
 # Accuracy on every set in DATA: the tables of docs/accuracy.md, accuracy.csv and accuracy.svg. MODEL=file instead of the
 # shipped one, F32=file with the same weights in f32, STAGE1=file before it learnt from examples, K=examples, JOBS=runs

@@ -140,7 +140,7 @@ static double linear_flops(const e2_linear *linear, size_t rows) {
     return 2.0 * (double)rows * linear->in * linear->out;
 }
 
-/* Two per multiply-add, matrix products only (spec section 8). */
+/* Two per multiply-add, matrix products only (docs/model.md, section 8). */
 static double encode_flops(const e2str_model *model) {
     const e2_vision *v = &model->vision;
     const e2_resampler *r = &model->resampler;

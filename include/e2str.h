@@ -231,7 +231,7 @@ E2STR_API void e2str_image_free(e2str_image *image); /* frees owned pixels and z
 
 /* Visual tokens and retrieval keys of n images, for the caller's own search or clustering.
  * tokens: [n][visual_tokens][visual_width] floats, or NULL; keys: [n][visual_width] floats of unit length (mean of the
- * tokens, spec section 7), or NULL. Errors: ARGUMENT, MEMORY. */
+ * tokens; docs/model.md, section 7), or NULL. Errors: ARGUMENT, MEMORY. */
 E2STR_API e2str_status e2str_encode(e2str_session *session, const e2str_image *images, size_t n, float *tokens,
                                     float *keys, e2str_error *error);
 
@@ -273,7 +273,8 @@ E2STR_API e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, cha
                                         size_t *label_size, e2str_error *error);
 
 /* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
- * (cosine; spec section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none are).
+ * (cosine; docs/model.md, section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none
+ * are).
  * ids and similarities have room for k; *found says how many were written. The caller's thread searches alone; a read
  * finds the same and shares its search over the session's threads. */
 E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
@@ -371,7 +372,7 @@ typedef struct e2str_read_options {
     const uint64_t *examples;   /* instead of the nearest k: these ids, in the order in which they stand in the prompt */
     size_t n_examples;          /* 0..64; 0 = use the nearest k */
     const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */
-    uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (spec section 6) */
+    uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (docs/model.md, section 6) */
     uint32_t max_tokens;        /* most tokens to write, the end token included; 1 or more, default 48; never more than positions */
     uint32_t alternatives;      /* per character, 0..8; default 0 */
     uint32_t clean_up;          /* 1: drop the blank in " .", " n't" and the like, as HF tokenizers do; default 0 */

@@ -1,5 +1,5 @@
 /*
- * The language decoder with gated cross-attention (spec sections 4 and 5).
+ * The language decoder with gated cross-attention (docs/model.md, sections 4 and 5).
  *
  * A batch of rows goes through all layers at once: the tokens of prompts (prefill), or one new token per beam, of one
  * sequence or of many. Each row writes its keys and values into a slot of the KV cache and names the slots that it may

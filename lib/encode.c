@@ -7,7 +7,8 @@
 #include "session.h"
 #include "vision.h"
 
-/* The mean of the tokens, scaled to unit length (spec section 7). sums: scratch [width]; in double, rows in order. */
+/* The mean of the tokens, scaled to unit length (docs/model.md, section 7). sums: scratch [width]; in double, rows in
+ * order. */
 static void retrieval_key(const float *tokens, size_t rows, size_t width, double *sums, float *key) {
     double norm = 0.0;
     for (size_t i = 0; i < width; i++) sums[i] = 0.0;

@@ -24,7 +24,7 @@ typedef struct e2_norm {
     const float *weight, *bias; /* [width] */
 } e2_norm;
 
-/* Vision transformer (spec section 2). */
+/* Vision transformer (docs/model.md, section 2). */
 typedef struct e2_vision_block {
     e2_norm norm1;
     e2_linear qkv;      /* [3 * width, width]: rows of query, key, value */
@@ -46,7 +46,7 @@ typedef struct e2_vision {
     e2_norm post;                              /* when norm_post */
 } e2_vision;
 
-/* Perceiver resampler (spec section 3); layers == 0: none. */
+/* Perceiver resampler (docs/model.md, section 3); layers == 0: none. */
 typedef struct e2_resampler_layer {
     e2_norm norm_media, norm_latents;
     e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, width], keys first */
@@ -62,7 +62,7 @@ typedef struct e2_resampler {
     e2_norm norm;
 } e2_resampler;
 
-/* Decoder with gated cross-attention (spec sections 4 and 5). */
+/* Decoder with gated cross-attention (docs/model.md, sections 4 and 5). */
 typedef struct e2_cross {
     e2_norm norm;
     e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, vision width], keys first */

@@ -1,4 +1,4 @@
-/* Vision tokens -> fewer visual tokens: the perceiver resampler (spec section 3). */
+/* Vision tokens -> fewer visual tokens: the perceiver resampler (docs/model.md, section 3). */
 #ifndef E2_RESAMPLER_H
 #define E2_RESAMPLER_H
 

@@ -1,4 +1,4 @@
-/* Writing the answer: greedy decoding and beam search (spec section 6). */
+/* Writing the answer: greedy decoding and beam search (docs/model.md, section 6). */
 #ifndef E2_SEARCH_H
 #define E2_SEARCH_H
 

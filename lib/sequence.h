@@ -1,5 +1,5 @@
-/* The token sequence before an answer (spec section 6): BOS, then <image> label <|endofchunk|> per example, then
- * <image>. */
+/* The token sequence before an answer (docs/model.md, section 6): BOS, then <image> label <|endofchunk|> per example,
+ * then <image>. */
 #ifndef E2_SEQUENCE_H
 #define E2_SEQUENCE_H
 

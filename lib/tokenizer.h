@@ -1,4 +1,4 @@
-/* Text <-> token ids: byte-level BPE with merges (spec section 10), or one token per character. */
+/* Text <-> token ids: byte-level BPE with merges (docs/model.md, section 10), or one token per character. */
 #ifndef E2_TOKENIZER_H
 #define E2_TOKENIZER_H
 
@@ -37,7 +37,7 @@ uint32_t e2_tokenizer_stand_in(const e2_tokenizer *tokenizer, uint32_t code);
  * The bytes of one BPE token need not be whole UTF-8 characters. */
 e2_string e2_token_bytes(const e2_tokenizer *tokenizer, uint32_t token);
 
-/* The clean-up of HF tokenizers (spec section 6), in place; returns the new size. */
+/* The clean-up of HF tokenizers (docs/model.md, section 6), in place; returns the new size. */
 size_t e2_clean_up(char *text, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* Image planes -> vision tokens: patch embedding and vision transformer (spec section 2). */
+/* Image planes -> vision tokens: patch embedding and vision transformer (docs/model.md, section 2). */
 #ifndef E2_VISION_H
 #define E2_VISION_H
 

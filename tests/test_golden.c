@@ -303,7 +303,7 @@ static size_t check_file(const char *path) {
     char model_path[256];
     snprintf(model_path, sizeof model_path, "tests/golden/%s.gguf", g.name);
     e2str_error error = {0};
-    e2str_model_options options; /* the reference multiplies in f32 */
+    e2str_model_options options; /* the reference does not round activations */
     e2str_model_options_init(&options);
     options.precision = E2STR_PRECISION_F32;
     if (e2_gguf_open(path, &g.file, &error) || e2str_model_open(model_path, &options, &g.model, &error) ||

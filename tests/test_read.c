@@ -356,7 +356,7 @@ static e2_written token_of(const bpe *b, const char *bytes, float probability) {
     for (uint32_t i = 0; i < e2_tokenizer_size(b->model.tokenizer); i++)
         if (!e2_tokenizer_is_special(b->model.tokenizer, i) &&
             e2_string_is(e2_token_bytes(b->model.tokenizer, i), bytes))
-            return (e2_written){i, logf(probability), NULL};
+            return (e2_written){.token = i, .log_probability = logf(probability)};
     fail_msg("no token writes '%s'", bytes);
     return (e2_written){0};
 }

@@ -1,4 +1,4 @@
-/* Tokenizers: golden ids from reference.py's ByteBPE, merge order, characters, clean-up, and what is refused. */
+/* Tokenizers: golden ids from tests/golden/bpe.py, merge order, characters, clean-up, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
