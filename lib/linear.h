@@ -35,6 +35,12 @@ typedef struct e2_block_end {
 } e2_block_end;
 bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows);
 
+/* A chain: steps that every row goes through alone. `run` does them for the rows begin .. begin + rows - 1 with the
+ * compute it is given, in one call or in shares that the threads take; what it leaves in the arena is given back. false
+ * when one call returned false: out of memory. */
+typedef bool e2_chain_fn(const e2_compute *compute, const void *context, size_t begin, size_t rows);
+bool e2_chain_run(const e2_compute *compute, size_t rows, e2_chain_fn *run, const void *context);
+
 /* One side of an attention: rows `stride` floats apart, head h at columns h * head_size. */
 typedef struct e2_rows {
     const float *data;

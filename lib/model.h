@@ -24,6 +24,14 @@ typedef struct e2_norm {
     const float *weight, *bias; /* [width] */
 } e2_norm;
 
+/* A convolution of 3 x 3 pixels, zeros around the image, and GELU. */
+typedef struct e2_convolution {
+    e2_linear linear;                     /* in = 9 * channels, order (dy, dx, channel) */
+    uint32_t stride_height, stride_width; /* 1 or 2 */
+} e2_convolution;
+
+#define E2_STEM_LAYERS 8 /* at most */
+
 /* Vision transformer (docs/model.md, section 2). */
 typedef struct e2_vision_block {
     e2_norm norm1;
@@ -39,7 +47,10 @@ typedef struct e2_vision {
     e2_activation activation;                  /* GELU or QUICK_GELU */
     bool class_token, norm_post;
     float epsilon;
-    e2_linear patch;                           /* in = 3 * patch_height * patch_width, order (c, dy, dx) */
+    uint32_t stem_layers;                      /* 0: patches are cut from the pixels */
+    size_t stem_numbers;                       /* that the largest of them makes of an image */
+    e2_convolution stem[E2_STEM_LAYERS];       /* the strides' products are patch_height and patch_width */
+    e2_linear patch;                           /* in = 3 * patch_height * patch_width, order (c, dy, dx); stem: its channels */
     const float *class_embedding;              /* [width], or NULL without class token */
     const float *positions;                    /* [patches + class_token, width]; the class token's row first */
     e2_vision_block *blocks;

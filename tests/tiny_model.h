@@ -34,6 +34,7 @@ typedef struct tiny_model_options {
     uint32_t image_height;                  /* 32 */
     uint32_t patch_width;                   /* 16 */
     uint32_t patch_height;                  /* 8 */
+    uint32_t stem[8][3];                    /* channels, stride height and width of each layer; {{0}}: no stem */
     uint32_t vision_width;                  /* 16 */
     uint32_t vision_layers;                 /* 1 */
     uint32_t vision_heads;                  /* 2 */
@@ -147,11 +148,23 @@ static void tiny_norm(tiny_builder *b, const char *name, size_t width) {
     tiny_tensor(b, full, width, 0, 0, 0.1f);
 }
 
+static uint32_t tiny_stem_layers(const tiny_model_options *o) {
+    uint32_t count = 0;
+    while (count < 8 && o->stem[count][0]) count++;
+    return count;
+}
+
 static void tiny_vision(tiny_builder *b, const tiny_model_options *o) {
     size_t w = o->vision_width;
     size_t patches = (o->image_width / o->patch_width) * (o->image_height / o->patch_height);
     strcpy(b->prefix, "vision.");
-    tiny_linear(b, "patch", w, (size_t)3 * o->patch_width * o->patch_height);
+    uint32_t stem = tiny_stem_layers(o);
+    for (uint32_t i = 0; i < stem; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "stem.%u", i);
+        tiny_linear(b, name, o->stem[i][0], 9 * (i ? o->stem[i - 1][0] : 3));
+    }
+    tiny_linear(b, "patch", w, stem ? o->stem[stem - 1][0] : (size_t)3 * o->patch_width * o->patch_height);
     if (o->class_token) tiny_tensor(b, "class_embedding", w, 0, 0, 1);
     tiny_tensor(b, "positions", patches + o->class_token, w, 0, 1);
     if (o->norm_post) tiny_norm(b, "norm_post", w);
@@ -242,6 +255,16 @@ static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet) {
     return count;
 }
 
+static void tiny_stem(tiny_builder *b, const tiny_model_options *o) {
+    static const char *const keys[3] = {"e2str.vision.stem.channels", "e2str.vision.stem.stride_height",
+                                        "e2str.vision.stem.stride_width"};
+    uint32_t count = tiny_stem_layers(o), values[8];
+    for (size_t key = 0; count && key < 3; key++) {
+        for (uint32_t i = 0; i < count; i++) values[i] = o->stem[i][key];
+        e2_gguf_write_array(b->writer, keys[key], E2_KV_U32, values, count);
+    }
+}
+
 static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     static const float mean[3] = {0.48f, 0.46f, 0.41f}, std[3] = {0.27f, 0.26f, 0.28f};
     tiny_string(b, "general.architecture", "e2str");
@@ -254,6 +277,7 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_array(b->writer, "e2str.image.std", E2_KV_F32, std, 3);
     e2_gguf_write_u32(b->writer, "e2str.vision.patch_height", o->patch_height);
     e2_gguf_write_u32(b->writer, "e2str.vision.patch_width", o->patch_width);
+    tiny_stem(b, o);
     e2_gguf_write_u32(b->writer, "e2str.vision.width", o->vision_width);
     e2_gguf_write_u32(b->writer, "e2str.vision.layers", o->vision_layers);
     e2_gguf_write_u32(b->writer, "e2str.vision.heads", o->vision_heads);

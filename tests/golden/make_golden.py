@@ -137,6 +137,7 @@ MODELS = [
     ),
     Model('odd', 8, 'f32', ODD, alphabet=LOWER + 'AB'),
     Model('stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu')),
+    Model('stem', 10, 'q8_0', dict(PLAIN, patch_height=8, stem=((7, 2, 2), (32, 2, 1), (24, 2, 2)), norm_post=False)),
 ]
 
 
@@ -156,7 +157,7 @@ def random_weights(c, rng):
             return rng.normal(0.0, 1.2, shape)
         if any(part in name for part in ('embed_tokens', 'positional', 'latents')):
             return rng.normal(0.0, 0.5, shape)
-        sharp = any(part in name for part in ('in_proj', 'q_proj', 'k_proj', 'to_q', 'to_kv'))
+        sharp = any(part in name for part in ('in_proj', 'q_proj', 'k_proj', 'to_q', 'to_kv', 'stem'))
         strong = name.startswith(DECODER) and any(part in name for part in ('out_proj', 'fc2', 'to_out', 'ff.3'))
         return rng.normal(0.0, (1.7 if sharp else 3.0 if strong else 1.0) / np.prod(shape[1:]) ** 0.5, shape)
 
@@ -367,6 +368,7 @@ def settings_of(c, name):
     same += ('position_offset', 'segment_stride', 'cross_head_size', 'only_immediate_media', 'retrieval_key')
     return Settings(
         name=name,
+        stem_strides=tuple(strides for _, *strides in c.stem),
         vision_head_size=c.vision_width // c.vision_heads,
         decoder_head_size=c.decoder_width // c.decoder_heads,
         **{key: getattr(c, key) for key in same},

@@ -32,6 +32,7 @@ class Config:
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     patch_height: int = 4
     patch_width: int = 4
+    stem: tuple[tuple[int, int, int], ...] = ()  # channels, stride height and width of each convolution before the patches
     vision_width: int = 768
     vision_layers: int = 12
     vision_heads: int = 12
@@ -96,7 +97,10 @@ def shapes(c: Config) -> dict[str, tuple[int, ...]]:
         matrix(f'{name}.3', width, inner)
 
     w, d = c.vision_width, c.decoder_width
-    biased(f'{VISION}.conv1', w, 3, c.patch_height, c.patch_width)
+    channels = [3, *(out for out, *_ in c.stem)]
+    for i, (below, out) in enumerate(zip(channels, channels[1:])):
+        biased(f'{VISION}.stem.{i}', out, below, 3, 3)
+    biased(f'{VISION}.conv1', w, channels[-1], *((1, 1) if c.stem else (c.patch_height, c.patch_width)))
     if c.class_token:
         found[f'{VISION}.class_embedding'] = (w,)
     found[f'{VISION}.positional_embedding'] = (c.patches + c.class_token, w)
@@ -181,8 +185,12 @@ class E2STR:
     def vision_tokens(self, planes: Tensor) -> Tensor:
         """Planes [N, 3, H, W] -> [N, patches, vision width] (section 2)."""
         c, w = self.config, self.weights
-        size = c.patch_height, c.patch_width
-        x = F.conv2d(planes, w[f'{VISION}.conv1.weight'], w[f'{VISION}.conv1.bias'], size).flatten(2).transpose(1, 2)
+        x = planes
+        for i, (_, *stride) in enumerate(c.stem):
+            name = f'{VISION}.stem.{i}'
+            x = F.gelu(F.conv2d(x, w[f'{name}.weight'], w[f'{name}.bias'], stride, padding=1))
+        patch = w[f'{VISION}.conv1.weight']
+        x = F.conv2d(x, patch, w[f'{VISION}.conv1.bias'], patch.shape[2:]).flatten(2).transpose(1, 2)
         if c.class_token:
             x = torch.cat([w[f'{VISION}.class_embedding'].expand(len(x), 1, -1), x], 1)
         x = x + w[f'{VISION}.positional_embedding']
