@@ -164,6 +164,7 @@ typedef struct e2str_model_info {
     uint32_t segment_stride;       /* 0: positions count through; otherwise each image's text has this many of its own,
                                       so that positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens at most */
     float min_similarity;          /* -1..1: examples less similar than this are left out of prompts unless a read says otherwise */
+    uint32_t memory;               /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init(e2str_model_info *info);
@@ -272,6 +273,9 @@ E2STR_API size_t e2str_pool_ids(const e2str_pool *pool, uint64_t *ids, size_t ca
 E2STR_API e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, char *label, size_t capacity,
                                         size_t *label_size, e2str_error *error);
 
+/* Copies an example's retrieval key, visual_width floats of unit length. NOT_FOUND. */
+E2STR_API e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float *key, e2str_error *error);
+
 /* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
  * (cosine; docs/model.md, section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none
  * are).
@@ -337,6 +341,11 @@ E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session
 E2STR_API void e2str_pool_forget(e2str_pool *pool); /* the memory, not the examples */
 E2STR_API e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *report,
                                          e2str_error *error); /* NOT_FOUND: nothing learnt */
+
+/* How far an example's label is from what is read of its picture, by the model alone or by a memory of the other examples,
+ * whichever is nearer: 0 (as the label says) to 1 (nothing in common). From the last learning; high values are mostly typing
+ * errors in labels. NOT_FOUND: no such example, or nothing learnt since it was added. */
+E2STR_API e2str_status e2str_pool_doubt(const e2str_pool *pool, uint64_t id, float *doubt, e2str_error *error);
 
 /* The memory as it is now, apart from its pool: immutable, for any number of sessions of the same model; it stays when the
  * pool learns anew or goes. For servers that hold many memories and no examples. NOT_FOUND: nothing learnt. */

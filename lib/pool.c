@@ -202,6 +202,28 @@ e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *repo
     return E2STR_OK;
 }
 
+static const e2_memory_verdict *find_verdict(const e2str_memory *memory, uint64_t id) {
+    size_t low = 0, high = memory ? memory->counts.verdicts : 0, n = high;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memory->verdicts[middle].example < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && memory->verdicts[low].example == id ? &memory->verdicts[low] : NULL;
+}
+
+e2str_status e2str_pool_doubt(const e2str_pool *pool, uint64_t id, float *doubt, e2str_error *error) {
+    if (!pool || !doubt) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "doubt" : "pool");
+    e2str_memory *memory = e2_pool_memory(pool);
+    const e2_memory_verdict *verdict = find_verdict(memory, id);
+    if (verdict) *doubt = verdict->doubt;
+    e2_memory_release(memory);
+    return verdict ? E2STR_OK
+                   : e2_fail(error, E2STR_ERROR_NOT_FOUND, "nothing was learnt about an example with id %" PRIu64, id);
+}
+
 uint64_t e2str_memory_bytes(const e2str_memory *memory) { return memory ? memory->bytes : 0; }
 void e2str_memory_free(e2str_memory *memory) { e2_memory_release(memory); }
 
@@ -307,6 +329,16 @@ e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, char *label, 
         copy_label(pool->examples[at], label, capacity);
         if (label_size) *label_size = pool->examples[at]->label_size;
     }
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return found ? E2STR_OK : e2_pool_not_found(id, error);
+}
+
+e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float *key, e2str_error *error) {
+    if (!pool || !key) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "key" : "pool");
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    size_t at = e2_pool_find_locked(pool, id);
+    bool found = at < pool->count;
+    if (found) memcpy(key, pool->examples[at]->key, pool->model->vision.width * sizeof *key);
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return found ? E2STR_OK : e2_pool_not_found(id, error);
 }
