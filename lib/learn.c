@@ -1,6 +1,6 @@
 /* Learning a pool's memory: gather the steps of its examples, leave out labels that contradict their pictures, let
- * held-out reads choose the strength, solve, keep. Everything depends on the examples in the order of their ids only.
- */
+ * held-out reads decide whether it is used, solve, keep. Everything depends on the examples in the order of their ids
+ * only. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,14 @@
 #include "lesson.h"
 #include "session.h"
 
-#define FOLDS     4
-#define MIN_CHECK 8    /* examples; fewer say nothing */
-#define DOUBTFUL  0.6f /* share of a word that neither the model nor the others' memory reads as the label says */
+/* docs/in-context.md has what was measured for these. */
+#define MIN_CHECK   8   /* examples; fewer say nothing of labels that are wrong ... */
+#define MIN_DECIDE  30  /* ... and, below this, nothing of whether a memory helps: it is taken to */
+#define MANY        300 /* examples, from which on two folds do */
+#define WRONG_SHARE 0.5 /* of a word's steps that neither reading writes as the label says ... */
+#define WRONG_LOSS  2.5 /* ... and the mean loss of both, above which a label is left out */
+#define CHECK_GAP   1e-3f
+#define LEARN_GAP   1e-4f
 
 void e2str_learn_options_init(e2str_learn_options *options) {
     if (options) *options = (e2str_learn_options){.size = sizeof *options, .strength = E2STR_STRENGTH_CHECKED};
@@ -20,17 +25,28 @@ void e2str_memory_report_init(e2str_memory_report *report) {
     if (report) *report = (e2str_memory_report){.size = sizeof *report};
 }
 
+/* A memory is used, and all of it, if the examples, read held out, are likelier with any of these shares of it: what
+ * makes them likeliest is less than what makes most of them right. */
+static const float strengths[] = {0.25f, 0.5f, 1.0f};
+#define STRENGTHS (sizeof strengths / sizeof *strengths)
+
+/* How an example is read, along its path: steps that write something else, and the mean loss of all. */
+typedef struct reading {
+    size_t wrong;
+    double loss;
+} reading;
+
 typedef struct student {
     const e2_compute *compute;
     const e2str_pool *pool;
     e2_lesson lesson;
     e2_memory_problem *problem;
-    bool *kept;        /* [examples]: not doubtful */
-    float *weight;     /* [steps]: what is learnt from at the moment */
-    uint32_t *best;    /* [steps]: columns written */
-    float *doubt;      /* [examples]: how far the label is from both readings; 0 when nothing was checked */
-    bool *right;       /* [examples]: read held out as the label says */
-    bool *right_alone; /* by the model alone */
+    bool *kept;      /* [examples]: not doubtful */
+    float *weight;   /* [steps]: what is learnt from at the moment */
+    float *loss;     /* [steps] */
+    uint32_t *best;  /* [steps]: columns written */
+    reading *alone;  /* [examples]: by the model */
+    reading *others; /* [STRENGTHS][examples]: with the memory of other folds, at each strength */
     e2str_memory_report report;
 } student;
 
@@ -63,77 +79,112 @@ static e2str_status make_problem(student *s, e2str_error *error) {
     return status;
 }
 
-/* Learns from the kept examples outside fold `out` (FOLDS: from all). */
-static e2str_status solve(student *s, size_t out, e2_memory_solution **solution, e2str_error *error) {
+/* Learns from the kept examples outside fold `out` of `folds` (out = folds: from all). */
+static e2str_status solve(student *s, size_t folds, size_t out, float tolerance, e2_memory_solution **solution,
+                          e2str_error *error) {
     e2_memory_options options = E2_MEMORY_DEFAULTS;
     options.strength = s->compute->model->memory.strength;
+    options.tolerance = tolerance;
     for (size_t i = 0; i < s->lesson.n; i++)
         for (size_t step = s->lesson.first[i]; step < s->lesson.first[i + 1]; step++)
-            s->weight[step] = s->kept[i] && i % FOLDS != out ? 1.0f : 0.0f;
+            s->weight[step] = s->kept[i] && i % folds != out ? 1.0f : 0.0f;
     return e2_memory_learn(s->compute, s->problem, s->weight, &options, solution, error);
 }
 
 /* ----------------------------------------------------------------------------------------------------- checking -- */
 
-/* Steps of an example at which another column, or another token, would be written. */
-static size_t wrong_steps(const student *s, size_t example) {
-    size_t wrong = 0;
-    for (size_t step = s->lesson.first[example]; step < s->lesson.first[example + 1]; step++)
-        wrong += s->best[step] != s->lesson.targets[step];
-    return wrong;
+static size_t steps_of(const student *s, size_t example) {
+    return s->lesson.first[example + 1] - s->lesson.first[example];
 }
 
-/* Reads each example as the memory of the other folds does. A greedy read writes the path exactly when each of its
- * steps does, so no decoding is needed. distance [examples]: share of steps that differ. */
-static e2str_status read_held_out(student *s, double *distance, e2str_error *error) {
-    for (size_t i = 0; i < s->lesson.n; i++) s->right_alone[i] = e2_alignment_is_equal(&s->lesson.alignments[i]);
-    for (size_t out = 0; out < FOLDS; out++) {
+/* A greedy read writes the path exactly when each of its steps does, so no decoding is needed. */
+static reading read_example(const student *s, size_t example) {
+    reading found = {0, 0.0};
+    for (size_t step = s->lesson.first[example]; step < s->lesson.first[example + 1]; step++) {
+        found.wrong += s->best[step] != s->lesson.targets[step];
+        found.loss += (double)s->loss[step];
+    }
+    found.loss /= (double)steps_of(s, example);
+    return found;
+}
+
+/* Reads each example alone and with the memory of the folds that it is not in. */
+static e2str_status read_held_out(student *s, e2str_error *error) {
+    size_t folds = s->lesson.n < MANY ? 4 : 2;
+    if (!e2_memory_score(s->compute, s->problem, NULL, 0.0f, s->loss, s->best)) return out_of_memory(error);
+    for (size_t i = 0; i < s->lesson.n; i++) s->alone[i] = read_example(s, i);
+    for (size_t out = 0; out < folds; out++) {
         e2_memory_solution *solution = NULL;
-        e2str_status status = solve(s, out, &solution, error);
+        e2str_status status = solve(s, folds, out, CHECK_GAP, &solution, error);
         if (status) return status;
-        bool ok = e2_memory_score(s->compute, s->problem, solution, NULL, s->best);
+        bool ok = true;
+        for (size_t at = 0; ok && at < STRENGTHS; at++) {
+            ok = e2_memory_score(s->compute, s->problem, solution, strengths[at], s->loss, s->best);
+            for (size_t i = out; ok && i < s->lesson.n; i += folds)
+                s->others[at * s->lesson.n + i] = read_example(s, i);
+        }
         e2_memory_solution_free(solution);
         if (!ok) return out_of_memory(error);
-        for (size_t i = out; i < s->lesson.n; i += FOLDS) {
-            size_t wrong = wrong_steps(s, i), steps = s->lesson.first[i + 1] - s->lesson.first[i];
-            s->right[i] = wrong == 0;
-            distance[i] = (double)wrong / (double)steps;
+    }
+    return E2STR_OK;
+}
+
+static const reading *held_out(const student *s, size_t at, size_t example) {
+    return &s->others[at * s->lesson.n + example];
+}
+
+/* By the model alone or by all of the memory, whichever is nearer to the label. */
+static double least_loss(const student *s, size_t i) {
+    return fmin(s->alone[i].loss, held_out(s, STRENGTHS - 1, i)->loss);
+}
+
+static bool is_doubtful(const student *s, size_t i) {
+    size_t alone = s->alone[i].wrong, with = held_out(s, STRENGTHS - 1, i)->wrong, wrong = alone < with ? alone : with;
+    return (double)wrong > WRONG_SHARE * (double)steps_of(s, i) && least_loss(s, i) > WRONG_LOSS;
+}
+
+/* Wrong labels spoil the memory that is to find them: so once more without those of the first round. */
+static e2str_status check(student *s, bool keep_doubtful, e2str_error *error) {
+    for (int round = 0, found = 1; round < 2 && found; round++) {
+        e2str_status status = read_held_out(s, error);
+        if (status) return status;
+        found = 0;
+        for (size_t i = 0; i < s->lesson.n; i++) {
+            s->kept[i] = keep_doubtful || !is_doubtful(s, i);
+            found |= !s->kept[i];
         }
     }
     return E2STR_OK;
 }
 
-/* A label is doubtful when neither the model's own reading nor the held-out one comes near it. */
-static e2str_status find_doubtful(student *s, bool *changed, e2str_error *error) {
-    e2_arena_mark mark = e2_arena_begin(s->compute->arena);
-    double *distance = e2_arena_alloc(s->compute->arena, s->lesson.n, sizeof *distance);
-    if (!distance) return out_of_memory(error);
-    e2str_status status = read_held_out(s, distance, error);
-    *changed = false;
-    for (size_t i = 0; !status && i < s->lesson.n; i++) {
-        double alone = e2_alignment_distance(s->compute->model, &s->lesson.alignments[i]);
-        s->doubt[i] = (float)(distance[i] < alone ? distance[i] : alone);
-        bool keep = s->doubt[i] <= DOUBTFUL;
-        *changed |= keep != s->kept[i];
-        s->kept[i] = keep;
-    }
-    e2_arena_release(s->compute->arena, mark);
-    return status;
+static double sum_of_losses(const student *s, const reading *readings) {
+    double sum = 0.0;
+    for (size_t i = 0; i < s->lesson.n; i++)
+        if (s->kept[i]) sum += readings[i].loss * (double)steps_of(s, i);
+    return sum;
 }
 
-static void count(student *s) {
+static bool helps(const student *s) {
+    double alone = sum_of_losses(s, s->alone);
+    bool found = s->lesson.n < MIN_DECIDE;
+    for (size_t at = 0; at < STRENGTHS; at++) found |= sum_of_losses(s, s->others + at * s->lesson.n) < alone;
+    return found;
+}
+
+static void count(student *s, bool checked) {
     e2str_memory_report *r = &s->report;
     for (size_t i = 0; i < s->lesson.n; i++) {
         r->examples += s->kept[i];
         r->doubtful += !s->kept[i];
-        r->characters += s->kept[i] ? s->lesson.paths[i].n : 0;
-        r->checked += s->kept[i];
-        r->right_with += s->kept[i] && s->right[i];
-        r->right_without += s->kept[i] && s->right_alone[i];
+        r->characters += s->kept[i] ? steps_of(s, i) : 0;
+        if (!checked || !s->kept[i]) continue;
+        r->checked++;
+        r->right_without += e2_alignment_is_equal(&s->lesson.alignments[i]);
+        r->right_with += (s->report.strength > 0.0f ? held_out(s, STRENGTHS - 1, i) : &s->alone[i])->wrong == 0;
     }
     r->tokens = s->lesson.n_tokens;
     r->new_characters = s->lesson.n_new;
-    r->silent = s->lesson.n_silent;
+    r->silent = s->lesson.conventions.n_silent;
 }
 
 /* ------------------------------------------------------------------------------------------------------ keeping -- */
@@ -153,15 +204,12 @@ static void keep_steps(const student *s, const e2_memory_solution *solution, e2s
     }
 }
 
-/* The mean direction of the kept examples' keys from ordinary ones, of unit length (0 if they have none). */
-static bool find_domain(const student *s, float *domain) {
-    size_t width = s->compute->model->vision.width;
-    double square = 0.0;
-    for (size_t i = 0; i < s->lesson.n; i++)
-        if (s->kept[i] && !e2_memory_add_domain(s->compute, s->lesson.examples[i].example->key, domain)) return false;
-    for (size_t i = 0; i < width; i++) square += (double)domain[i] * domain[i];
-    for (size_t i = 0; square > 0.0 && i < width; i++) domain[i] = (float)(domain[i] / sqrt(square));
-    return true;
+static bool find_domain(const student *s, e2str_memory *memory) {
+    size_t width = s->compute->model->vision.width, n = 0;
+    float *keys = e2_arena_floats(s->compute->arena, s->lesson.n * width);
+    for (size_t i = 0; keys && i < s->lesson.n; i++)
+        if (s->kept[i]) memcpy(keys + n++ * width, s->lesson.examples[i].example->key, width * sizeof *keys);
+    return keys && e2_memory_find_domain(s->compute, keys, n, memory);
 }
 
 static e2str_status keep(student *s, const e2_memory_solution *solution, e2str_memory **memory, e2str_error *error) {
@@ -170,19 +218,21 @@ static e2str_status keep(student *s, const e2_memory_solution *solution, e2str_m
     uint32_t columns = (uint32_t)e2_lesson_columns(lesson);
     e2str_memory *made = e2_memory_new(model, (e2_memory_counts){.columns = columns,
                                                                  .characters = lesson->n_new,
-                                                                 .silent = lesson->n_silent,
+                                                                 .silent = lesson->conventions.n_silent,
                                                                  .steps = (uint32_t)s->report.characters,
                                                                  .verdicts = (uint32_t)lesson->n});
     if (!made) return out_of_memory(error);
     for (uint32_t c = 0; c < columns; c++)
         made->tokens[c] = c < lesson->n_tokens ? lesson->tokens[c] : model->decoder.vocabulary + c - lesson->n_tokens;
     memcpy(made->characters, lesson->characters, lesson->n_new * sizeof *made->characters);
-    memcpy(made->silent, lesson->silent, lesson->n_silent * sizeof *made->silent);
+    memcpy(made->silent, lesson->conventions.silent, lesson->conventions.n_silent * sizeof *made->silent);
     keep_steps(s, solution, made);
     for (size_t i = 0; i < lesson->n; i++)
-        made->verdicts[i] = (e2_memory_verdict){lesson->examples[i].example->id, s->doubt[i]};
+        made->verdicts[i] = (e2_memory_verdict){lesson->examples[i].example->id,
+                                                s->report.checked ? (float)(1.0 - exp(-least_loss(s, i))) : 0.0f};
     made->strength = s->report.strength;
-    if (!find_domain(s, made->domain)) {
+    made->letters = lesson->conventions.letters;
+    if (!find_domain(s, made)) {
         e2_memory_release(made);
         return out_of_memory(error);
     }
@@ -198,53 +248,34 @@ static e2str_status keep(student *s, const e2_memory_solution *solution, e2str_m
 
 /* ----------------------------------------------------------------------------------------------------- learning -- */
 
-static e2str_status begin(student *s, const e2_choice *examples, size_t n, e2str_error *error) {
+static e2str_status prepare(student *s, const e2_choice *examples, size_t n, e2str_error *error) {
     e2_arena *arena = s->compute->arena;
     s->kept = e2_arena_alloc(arena, n, sizeof *s->kept);
-    s->right = e2_arena_alloc(arena, n, sizeof *s->right);
-    s->right_alone = e2_arena_alloc(arena, n, sizeof *s->right_alone);
-    s->doubt = e2_arena_floats(arena, n);
-    if (!s->kept || !s->right || !s->right_alone || !s->doubt) return out_of_memory(error);
+    s->alone = e2_arena_alloc(arena, n, sizeof *s->alone);
+    s->others = e2_arena_alloc(arena, STRENGTHS * n, sizeof *s->others);
+    if (!s->kept || !s->alone || !s->others) return out_of_memory(error);
     for (size_t i = 0; i < n; i++) s->kept[i] = true;
-    memset(s->doubt, 0, n * sizeof *s->doubt);
-    return e2_lesson_read(s->compute, s->pool, examples, n, &s->lesson, error);
-}
-
-/* Paths and features by the conventions of the kept examples, and the problem made of them. */
-static e2str_status prepare(student *s, e2str_error *error) {
-    e2str_status status = e2_lesson_prepare(s->compute, s->pool, s->kept, &s->lesson, error);
+    e2str_status status = e2_lesson_read(s->compute, s->pool, examples, n, &s->lesson, error);
+    if (!status) status = e2_lesson_prepare(s->compute, s->pool, &s->lesson, error);
     if (status) return status;
     size_t steps = e2_lesson_steps(&s->lesson);
-    s->weight = e2_arena_floats(s->compute->arena, steps);
-    s->best = e2_arena_alloc(s->compute->arena, steps, sizeof *s->best);
-    if (!s->weight || !s->best) return out_of_memory(error);
+    s->weight = e2_arena_floats(arena, steps);
+    s->loss = e2_arena_floats(arena, steps);
+    s->best = e2_arena_alloc(arena, steps, sizeof *s->best);
+    if (!s->weight || !s->loss || !s->best) return out_of_memory(error);
     return make_problem(s, error);
-}
-
-static e2str_status check(student *s, const e2str_learn_options *options, e2str_error *error) {
-    e2str_status status = E2STR_OK;
-    bool changed = s->lesson.n >= MIN_CHECK && !options->keep_doubtful;
-    for (int round = 0; !status && changed && round < 2; round++) {
-        status = find_doubtful(s, &changed, error);
-        if (!status && changed) status = prepare(s, error);
-    }
-    if (status || s->lesson.n < MIN_CHECK) return status;
-    double *distance = e2_arena_alloc(s->compute->arena, s->lesson.n, sizeof *distance);
-    return distance ? read_held_out(s, distance, error) : out_of_memory(error);
 }
 
 static e2str_status learn(student *s, const e2_choice *examples, size_t n, const e2str_learn_options *options,
                           e2str_memory **memory, e2str_error *error) {
     e2_memory_solution *solution = NULL;
-    e2str_status status = begin(s, examples, n, error);
-    if (!status) status = prepare(s, error);
-    if (!status) status = check(s, options, error);
+    bool checked = n >= MIN_CHECK;
+    e2str_status status = prepare(s, examples, n, error);
+    if (!status && checked) status = check(s, options->keep_doubtful, error);
     if (status) return status;
-    count(s);
-    bool checked = options->strength < 0.0f;
-    if (n < MIN_CHECK) s->report.checked = s->report.right_with = s->report.right_without = 0;
-    s->report.strength = !checked ? options->strength : s->report.right_with >= s->report.right_without ? 1.0f : 0.0f;
-    status = solve(s, FOLDS, &solution, error);
+    s->report.strength = options->strength >= 0.0f ? options->strength : !checked || helps(s) ? 1.0f : 0.0f;
+    count(s, checked);
+    status = solve(s, 1, 1, LEARN_GAP, &solution, error);
     if (!status) status = keep(s, solution, memory, error);
     e2_memory_solution_free(solution);
     return status;
@@ -279,11 +310,13 @@ e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2
     e2str_memory *memory = NULL;
     e2_choice *examples = e2_pool_choose_all(pool, &n, &last_id);
     if (!examples) return out_of_memory(error);
-    student s = {.report = {.size = sizeof s.report}, .compute = &session->compute, .pool = pool};
-    e2_arena_mark mark = e2_arena_begin(&session->arena);
+    e2_arena arena = {0}; /* not the session's: that stays as large as it once was */
+    e2_compute compute = session->compute;
+    compute.arena = &arena;
+    student s = {.report = {.size = sizeof s.report}, .compute = &compute, .pool = pool};
     if (n) status = learn(&s, examples, n, &options, &memory, error);
     e2_memory_problem_free(s.problem);
-    e2_arena_release(&session->arena, mark);
+    e2_arena_free(&arena);
     for (size_t i = 0; i < n; i++) e2_choice_release(&examples[i]);
     free(examples);
     if (!status) e2_pool_remember(pool, memory, last_id);

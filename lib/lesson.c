@@ -24,20 +24,21 @@ e2str_status e2_lesson_read(const e2_compute *compute, const e2str_pool *pool, c
 
 /* ------------------------------------------------------------------------------------------------------- paths -- */
 
-static bool make_paths(const e2_compute *compute, const bool *kept, e2_lesson *lesson) {
+static bool make_paths(const e2_compute *compute, e2_lesson *lesson) {
     e2_arena *arena = compute->arena;
-    size_t n = 0, most = e2_trace_room(compute->model);
+    size_t most = e2_trace_room(compute->model);
     lesson->paths = e2_arena_alloc(arena, lesson->n, sizeof *lesson->paths);
     lesson->first = e2_arena_alloc(arena, lesson->n + 1, sizeof *lesson->first);
-    e2_alignment *counted = e2_arena_alloc(arena, lesson->n, sizeof *counted);
-    if (!lesson->paths || !lesson->first || !counted) return false;
-    for (size_t i = 0; i < lesson->n; i++)
-        if (!kept || kept[i]) counted[n++] = lesson->alignments[i];
-    if (!e2_silent_tokens(arena, compute->model, counted, n, &lesson->silent, &lesson->n_silent)) return false;
+    if (!lesson->paths || !lesson->first) return false;
+    e2_conventions *conventions = &lesson->conventions;
+    if (!e2_silent_tokens(arena, compute->model, lesson->alignments, lesson->n, &conventions->silent,
+                          &conventions->n_silent))
+        return false;
+    conventions->letters = e2_case_of_labels(compute->model, lesson->alignments, lesson->n);
     lesson->first[0] = 0;
     for (size_t i = 0; i < lesson->n; i++) {
-        if (!e2_path_make(arena, compute->model, &lesson->alignments[i], lesson->examples[i].example, lesson->silent,
-                          lesson->n_silent, (uint32_t)most, &lesson->paths[i]))
+        if (!e2_path_make(arena, compute->model, &lesson->alignments[i], lesson->examples[i].example, conventions,
+                          (uint32_t)most, &lesson->paths[i]))
             return false;
         lesson->first[i + 1] = lesson->first[i] + lesson->paths[i].n;
     }
@@ -155,10 +156,10 @@ static bool make_logits(const e2_compute *compute, e2_lesson *lesson) {
     return true;
 }
 
-e2str_status e2_lesson_prepare(const e2_compute *compute, const e2str_pool *pool, const bool *kept, e2_lesson *lesson,
+e2str_status e2_lesson_prepare(const e2_compute *compute, const e2str_pool *pool, e2_lesson *lesson,
                                e2str_error *error) {
     size_t values;
-    if (!make_paths(compute, kept, lesson)) return out_of_memory(error);
+    if (!make_paths(compute, lesson)) return out_of_memory(error);
     if (!e2_mul(e2_lesson_steps(lesson), compute->model->memory.features, &values)) return out_of_memory(error);
     lesson->features = e2_arena_alloc(compute->arena, values, sizeof *lesson->features);
     if (!lesson->features ||

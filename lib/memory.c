@@ -132,40 +132,67 @@ uint32_t e2_memory_vocabulary(const e2str_model *model, const e2str_memory *memo
     return model->decoder.vocabulary + (memory ? memory->counts.characters : 0);
 }
 
-/* u [vision width] = whitening (key - mean). */
-static bool whiten_key(const e2_compute *compute, const float *key, float *u) {
+/* u [n][vision width] = whitening (key - mean). */
+static bool whiten_keys(const e2_compute *compute, const float *keys, size_t n, float *u) {
     const e2_memory_statistics *m = &compute->model->memory;
     size_t width = compute->model->vision.width;
-    float *centred = e2_arena_floats(compute->arena, width);
+    float *centred = e2_arena_floats(compute->arena, n * width);
     if (!centred) return false;
-    for (size_t i = 0; i < width; i++) centred[i] = key[i] - m->key_mean[i];
-    return e2_linear_apply(compute, &m->key_whitening, centred, 1, E2_NO_ACTIVATION, u);
+    for (size_t i = 0; i < n * width; i++) centred[i] = keys[i] - m->key_mean[i % width];
+    return e2_linear_apply(compute, &m->key_whitening, centred, n, E2_NO_ACTIVATION, u);
 }
 
-bool e2_memory_add_domain(const e2_compute *compute, const float *key, float *sum) {
+static double inner(const float *a, const float *b, size_t n) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++) sum += (double)a[i] * b[i];
+    return sum;
+}
+
+static float cosine(double product, double square_a, double square_b) {
+    return square_a > 0.0 && square_b > 0.0 ? (float)(product / sqrt(square_a * square_b)) : 0.0f;
+}
+
+/* Of the examples to the domain of the others: the mean less the standard deviation. */
+static float own_nearness(const float *u, size_t n, size_t width, const float *sum, float *nearness) {
+    double all = inner(sum, sum, width);
+    for (size_t i = 0; i < n; i++) { /* without the example itself: sum - u */
+        double product = inner(u + i * width, sum, width), square = inner(u + i * width, u + i * width, width);
+        nearness[i] = cosine(product - square, square, all - 2.0 * product + square);
+    }
+    double mean = 0.0, variance = 0.0;
+    for (size_t i = 0; i < n; i++) mean += nearness[i] / (double)n;
+    for (size_t i = 0; i < n; i++) variance += (nearness[i] - mean) * (nearness[i] - mean) / (double)n;
+    return (float)(mean - sqrt(variance));
+}
+
+static float within(float value, float least, float most) {
+    return value < least ? least : value > most ? most : value;
+}
+
+bool e2_memory_find_domain(const e2_compute *compute, const float *keys, size_t n, e2str_memory *memory) {
+    const e2_memory_statistics *m = &compute->model->memory;
     size_t width = compute->model->vision.width;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *u = e2_arena_floats(compute->arena, width);
-    if (!u || !whiten_key(compute, key, u)) return false;
-    for (size_t i = 0; i < width; i++) sum[i] += u[i];
+    float *u = e2_arena_floats(compute->arena, n * width), *nearness = e2_arena_floats(compute->arena, n);
+    float *sum = memory->domain;
+    if (!u || !nearness || !whiten_keys(compute, keys, n, u)) return false;
+    memset(sum, 0, width * sizeof *sum);
+    for (size_t i = 0; i < n * width; i++) sum[i % width] += u[i];
+    float own = n > 1 ? own_nearness(u, n, width, sum, nearness) : m->gate_to;
+    memory->gate = within(own, (m->gate_from + m->gate_to) / 2, m->gate_to);
+    double length = sqrt(inner(sum, sum, width));
+    for (size_t i = 0; length > 0.0 && i < width; i++) sum[i] = (float)(sum[i] / length);
     e2_arena_release(compute->arena, mark);
     return true;
 }
 
 bool e2_memory_gate(const e2_compute *compute, const e2str_memory *memory, const float *key, float *gate) {
-    const e2_memory_statistics *m = &compute->model->memory;
     size_t width = compute->model->vision.width;
-    float dot, square;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *u = e2_arena_floats(compute->arena, width);
-    if (!u || !whiten_key(compute, key, u)) return false;
-    compute->kernels->similarity(memory->domain, u, 1, width, &dot);
-    compute->kernels->similarity(u, u, 1, width, &square);
-    float nearness = square > 0.0f ? dot / sqrtf(square) : 0.0f;
-    if (nearness >= m->gate_to)
-        *gate = 1.0f;
-    else
-        *gate = nearness <= m->gate_from ? 0.0f : (nearness - m->gate_from) / (m->gate_to - m->gate_from);
+    float *u = e2_arena_floats(compute->arena, width), least = compute->model->memory.gate_from;
+    if (!u || !whiten_keys(compute, key, 1, u)) return false;
+    float nearness = cosine(inner(memory->domain, u, width), 1.0, inner(u, u, width));
+    *gate = nearness >= memory->gate ? 1.0f : nearness <= least ? 0.0f : (nearness - least) / (memory->gate - least);
     e2_arena_release(compute->arena, mark);
     return true;
 }
@@ -253,8 +280,20 @@ bool e2_memory_is_silent(const e2str_memory *memory, uint32_t token) {
     return memory && find(memory->silent, memory->counts.silent, token) < memory->counts.silent;
 }
 
+static uint32_t in_case(e2_letter_case letters, uint32_t code) {
+    if (letters == E2_AS_READ) return code;
+    return letters == E2_CAPITALS ? e2_unicode_capital(code) : e2_unicode_small(code);
+}
+
 e2_string e2_memory_bytes(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]) {
-    uint32_t vocabulary = model->decoder.vocabulary;
-    if (!memory || token < vocabulary) return e2_token_bytes(model->tokenizer, token);
-    return (e2_string){buffer, e2_utf8_put(memory->characters[token - vocabulary].code, buffer)};
+    uint32_t vocabulary = model->decoder.vocabulary, code;
+    if (!memory || (token < vocabulary && memory->letters == E2_AS_READ))
+        return e2_token_bytes(model->tokenizer, token);
+    if (token >= vocabulary) {
+        code = memory->characters[token - vocabulary].code;
+    } else {
+        e2_string bytes = e2_token_bytes(model->tokenizer, token);
+        if (e2_utf8_next(bytes.data, bytes.size, &code) != bytes.size) return bytes;
+    }
+    return (e2_string){buffer, e2_utf8_put(in_case(memory->letters, code), buffer)};
 }

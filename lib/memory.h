@@ -25,6 +25,9 @@ typedef struct e2_new_character {
 
 #define E2_MAX_NEW_CHARACTERS 256
 
+/* How a pool's labels write letters: as they are read, or all in one case whatever is read. */
+typedef enum e2_letter_case { E2_AS_READ, E2_CAPITALS, E2_SMALL_LETTERS, E2_LETTER_CASES } e2_letter_case;
+
 /* Where a step of an example comes from. */
 typedef struct e2_memory_step {
     uint64_t example;
@@ -48,7 +51,8 @@ struct e2str_memory {
     atomic_uint references;
     uint64_t bytes;
     const e2str_model *model;
-    float strength;
+    float strength; /* 0: off, but for silent characters and the case of letters */
+    e2_letter_case letters;
     e2_memory_counts counts;
     uint32_t *tokens;             /* [columns], ascending */
     e2_linear columns;            /* C [columns][features], packed */
@@ -56,6 +60,7 @@ struct e2str_memory {
     uint32_t *silent;             /* [silent]: tokens that the labels leave out; written, but not shown */
     e2_memory_step *steps;        /* [steps], ascending by example and offset */
     uint16_t *features;           /* [steps][features] f16 */
+    float gate;                   /* how near to the domain a query must be for all of the memory */
     float *domain;                /* [vision width], unit length: where the examples' keys lie from ordinary ones */
     uint16_t *errors;             /* [steps][columns] f16 */
     void *owned;                  /* what columns points to */
@@ -77,12 +82,14 @@ bool e2_memory_finish(const e2_compute *compute, e2str_memory *memory, bool *fin
 /* Tokens of the vocabulary and new characters together: the width of a row of logits with this memory (or NULL). */
 uint32_t e2_memory_vocabulary(const e2str_model *model, const e2str_memory *memory);
 
-/* How much of the memory is for a query with this key, 0..1: all of it in the domain of the examples, nothing of it for
- * what is as near to them as ordinary images are. false: out of memory. */
+/* How much of the memory is for a query with this key, 0..1. Keys are whitened by
+ * those of ordinary images; a query is near to the domain by the cosine of both directions from the ordinary mean,
+ * which is about 0 for ordinary images. false: out of memory. */
 bool e2_memory_gate(const e2_compute *compute, const e2str_memory *memory, const float *key, float *gate);
 
-/* Adds the direction in which a key lies from ordinary ones to sum [vision width]. false: out of memory. */
-bool e2_memory_add_domain(const e2_compute *compute, const float *key, float *sum);
+/* The domain of n keys [n][vision width], and the gate: as near as most of them are to the domain of the others, within
+ * the upper half of the model's range; below that range nothing of the memory is used. false: out of memory. */
+bool e2_memory_find_domain(const e2_compute *compute, const float *keys, size_t n, e2str_memory *memory);
 
 /* logits [n][vocabulary], of rows with these features, become [n][e2_memory_vocabulary] with the memory's part added,
  * times the row's factor; a row with factor 0 is as without a memory. false: out of memory. */
@@ -104,7 +111,7 @@ uint32_t e2_memory_fed(const e2str_model *model, const e2str_memory *memory, uin
 /* Whether a token of the answer is left out of the text. memory may be NULL. */
 bool e2_memory_is_silent(const e2str_memory *memory, uint32_t token);
 
-/* The bytes that a token writes; buffer holds those of a new character. memory may be NULL. */
+/* The bytes that a token writes, its letter in the memory's case; buffer may hold them. memory may be NULL. */
 e2_string e2_memory_bytes(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]);
 
 #endif

@@ -8,6 +8,7 @@
 #define PREFIX          "e2str.pool.memory."
 #define KEY_LAST_ID     PREFIX "last_id"
 #define KEY_STRENGTH    PREFIX "strength"
+#define KEY_LETTERS     PREFIX "letter_case"
 #define KEY_REPORT      PREFIX "report"
 #define KEY_TOKENS      PREFIX "tokens"
 #define KEY_CHARACTERS  PREFIX "characters"
@@ -15,6 +16,7 @@
 #define KEY_EXAMPLES    PREFIX "step_examples"
 #define KEY_OFFSETS     PREFIX "step_offsets"
 #define KEY_TARGETS     PREFIX "step_targets"
+#define KEY_GATE        PREFIX "gate"
 #define KEY_DOMAIN      PREFIX "domain"
 #define KEY_VERDICTS    PREFIX "verdict_examples"
 #define KEY_DOUBTS      PREFIX "verdict_doubts"
@@ -28,8 +30,9 @@ static bool any_of(e2_string name, const char *const *known, size_t n) {
 }
 
 bool e2_memory_file_key(e2_string key) {
-    static const char *const keys[] = {KEY_LAST_ID,  KEY_STRENGTH, KEY_REPORT,  KEY_TOKENS, KEY_CHARACTERS, KEY_SILENT,
-                                       KEY_EXAMPLES, KEY_OFFSETS,  KEY_TARGETS, KEY_DOMAIN, KEY_VERDICTS,   KEY_DOUBTS};
+    static const char *const keys[] = {KEY_LAST_ID,    KEY_STRENGTH, KEY_LETTERS,  KEY_REPORT,  KEY_TOKENS,
+                                       KEY_CHARACTERS, KEY_SILENT,   KEY_EXAMPLES, KEY_OFFSETS, KEY_TARGETS,
+                                       KEY_GATE,       KEY_DOMAIN,   KEY_VERDICTS, KEY_DOUBTS};
     return any_of(key, keys, sizeof keys / sizeof *keys);
 }
 
@@ -80,6 +83,7 @@ void e2_memory_file_write_metadata(e2_gguf_writer *writer, const e2str_memory *m
     uint64_t report[REPORT_COUNTS];
     pack_report(&memory->report, report);
     e2_gguf_write_u64(writer, KEY_LAST_ID, last_id);
+    e2_gguf_write_u32(writer, KEY_LETTERS, memory->letters);
     e2_gguf_write_value(writer, KEY_STRENGTH, E2_KV_F32, &memory->strength);
     e2_gguf_write_array(writer, KEY_REPORT, E2_KV_U64, report, REPORT_COUNTS);
     e2_gguf_write_array(writer, KEY_TOKENS, E2_KV_U32, memory->tokens, n->columns);
@@ -89,6 +93,7 @@ void e2_memory_file_write_metadata(e2_gguf_writer *writer, const e2str_memory *m
     write_members(writer, KEY_EXAMPLES, E2_KV_U64, &steps->example, n->steps, sizeof *steps);
     write_members(writer, KEY_OFFSETS, E2_KV_U32, &steps->offset, n->steps, sizeof *steps);
     write_members(writer, KEY_TARGETS, E2_KV_U32, &steps->target, n->steps, sizeof *steps);
+    e2_gguf_write_value(writer, KEY_GATE, E2_KV_F32, &memory->gate);
     e2_gguf_write_array(writer, KEY_DOMAIN, E2_KV_F32, memory->domain, memory->model->vision.width);
     write_members(writer, KEY_VERDICTS, E2_KV_U64, &verdicts->example, n->verdicts, sizeof *verdicts);
     write_members(writer, KEY_DOUBTS, E2_KV_F32, &verdicts->doubt, n->verdicts, sizeof *verdicts);
@@ -261,19 +266,26 @@ e2str_status e2_memory_file_read(const e2_gguf *gguf, const e2str_model *model, 
     reader r = {gguf, model, ids, label_sizes, count, error};
     lists l;
     e2_memory_counts n = {0};
-    float strength;
+    float strength, gate;
+    uint32_t letters = 0;
     *memory = NULL;
     *last_id = 0;
     if (!e2_gguf_kv(gguf, KEY_LAST_ID)) return E2STR_OK;
     if (!(model->memory.hidden_scale > 0.0f)) return fault(&r, "the model has no memory statistics");
     e2str_status status = e2_gguf_u64(gguf, KEY_LAST_ID, last_id, error);
     if (!status) status = e2_gguf_f32(gguf, KEY_STRENGTH, &strength, error);
+    if (!status) status = e2_gguf_u32(gguf, KEY_LETTERS, &letters, error);
+    if (!status && letters >= E2_LETTER_CASES) status = fault(&r, "its case of letters is not known");
+    if (!status) status = e2_gguf_f32(gguf, KEY_GATE, &gate, error);
+    if (!status && !(gate >= -1.0f && gate <= 1.0f)) status = fault(&r, "its gate is not from -1 to 1");
     if (!status && !(strength >= 0.0f && strength <= 4.0f)) status = fault(&r, "its strength is not from 0 to 4");
     if (!status) status = find_lists(&r, &l, &n);
     if (status) return status;
     e2str_memory *made = e2_memory_new(model, n);
     if (!made) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's memory");
     made->strength = made->report.strength = strength;
+    made->gate = gate;
+    made->letters = (e2_letter_case)letters;
     status = fill(&r, &l, made);
     if (!status) status = finish(&r, made);
     if (status)

@@ -408,7 +408,7 @@ static e2str_status learn(solver *s, e2_memory_solution **solution, e2str_error 
     if (!isfinite(gap))
         return e2_fail(error, E2STR_ERROR_LIMIT, "memory: features or logits are too large to learn from");
     e2_memory_solution *fresh = solution_new(s->problem);
-    if (!fresh || !solution_fill(s, fresh) || !e2_memory_score(s->compute, s->problem, fresh, loss, NULL)) {
+    if (!fresh || !solution_fill(s, fresh) || !e2_memory_score(s->compute, s->problem, fresh, 1.0f, loss, NULL)) {
         e2_memory_solution_free(fresh);
         return e2_fail(error, E2STR_ERROR_MEMORY, "memory: out of memory");
     }
@@ -459,12 +459,14 @@ static void score_row(const e2_memory_problem *problem, const float *z, size_t i
 }
 
 bool e2_memory_score(const e2_compute *compute, const e2_memory_problem *problem, const e2_memory_solution *solution,
-                     float *loss, uint32_t *best) {
+                     float factor, float *loss, uint32_t *best) {
+    size_t cells = problem->columns * problem->padded;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *z = e2_arena_floats(compute->arena, problem->columns * problem->padded);
+    float *z = e2_arena_floats(compute->arena, cells);
     bool ok = z && (!solution || e2_linear_apply(compute, &problem->by_row, solution->whitened, problem->columns,
                                                  E2_NO_ACTIVATION, z));
-    if (ok && !solution) memset(z, 0, problem->columns * problem->padded * sizeof *z);
+    if (ok && !solution) memset(z, 0, cells * sizeof *z);
+    for (size_t i = 0; ok && i < cells; i++) z[i] *= factor;
     for (size_t i = 0; ok && i < problem->count; i++) score_row(problem, z, i, loss, best);
     e2_arena_release(compute->arena, mark);
     return ok;

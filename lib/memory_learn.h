@@ -68,11 +68,11 @@ e2str_status e2_memory_learn(const e2_compute *compute, const e2_memory_problem 
                              const e2_memory_options *options, e2_memory_solution **solution, e2str_error *error);
 void e2_memory_solution_free(e2_memory_solution *solution); /* NULL is fine */
 
-/* How the rows read with what was learnt (solution NULL: without), held-out rows too: loss [count] is their
- * cross-entropy, best [count] the column of the largest logit, `columns` if another token has it. Either may be NULL.
- * false: out of memory. */
+/* How the rows read with factor times what was learnt (solution NULL: without), held-out rows too: loss [count] is
+ * their cross-entropy, best [count] the column of the largest logit, `columns` if another token has it. Either may be
+ * NULL. false: out of memory. */
 bool e2_memory_score(const e2_compute *compute, const e2_memory_problem *problem, const e2_memory_solution *solution,
-                     float *loss, uint32_t *best);
+                     float factor, float *loss, uint32_t *best);
 
 /* influence [count]: what each row adds to the logit of `column` at a step with these features [width]. The sum is
  * change[column] . features. false: out of memory. */

@@ -110,7 +110,7 @@ typedef struct e2_decoder {
 typedef struct e2_memory_statistics {
     float hidden_scale;
     float strength;                            /* of the penalty that learning puts on what changes ordinary text */
-    float gate_from, gate_to;                  /* how near a query is to a pool's domain, -1..1: from off to fully on */
+    float gate_from, gate_to;                  /* no memory below, all of it above, -1..1; a memory's own gate is between */
     uint32_t features;                         /* decoder width + attended_width + 1 */
     e2_linear whitening;                       /* W [features, features], symmetric: W W = (S + epsilon I)^-1 */
     const float *key_mean;                     /* [vision width]: of retrieval keys of ordinary images */

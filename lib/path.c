@@ -16,12 +16,6 @@ static uint32_t code_of(const e2str_model *model, uint32_t symbol) {
     return e2_utf8_next(bytes.data, bytes.size, &code) == bytes.size ? code : 0;
 }
 
-/* Small letters of ASCII and Latin-1: enough to see that only the case differs. */
-static uint32_t small(uint32_t code) {
-    bool capital = (code >= 'A' && code <= 'Z') || (code >= 0xC0 && code <= 0xDE && code != 0xD7);
-    return capital ? code + 32 : code;
-}
-
 static bool is_word(uint32_t code) {
     e2_class class = e2_unicode_class(code);
     return class == E2_CLASS_LETTER || class == E2_CLASS_NUMBER;
@@ -57,7 +51,7 @@ typedef struct table {
 
 static uint32_t change(const table *t, uint32_t i, uint32_t j) {
     if (t->read[i] == t->label[j].symbol) return 0;
-    return t->read_codes[i] && small(t->read_codes[i]) == small(t->label_codes[j]) ? 3 : 11;
+    return t->read_codes[i] && e2_unicode_small(t->read_codes[i]) == e2_unicode_small(t->label_codes[j]) ? 3 : 11;
 }
 
 static uint32_t *cost(const table *t, uint32_t i, uint32_t j) { return &t->costs[(size_t)i * (t->m + 1) + j]; }
@@ -133,7 +127,7 @@ double e2_alignment_distance(const e2str_model *model, const e2_alignment *align
         bool left = a && is_word(a), right = b && is_word(b);
         read += left;
         labelled += right;
-        wrong += (left || right) && (!left || !right || small(a) != small(b));
+        wrong += (left || right) && (!left || !right || e2_unicode_small(a) != e2_unicode_small(b));
     }
     size_t longest = read > labelled ? read : labelled;
     return longest ? (double)wrong / (double)longest : 0.0;
@@ -164,23 +158,83 @@ bool e2_silent_tokens(e2_arena *arena, const e2str_model *model, const e2_alignm
     return true;
 }
 
+static bool is_small(uint32_t code) { return e2_unicode_capital(code) != code; }
+static bool is_capital(uint32_t code) { return e2_unicode_small(code) != code; }
+
+/* The same letter, but read in one case and labelled in the other. */
+static bool differs_in_case(const e2str_model *model, const e2_aligned *pair) {
+    if (pair->read == NONE || pair->label.symbol == NONE || pair->read == pair->label.symbol) return false;
+    uint32_t read = code_of(model, pair->read), label = code_of(model, pair->label.symbol);
+    return read && e2_unicode_small(read) == e2_unicode_small(label);
+}
+
+e2_letter_case e2_case_of_labels(const e2str_model *model, const e2_alignment *alignments, size_t count) {
+    size_t small = 0, capital = 0, raised = 0, lowered = 0, raised_in = 0, lowered_in = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t up = 0, down = 0;
+        for (uint32_t j = 0; j < alignments[i].n; j++) {
+            const e2_aligned *pair = &alignments[i].pairs[j];
+            uint32_t label = pair->label.symbol == NONE ? 0 : code_of(model, pair->label.symbol);
+            small += is_small(label);
+            capital += is_capital(label);
+            if (!differs_in_case(model, pair)) continue;
+            up += is_capital(label);
+            down += is_small(label);
+        }
+        raised += up;
+        lowered += down;
+        raised_in += up > 0;
+        lowered_in += down > 0;
+    }
+    if (!small && raised >= 2 && raised_in >= 2) return E2_CAPITALS;
+    return !capital && lowered >= 2 && lowered_in >= 2 ? E2_SMALL_LETTERS : E2_AS_READ;
+}
+
 static bool holds(const uint32_t *list, uint32_t n, uint32_t wanted) {
     for (uint32_t i = 0; i < n; i++)
         if (list[i] == wanted) return true;
     return false;
 }
 
+/* Whether most letters of a reading are small. */
+static bool reads_small(const e2str_model *model, const e2_alignment *alignment) {
+    size_t small = 0, capital = 0;
+    for (uint32_t i = 0; i < alignment->n; i++) {
+        uint32_t read = alignment->pairs[i].read, code = read == NONE ? 0 : code_of(model, read);
+        small += is_small(code);
+        capital += is_capital(code);
+    }
+    return small > capital;
+}
+
+/* A letter of the label in the case that is read: of this very letter, or of most of the word. */
+static uint32_t as_read(const e2str_model *model, const e2_aligned *pair, bool small) {
+    uint32_t symbol = pair->label.symbol, code = code_of(model, symbol);
+    if (differs_in_case(model, pair)) return pair->read;
+    if (pair->read == symbol || !code || (!is_small(code) && !is_capital(code))) return symbol;
+    code = small ? e2_unicode_small(code) : e2_unicode_capital(code);
+    uint32_t token = e2_tokenizer_character(model->tokenizer, code);
+    return token == E2_NO_TOKEN ? symbol : token;
+}
+
 bool e2_path_make(e2_arena *arena, const e2str_model *model, const e2_alignment *alignment, const e2_example *example,
-                  const uint32_t *silent, uint32_t n_silent, uint32_t most, e2_path *path) {
+                  const e2_conventions *conventions, uint32_t most, e2_path *path) {
+    bool small = reads_small(model, alignment);
     path->n = 0;
     path->steps = e2_arena_alloc(arena, (size_t)alignment->n + 1, sizeof *path->steps);
     if (!path->steps) return false;
     for (uint32_t i = 0; i < alignment->n && path->n + 1 < most; i++) {
         const e2_aligned *pair = &alignment->pairs[i];
-        if (pair->label.symbol != NONE)
-            path->steps[path->n++] = pair->label;
-        else if (holds(silent, n_silent, pair->read))
-            path->steps[path->n++] = (e2_path_step){pair->read, NONE};
+        e2_path_step *step = &path->steps[path->n];
+        if (pair->label.symbol != NONE) {
+            bool free_case = conventions->letters != E2_AS_READ;
+            *step = (e2_path_step){free_case ? as_read(model, pair, small) : pair->label.symbol, pair->label.offset};
+        } else if (holds(conventions->silent, conventions->n_silent, pair->read)) {
+            *step = (e2_path_step){pair->read, NONE};
+        } else {
+            continue;
+        }
+        path->n++;
     }
     path->steps[path->n++] = (e2_path_step){e2_tokenizer_end(model->tokenizer), (uint32_t)example->label_size};
     return true;

@@ -4,6 +4,7 @@
 
 #include "arena.h"
 #include "example.h"
+#include "memory.h"
 
 /* A token, or with this bit a code point that the model has no token for. */
 #define E2_NEW_CHARACTER 0x80000000u
@@ -40,9 +41,20 @@ bool e2_align(e2_arena *arena, const e2str_model *model, const uint32_t *reading
 bool e2_silent_tokens(e2_arena *arena, const e2str_model *model, const e2_alignment *alignments, size_t count,
                       uint32_t **tokens, uint32_t *n);
 
-/* The label's symbols, with the silent tokens that were read between them, then the end token; at most `most` steps. */
+/* Labels that write all letters in one case where the model reads the other: at least two such letters, in at least two
+ * labels, and no letter of the other case in any label. */
+e2_letter_case e2_case_of_labels(const e2str_model *model, const e2_alignment *alignments, size_t count);
+
+/* How the labels of a pool are written. */
+typedef struct e2_conventions {
+    uint32_t *silent, n_silent;
+    e2_letter_case letters;
+} e2_conventions;
+
+/* The label's symbols, with the silent tokens that were read between them, then the end token; at most `most` steps.
+ * With a case for all letters, a path has them in the case in which they were read: the case is put on afterwards. */
 bool e2_path_make(e2_arena *arena, const e2str_model *model, const e2_alignment *alignment, const e2_example *example,
-                  const uint32_t *silent, uint32_t n_silent, uint32_t most, e2_path *path);
+                  const e2_conventions *conventions, uint32_t most, e2_path *path);
 
 /* Whether the reading is the label. */
 bool e2_alignment_is_equal(const e2_alignment *alignment);

@@ -99,12 +99,12 @@ static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, co
 }
 
 /* How much of the memory a query with this key gets. false: out of memory. */
-static bool memory_factor(const e2_compute *compute, const e2str_read_options *options, const float *key,
-                          float *factor) {
-    *factor = 0.0f;
-    if (!options->memory) return true;
-    if (!e2_memory_gate(compute, options->memory, key, factor)) return false;
-    *factor *= options->memory_factor * options->memory->strength;
+static bool remember(const e2_compute *compute, const e2str_read_options *options, const float *key,
+                     e2_sequence *sequence) {
+    float gate = 0.0f;
+    if (options->memory && !e2_memory_gate(compute, options->memory, key, &gate)) return false;
+    sequence->remembers = gate > 0.0f;
+    sequence->memory_factor = gate > 0.0f ? gate * options->memory_factor * options->memory->strength : 0.0f;
     return true;
 }
 
@@ -132,7 +132,7 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
     for (size_t i = 0; ok && i < n; i++) {
         const query *q = &queries[i];
         ok = e2_sequence_rows(compute, &q->parts, image, slot, &sequences[i]) &&
-             memory_factor(compute, options, keys + i * model->vision.width, &sequences[i].memory_factor) &&
+             remember(compute, options, keys + i * model->vision.width, &sequences[i]) &&
              e2_sequence_media(compute, &q->parts, pool, tokens + i * step, &sequences[i], &media);
         slot += (uint32_t)e2_search_slots(model, q->length, &search);
         image += q->images;
@@ -254,7 +254,7 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
         options.min_similarity = session->compute.model->min_similarity;
     e2str_memory *memory = options.memory || options.memory_factor == 0.0f ? NULL : e2_pool_memory(pool);
     if (memory) options.memory = memory;
-    if (options.memory && (options.memory_factor == 0.0f || options.memory->strength == 0.0f)) options.memory = NULL;
+    if (options.memory_factor == 0.0f) options.memory = NULL;
     batch all = {
         .compute = &session->compute, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
     status = read_all(&all, error);

@@ -267,7 +267,7 @@ static void beam_step(search *s) {
 static bool trace(search *s, e2_answer *answer) {
     uint32_t n = 0;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) n++;
-    *answer = (e2_answer){.memory = s->factor > 0.0f ? s->memory : NULL,
+    *answer = (e2_answer){.memory = s->sequence->remembers ? s->memory : NULL,
                           .factor = s->factor,
                           .tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
                           .n = n,

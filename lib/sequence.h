@@ -25,7 +25,8 @@ typedef struct e2_sequence {
     uint32_t first_image; /* of its images in the media */
     uint32_t images;      /* of them; the query's is the last */
     uint32_t first_slot;
-    float memory_factor; /* of what a memory adds to its logits; 0: nothing */
+    bool remembers;      /* a memory is for it: its characters, what it leaves out, its case */
+    float memory_factor; /* of what the memory adds to its logits; 0: nothing */
 } e2_sequence;
 
 /* What a prompt is made of: either examples to run, or a prefix where they have been run. */

@@ -50,6 +50,25 @@ char e2_unicode_base(uint32_t code) {
     return 0;
 }
 
+/* Pairs of Latin Extended-A: capitals are even in most of it, odd in two runs. */
+static bool is_paired(uint32_t code, bool *odd) {
+    *odd = (code >= 0x139 && code <= 0x148) || (code >= 0x179 && code <= 0x17E);
+    return *odd || (code >= 0x100 && code <= 0x137 && code != 0x130 && code != 0x131) ||
+           (code >= 0x14A && code <= 0x177);
+}
+
+uint32_t e2_unicode_small(uint32_t code) {
+    bool odd, capital = (code >= 'A' && code <= 'Z') || (code >= 0xC0 && code <= 0xDE && code != 0xD7);
+    if (capital) return code + 32;
+    return is_paired(code, &odd) && (code & 1) == odd ? code + 1 : code;
+}
+
+uint32_t e2_unicode_capital(uint32_t code) {
+    bool odd, small = (code >= 'a' && code <= 'z') || (code >= 0xE0 && code <= 0xFE && code != 0xF7);
+    if (small) return code - 32;
+    return is_paired(code, &odd) && (code & 1) != odd ? code - 1 : code;
+}
+
 static bool continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
 size_t e2_utf8_next(const char *text, size_t size, uint32_t *code) {

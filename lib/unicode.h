@@ -17,6 +17,10 @@ e2_class e2_unicode_class(uint32_t code);
 /* The ASCII character that looks most like this one (e for the e's with accents), or 0. */
 char e2_unicode_base(uint32_t code);
 
+/* The other case of a letter of ASCII, Latin-1 or Latin Extended-A; anything else is given back as it is. */
+uint32_t e2_unicode_small(uint32_t code);
+uint32_t e2_unicode_capital(uint32_t code);
+
 /* Length (1..4) of the valid UTF-8 character at text[0..size), its code point in *code (may be NULL); 0 if invalid:
  * overlong forms, surrogates and code points above U+10FFFF are. */
 size_t e2_utf8_next(const char *text, size_t size, uint32_t *code);

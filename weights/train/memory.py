@@ -24,7 +24,7 @@ from styles import Dice
 PREFIX, TENSORS = 'e2str.memory.', 'memory.'
 LAYERS = 2                          # the last cross-attention layers, whose attended vectors are features
 FLOOR, KEY_FLOOR = 1., .01          # epsilon; for keys, of their mean variance
-STRENGTH, GATE = .3, (.1, .25)      # docs/in-context.md has what was measured
+STRENGTH, GATE = .3, (.12, .3)      # docs/in-context.md has what was measured
 
 
 def rendered(count: int, seed: str) -> np.ndarray:
