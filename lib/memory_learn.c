@@ -58,21 +58,30 @@ static bool is_rest(const float *values, size_t n) {
     return true;
 }
 
-static e2str_status check_rows(const e2_memory_rows *rows, const e2_linear *whitener, e2str_error *error) {
+/* Every array of a problem has one of these products as its size. */
+static bool fits(size_t a, size_t b) {
     size_t cells;
+    return e2_mul(a, b, &cells) && cells <= E2_MEMORY_MAX_CELLS;
+}
+
+static e2str_status check_rows(const e2_memory_rows *rows, const e2_linear *whitener, e2str_error *error) {
     if (!rows->count || !rows->width || !rows->columns)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory: nothing to learn from");
-    if (rows->count > E2_MEMORY_MAX_ROWS || !e2_mul(rows->count, rows->columns, &cells) || cells > E2_MEMORY_MAX_CELLS)
-        return e2_fail(error, E2STR_ERROR_LIMIT, "memory: %zu rows of %zu tokens are too many", rows->count,
-                       rows->columns);
+    size_t padded = rows->count <= E2_MEMORY_MAX_ROWS ? round_up(rows->count, LANES) : rows->count;
+    if (rows->count > E2_MEMORY_MAX_ROWS || !fits(padded, rows->columns) || !fits(padded, rows->width) ||
+        !fits(rows->columns, rows->width))
+        return e2_fail(error, E2STR_ERROR_LIMIT,
+                       "memory: %zu rows of %zu features are too many to learn %zu tokens from", rows->count,
+                       rows->width, rows->columns);
     if (whitener && (whitener->in != rows->width || whitener->out != rows->width || whitener->bias))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory: the whitener has %u columns, the features %zu",
                        whitener->in, rows->width);
     for (size_t i = 0; i < rows->count; i++)
         if (rows->target[i] >= rows->columns)
             return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory: target %zu is not one of the columns", i);
-    if (!all_finite(rows->features, rows->count * rows->width) || !all_finite(rows->logits, cells) ||
-        !is_rest(rows->rest, rows->count) || !is_rest(rows->rest_peak, rows->count))
+    if (!all_finite(rows->features, rows->count * rows->width) ||
+        !all_finite(rows->logits, rows->count * rows->columns) || !is_rest(rows->rest, rows->count) ||
+        !is_rest(rows->rest_peak, rows->count))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory: features or logits are not finite");
     return E2STR_OK;
 }

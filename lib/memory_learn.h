@@ -1,9 +1,9 @@
 /*
  * The learning of the pool's memory: a change of the output layer, learnt from the steps of the decoder on labelled
  * examples. Of a step i are known its features φ_i [width], the logits of the model z_i, the token y_i that should
- * follow and a weight w_i. Tokens that the examples do not hold keep their logits, so only the others have a column:
+ * follow and a weight w_i. Tokens that the examples do not hold keep their logits; only the others have a column:
  *
- *     minimise over C [width][columns]   sum_i w_i CE(z_i + C'φ_i, y_i) + strength tr(C' (S + eps I) C)
+ *     minimise over C [width][columns]  sum_i w_i CE(z_i + C'φ_i, y_i) + strength tr(C' (S + eps I) C)
  *
  * where CE is the cross-entropy of the softmax over the whole vocabulary. S = E[φφ'] over ordinary text, so the penalty
  * is the expected change of the logits of ordinary text. All is done in whitened features x = Mφ with the symmetric
@@ -23,7 +23,7 @@
 #include "linear.h"
 
 #define E2_MEMORY_MAX_ROWS  8192              /* of a problem: e2_memory_choose thins out more */
-#define E2_MEMORY_MAX_CELLS ((size_t)1 << 24) /* rows * columns of a problem */
+#define E2_MEMORY_MAX_CELLS ((size_t)1 << 24) /* each of rows * columns, rows * width and columns * width */
 
 /* What is learnt from, row by row: the order of the rows decides the last bits. All values finite but `rest`. */
 typedef struct e2_memory_rows {
@@ -49,7 +49,7 @@ typedef struct e2_memory_options {
     float tolerance;         /* stop when the objective is within this much per unit of weight of its least value */
     unsigned max_iterations; /* two products of rows x width x columns each */
 } e2_memory_options;
-#define E2_MEMORY_DEFAULTS ((e2_memory_options){.strength = 0.1f, .tolerance = 1e-4f, .max_iterations = 100})
+#define E2_MEMORY_DEFAULTS ((e2_memory_options){.strength = 0.3f, .tolerance = 1e-4f, .max_iterations = 100})
 
 /* What was learnt. Immutable; use it with the problem it came from. */
 typedef struct e2_memory_solution {

@@ -8,7 +8,7 @@
 void e2str_read_options_init(e2str_read_options *options) {
     if (options)
         *options = (e2str_read_options){.size = sizeof *options,
-                                        .k = 2,
+                                        .k = E2STR_K_DEFAULT,
                                         .min_similarity = E2STR_SIMILARITY_OF_MODEL,
                                         .beams = 1,
                                         .max_tokens = 48,
@@ -19,7 +19,7 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     e2str_read_options_init(options);
     e2str_status status = e2_options_read(options, given, "e2str_read_options", error);
     if (status) return status;
-    if (options->k > E2STR_MAX_EXAMPLES)
+    if (options->k > E2STR_MAX_EXAMPLES && options->k != E2STR_K_DEFAULT)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "k is %u; at most %d", options->k, E2STR_MAX_EXAMPLES);
     bool of_model = options->min_similarity == E2STR_SIMILARITY_OF_MODEL;
     if (!of_model && !(options->min_similarity >= -1.0f && options->min_similarity <= 1.0f))
@@ -255,6 +255,7 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
     e2str_memory *memory = options.memory || options.memory_factor == 0.0f ? NULL : e2_pool_memory(pool);
     if (memory) options.memory = memory;
     if (options.memory_factor == 0.0f) options.memory = NULL;
+    if (options.k == E2STR_K_DEFAULT) options.k = options.memory ? 0 : 2;
     batch all = {
         .compute = &session->compute, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
     status = read_all(&all, error);

@@ -23,7 +23,8 @@ from styles import Dice
 
 PREFIX, TENSORS = 'e2str.memory.', 'memory.'
 LAYERS = 2                          # the last cross-attention layers, whose attended vectors are features
-FLOOR, KEY_FLOOR = 1., .01          # epsilon; for keys, of their mean variance
+FLOOR, KEY_FLOOR = 1., .001         # epsilon; for keys, of their mean variance
+HIDDEN_SCALE = 1.                   # scaled down to the length of the attended vectors it is as good as left out
 STRENGTH, GATE = .3, (.12, .3)      # docs/in-context.md has what was measured
 
 
@@ -88,13 +89,12 @@ def root_of_inverse(matrix: torch.Tensor) -> np.ndarray:
 
 def statistics(hidden: torch.Tensor, attended: torch.Tensor, keys: torch.Tensor):
     """(metadata, tensors) by name."""
-    scale = hidden.norm(dim=1).mean().item()
-    phi = torch.cat([hidden / scale, attended, torch.ones(len(hidden), 1)], 1).double()
+    phi = torch.cat([hidden / HIDDEN_SCALE, attended, torch.ones(len(hidden), 1)], 1).double()
     whitening = root_of_inverse(phi.T @ phi / len(phi) + FLOOR * torch.eye(phi.shape[1], dtype=torch.float64))
     mean = keys.double().mean(0)
     covariance = (keys.double() - mean).T @ (keys.double() - mean) / len(keys)
     floor = KEY_FLOOR * covariance.trace() / len(mean) * torch.eye(len(mean), dtype=torch.float64)
-    metadata = {'hidden_scale': scale, 'strength': STRENGTH, 'gate_from': GATE[0], 'gate_to': GATE[1]}
+    metadata = {'hidden_scale': HIDDEN_SCALE, 'strength': STRENGTH, 'gate_from': GATE[0], 'gate_to': GATE[1]}
     return metadata, {'whitening': whitening, 'key_mean': mean.float().numpy(), 'key_whitening': root_of_inverse(covariance + floor)}
 
 
@@ -139,7 +139,7 @@ def main():
     hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory'))
     metadata, tensors = statistics(hidden, attended, keys)
     write(a.source, a.target, metadata, tensors)
-    print(f"{a.target}: hidden scale {metadata['hidden_scale']:.3f}, {len(tensors['whitening'])} features over {len(hidden):,} steps "
+    print(f"{a.target}: {len(tensors['whitening'])} features over {len(hidden):,} steps "
           f'of {a.words:,} words')
 
 
