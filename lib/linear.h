@@ -11,10 +11,6 @@ bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const f
 /* Row `row` of W as f32 [in]. */
 void e2_linear_row(const e2_linear *linear, uint32_t row, float *out);
 
-/* y += gate * (x W^T + b): a residual connection. */
-bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
-                   float *y);
-
 void e2_norm_apply(const e2_compute *compute, const e2_norm *norm, float epsilon, const float *x, size_t rows,
                    size_t width, float *y);
 
