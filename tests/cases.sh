@@ -4,6 +4,8 @@
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
+# shellcheck disable=SC2034 # for those who source this
+tab=$'\t'
 
 # check NAME COMMAND...: passes if the command succeeds
 check() {
@@ -17,7 +19,7 @@ check() {
     fi
 }
 
-# ended NAME WANTED STATUS COMMAND...: passes if the command, whose output is in $work/out and $work/err, ended as wanted
+# ended NAME WANTED STATUS COMMAND...: passes if the command, with its output in $work/out and $work/err, ended as wanted
 ended() {
     local name=$1 wanted=$2 status=$3
     shift 3
