@@ -20,9 +20,21 @@ import time
 
 import accuracy_gallery
 import accuracy_report
+from accuracy_runs import (
+    CACHE,
+    POOLS,
+    ROOT,
+    SEED,
+    Run,
+    Set,
+    cached,
+    find_sets,
+    mixed_rows,
+    open_model,
+    tesseract_reads,
+    wrong_labels,
+)
 from cpu_time import busy_seconds
-from accuracy_runs import CACHE, POOLS, ROOT, SEED, Run, Set
-from accuracy_runs import cached, find_sets, mixed_rows, open_model, tesseract_reads, wrong_labels
 
 SMALL = os.path.join(ROOT, 'weights', 'e2str-small.gguf')
 KS = (1, 2, 4, 8)

@@ -15,7 +15,7 @@ import unicodedata
 LEFT_OUT = {'Pc', 'Pd', 'Pe', 'Pf', 'Pi', 'Po', 'Ps', 'Sc', 'Sk', 'Sm', 'So', 'Zl', 'Zp', 'Zs', 'Cc', 'Cf'}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def compared(character):
     """As it is compared; '' if it is left out."""
     if unicodedata.category(character) in LEFT_OUT and character != '^':
@@ -49,6 +49,7 @@ def table():
 
 
 def main():
+    print('/* SPDX-License-Identifier: MIT */')
     print(f'/* Written by bench/metric.py from Unicode {unicodedata.unidata_version}: first, last, step, distance. */')
     print('/* clang-format off */')
     line = ''

@@ -32,7 +32,9 @@ class Config:
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     patch_height: int = 4
     patch_width: int = 4
-    stem: tuple[tuple[int, int, int], ...] = ()  # channels, stride height and width of each convolution before the patches
+    stem: tuple[
+        tuple[int, int, int], ...
+    ] = ()  # channels, stride height and width of each convolution before the patches
     vision_width: int = 768
     vision_layers: int = 12
     vision_heads: int = 12
