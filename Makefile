@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # libe2str: `make help` lists the targets.
 
 BUILD  ?= build

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The driver of `make accuracy`: word accuracy with and without a pool, on every set of labelled crops in a folder.
 
     accuracy.py DATA [--model FILE] [--f32 FILE] [--stage1 FILE] [--k K] [--jobs N] [--limit N] [--docs FOLDER]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The picture of `accuracy.py --gallery SET`: reads that a pool corrected and reads that it broke, with the examples
 that stood before the query."""
 

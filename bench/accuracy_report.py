@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `make accuracy` writes from a Study of accuracy.py: the tables of accuracy.md, accuracy.csv and accuracy.svg."""
 
 import csv

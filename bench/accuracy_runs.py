@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract,
 and where their results are kept. Environment: BUILD."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Included by the Makefile: the programs of `make bench`, and which peers are installed to be raced against.
 
 BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))

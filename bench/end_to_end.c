@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Models of one size in several types, in one race: encoding an image, reading it without and with two examples of a
  * pool, and, from inside the library, the prefill of the text and one decode step. With one thread and with two.

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """How two words are compared. This is the definition; `e2str eval` has it as a table, which this program writes:
 
     /usr/bin/python3 bench/metric.py > examples/e2str/metric_table.h

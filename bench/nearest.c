@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The nearest 2 in a pool of many examples, as a read chooses them, against reading their keys from memory: with one
  * thread and with two.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """plot.py performance.csv roofline.svg: matrix products with one thread under the machine's measured roofs."""
 
 import csv

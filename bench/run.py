@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The driver of `make bench`: runs every program, prints the table of docs/performance.md, writes performance.csv and
 roofline.svg in build/bench/.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Reads word images through the C interface with nothing but Python's standard library.
 
     ctypes_read.py LIBE2STR.so MODEL IMAGE...

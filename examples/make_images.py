@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Renders the sample images of examples/images and examples/demo, with their labels; run from the repository's root.
 
 Needs python3-pil, python3-numpy and the Debian font packages fonts-dejavu-core, fonts-liberation, fonts-lobster,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <e2str.h>
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a stage computes with: the model, its kernels, scratch memory, threads. */
 #ifndef E2_COMPUTE_H
 #define E2_COMPUTE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GGUF v3 files, model and pool alike: reading (untrusted bytes) and writing. */
 #ifndef E2_GGUF_H
 #define E2_GGUF_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The layers that every stage is made of: linear, norm, feed-forward, attention; spread over the session's threads. */
 #ifndef E2_LINEAR_H
 #define E2_LINEAR_H

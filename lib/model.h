@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model: its sizes from the metadata, its matrices packed for the kernels, its small tables copied. Immutable once it
  * is open. */
 #ifndef E2_MODEL_H

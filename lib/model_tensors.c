@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tensors of a model file: name, shape and destination as docs/model-format.md lists them. */
 #include <math.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Writes unicode_bases.h: for characters beside ASCII the ASCII character most like each, from Python's unicodedata.
 
     /usr/bin/python3 lib/unicode_bases.py > lib/unicode_bases.h

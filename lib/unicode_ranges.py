@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Writes unicode_ranges.h: the classes of the GPT-2 splitter as ranges of code points, from Python's unicodedata.
 
     /usr/bin/python3 lib/unicode_ranges.py > lib/unicode_ranges.h

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "vision.h"
 
 #include <string.h>

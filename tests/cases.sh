@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Sourced by the shell tests: cases print "ok - name" or "not ok - name", which tests/run.sh counts.
 : "${BUILD:=build}" "${CC:=cc}" "${CXX:=c++}" "${PKG_CONFIG:=pkg-config}" "${PYTHON:=python3}"

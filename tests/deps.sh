@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # deps.sh check|install build [test] | aarch64 | lint: is everything there that building (and testing; testing the
 # kernels for AArch64; a Python environment) needs? Asks the compiler, not a package database. `install` installs what
 # is missing where apt-get and root or passwordless sudo are at hand; else, and with `check`, it names the packages and

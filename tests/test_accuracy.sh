@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # bench/accuracy.py from end to end: two small sets of the sample images, each many times over; few reads.
 set -u
 . tests/cases.sh

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The example that shows adaptation. What is read is compared with what the command reads, so that nothing here depends
 # on how good the weights are.
 set -u

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The library runs on any CPU of its architecture: only the folders of instruction sets in kernels/ hold instructions
 # that the baseline lacks, and nothing but kernels of their level can be reached there.
 set -u

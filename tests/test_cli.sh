@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The e2str command: exit statuses, messages, both outputs, pools, accuracy.
 set -u
 . tests/cases.sh

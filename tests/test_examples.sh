@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The examples run, and read what the command reads. (examples/read_word.c: see test_install.sh.)
 set -u
 . tests/cases.sh

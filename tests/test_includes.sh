@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The floors of lib/ that docs/architecture.md states: a file includes headers of its own floor and below, and there is
 # no circle. kernels/ includes its own headers only; programs that users copy from examples/ include the public header.
 set -u

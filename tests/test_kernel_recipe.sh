@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # docs/kernels.md is true: its patches, an operation and an instruction set, touch the files that it lists and no
 # others; with them, in a copy, the kernels compile and are tested, and the tests fail when the new ones are wrong.
 set -u

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The model loader: what it makes of a good file, and what it says of bad ones (tests/bad). */
 #include <dirent.h>
 #include <math.h>

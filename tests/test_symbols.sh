@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # What the libraries export and what they call, and that the header stands alone and shows the program that is tested.
 set -u
 . tests/cases.sh

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A complete small E2STR model with random weights, as the bytes of a GGUF file: for tests that need a model, not a
  * good one. Header-only; include it in one test program at most once:

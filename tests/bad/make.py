@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes the hostile model files of this folder and expected.tsv; standard library only.
 
     python3 tests/bad/make.py        (from anywhere; writes beside itself, always the same bytes: make golden compares)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Makes every generated test file again, in $BUILD/golden, and compares it with the committed one: make golden
 
 Files have to be the same bytes. Golden values (*.golden.gguf) that are not, because another PyTorch sums in another

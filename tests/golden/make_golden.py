@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Makes the small random models of this folder and their golden values from reference.py; README.md has the layout.
 
 make golden                                                                  all of them, compared with these

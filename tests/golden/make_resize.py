@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes resize.bin: Pillow's bilinear resize and torch's normalisation, for tests/test_image.c.
 
     /usr/bin/python3 tests/golden/make_resize.py [FOLDER]        (default: this one); checked: make golden

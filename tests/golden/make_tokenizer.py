@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Golden ids of the byte-level BPE tokenizer, by bpe.py: tokenizer.gguf and tokenizer.txt.
 
 build/venv/bin/python tests/golden/make_tokenizer.py [FOLDER]      default: this one; checked: make golden

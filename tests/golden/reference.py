@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """E2STR in PyTorch, as docs/model.md writes it down (comments here give its sections): any size, no cache, no padding.
 
 The golden values of this folder and `make parity` come from it. A model is a Config and the weights under the names of

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes the files of this folder for tests/test_image_file.c, beside itself. Needs Pillow and numpy.
 
     /usr/bin/python3 tests/images/make.py          compared with the committed files by: make golden
