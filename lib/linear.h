@@ -30,6 +30,10 @@ typedef struct e2_block_end {
     e2_activation activation;
     float gate;
 } e2_block_end;
+/* That of a block, without gates. */
+static inline e2_block_end e2_block_end_of(const e2_block *block, float epsilon, e2_activation activation) {
+    return (e2_block_end){&block->out, 1.0f, &block->norm2, epsilon, &block->up, &block->down, activation, 1.0f};
+}
 bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows);
 
 /* A chain: steps that every row goes through alone. `run` does them for the rows begin .. begin + rows - 1 with the

@@ -33,15 +33,15 @@ typedef struct e2_convolution {
 
 #define E2_STEM_LAYERS 8 /* at most */
 
-/* Vision transformer (docs/model.md, section 2). */
-typedef struct e2_vision_block {
+/* A transformer block, of vision or decoder: x += out(attention(norm1(x))); x += down(activation(up(norm2(x)))) */
+typedef struct e2_block {
     e2_norm norm1;
-    e2_linear qkv; /* [3 * width, width]: rows of query, key, value */
-    e2_linear out;
+    e2_linear qkv, out; /* qkv: [3 * width, width]: rows of query, key, value */
     e2_norm norm2;
     e2_linear up, down;
-} e2_vision_block;
+} e2_block;
 
+/* Vision transformer (docs/model.md, section 2). */
 typedef struct e2_vision {
     uint32_t patch_height, patch_width, width, layers, heads, feed_forward;
     uint32_t grid_height, grid_width, patches; /* image / patch; patches = grid_height * grid_width */
@@ -54,7 +54,7 @@ typedef struct e2_vision {
     e2_linear patch;              /* in = 3 * patch_height * patch_width, order (c, dy, dx); or the stem's channels */
     const float *class_embedding; /* [width], or NULL without class token */
     const float *positions;       /* [patches + class_token, width]; the class token's row first */
-    e2_vision_block *blocks;
+    e2_block *blocks;
     e2_norm post; /* when norm_post */
 } e2_vision;
 
@@ -84,11 +84,8 @@ typedef struct e2_cross {
 } e2_cross;
 
 typedef struct e2_decoder_layer {
-    const e2_cross *cross; /* before this layer, or NULL */
-    e2_norm norm1;
-    e2_linear qkv, out; /* qkv: [3 * width, width]: rows of query, key, value */
-    e2_norm norm2;
-    e2_linear up, down;
+    const e2_cross *cross; /* before the block, or NULL */
+    e2_block block;
 } e2_decoder_layer;
 
 typedef struct e2_decoder {

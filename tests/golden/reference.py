@@ -35,7 +35,7 @@ class Config:
     patch_width: int = 4
     stem: tuple[
         tuple[int, int, int], ...
-    ] = ()  # channels, stride height and width of each convolution before the patches
+    ] = ()  # channels, stride height, stride width: convolutions before the patches
     vision_width: int = 768
     vision_layers: int = 12
     vision_heads: int = 12
