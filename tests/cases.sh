@@ -20,7 +20,7 @@ check() {
     fi
 }
 
-# ended NAME WANTED STATUS COMMAND...: passes if the command, with its output in $work/out and $work/err, ended as wanted
+# ended NAME WANTED STATUS COMMAND...: passes if it ended as wanted; its output is in $work/out and $work/err
 ended() {
     local name=$1 wanted=$2 status=$3
     shift 3
