@@ -1,9 +1,8 @@
 """The training recipe on a very small scale: make train-test
 
-Rendering, both stages with an interruption, export, and that the library reads as the program which trained the model
-does. Prints "ok - name" or "not ok - name" lines for tests/run.sh. SPDX-License-Identifier: MIT
+Rendering, both stages with an interruption, export, and that the library reads as the program which trained the model does.
+Prints "ok - name" or "not ok - name" lines for tests/run.sh. SPDX-License-Identifier: MIT
 """
-
 import json
 import math
 import os
@@ -11,135 +10,87 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, 'weights/train')
+sys.path.insert(0, "weights/train")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from data import batch  # noqa: E402
-from model import BOS, END, FIRST, IMAGE, PAD, TOKEN, UNKNOWN, Reader, Sizes  # noqa: E402
+from model import BOS, END, FIRST, IMAGE, PAD, Reader, Sizes, TOKEN, UNKNOWN  # noqa: E402
 from PIL import Image  # noqa: E402
 from render import DOMAINS, Renderer  # noqa: E402
 from strokes import CAN_WRITE, Hand  # noqa: E402
 from styles import Dice, sequence  # noqa: E402
 from text import CHARSET, Text  # noqa: E402
 
-BUILD = os.environ.get('BUILD', 'build')
-TINY = ['--vision', '32', '1', '--decoder', '32', '1', '--batch', '32', '--workers', '1', '--device', 'cpu']
+BUILD = os.environ.get("BUILD", "build")
+TINY = ["--vision", "32", "1", "--decoder", "32", "1", "--batch", "32", "--workers", "1", "--device", "cpu"]
 
 
 def check(name, good):
-    print(('ok - ' if good else 'not ok - ') + name, flush=True)
+    print(("ok - " if good else "not ok - ") + name, flush=True)
 
 
 def check_text():
     import random
-
     texts, r = Text(), random.Random(1)
     drawn = {domain: [texts.draw(r, domain) for _ in range(300)] for domain in DOMAINS}
-    check(
-        'texts have characters of the alphabet only, and a length that fits',
-        all(0 < len(t) <= 24 and set(t) <= set(CHARSET) for some in drawn.values() for t in some),
-    )
-    check('texts differ', all(len(set(some)) > 100 for some in drawn.values()))
+    check("texts have characters of the alphabet only, and a length that fits",
+          all(0 < len(t) <= 24 and set(t) <= set(CHARSET) for some in drawn.values() for t in some))
+    check("texts differ", all(len(set(some)) > 100 for some in drawn.values()))
 
 
 def check_hands():
     import random
-
-    text = ''.join(sorted(CAN_WRITE - {' '}))[:20]
+    text = "".join(sorted(CAN_WRITE - {" "}))[:20]
     one, again, other = (Hand(random.Random(seed)).write(random.Random(5), text, 32) for seed in (1, 1, 2))
-    check(
-        "a writer's hand depends on the seed only",
-        np.array_equal(one[0], again[0]) and (one[0].shape != other[0].shape or not np.array_equal(one[0], other[0])),
-    )
-    check('every character of a written word has its region', set(np.unique(one[1])) == set(range(len(text) + 1)))
+    check("a writer's hand depends on the seed only",
+          np.array_equal(one[0], again[0]) and (one[0].shape != other[0].shape or not np.array_equal(one[0], other[0])))
+    check("every character of a written word has its region", set(np.unique(one[1])) == set(range(len(text) + 1)))
 
 
 def check_renderer(renderer):
     samples = renderer.several((Dice(i) for i in range(400)), 80)
-    check('samples come out', len(samples) == 80)
-    check(
-        'samples are whole',
-        all(
-            s.image.shape == (32, 128, 3)
-            and s.image.dtype == np.uint8
-            and 0 < len(s.text) <= 24
-            and 0 < s.chars.max() <= len(s.text)
-            for s in samples
-        ),
-    )
+    check("samples come out", len(samples) == 80)
+    check("samples are whole", all(s.image.shape == (32, 128, 3) and s.image.dtype == np.uint8 and 0 < len(s.text) <= 24 and
+                                   0 < s.chars.max() <= len(s.text) for s in samples))
     again = renderer.several((Dice(i) for i in range(400)), 80)
-    check(
-        'the same dice draw the same samples',
-        all(np.array_equal(a.image, b.image) and a.text == b.text for a, b in zip(samples, again)),
-    )
+    check("the same dice draw the same samples", all(np.array_equal(a.image, b.image) and a.text == b.text for a, b in zip(samples, again)))
     sequences = [renderer.several(sequence(str(i), 4), 4) for i in range(60)]
     whole = [some for some in sequences if len(some) == 4]
-    check('sequences come out', len(whole) > 45)
-    check('in some of them words come again', 5 < sum(len({s.text for s in some}) < 4 for some in whole) < 45)
-    check('some can be read with examples only', 5 < sum(some[-1].needs != '' for some in whole) < 45)
+    check("sequences come out", len(whole) > 45)
+    check("in some of them words come again", 5 < sum(len({s.text for s in some}) < 4 for some in whole) < 45)
+    check("some can be read with examples only", 5 < sum(some[-1].needs != "" for some in whole) < 45)
     return samples
 
 
 def train(folder, *arguments):
-    subprocess.run(
-        [sys.executable, 'weights/train/train.py', *arguments, '--out', folder, *TINY],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    state = torch.load(os.path.join(folder, arguments[0] + '.pt'))
+    subprocess.run([sys.executable, "weights/train/train.py", *arguments, "--out", folder, *TINY], stdout=subprocess.DEVNULL, check=True)
+    state = torch.load(os.path.join(folder, arguments[0] + ".pt"))
     return state
 
 
 def check_training(folder):
-    first = train(folder, 'stage1', '--samples', '96', '--curriculum', '1000')
-    gone_on = train(folder, 'stage1', '--samples', '192', '--resume')
-    check(
-        'stage 1 goes on where it was interrupted',
-        first['samples'] == 96
-        and gone_on['samples'] == 192
-        and not torch.equal(
-            first['model']['m.vision_encoder.conv1.weight'], gone_on['model']['m.vision_encoder.conv1.weight']
-        ),
-    )
-    second = train(folder, 'stage2', '--samples', '320', '--start', os.path.join(folder, 'stage1.pt'))
-    check('stage 2 starts from stage 1 and counts on', 192 + 320 <= second['seen'] < 192 + 352)
-    check('weights stay finite', all(torch.isfinite(t).all() for t in second['model'].values()))
-    check('a curve is written', os.path.getsize(os.path.join(folder, 'stage2.tsv')) > 0)
+    first = train(folder, "stage1", "--samples", "96", "--curriculum", "1000")
+    gone_on = train(folder, "stage1", "--samples", "192", "--resume")
+    check("stage 1 goes on where it was interrupted", first["samples"] == 96 and gone_on["samples"] == 192 and
+          not torch.equal(first["model"]["m.vision_encoder.conv1.weight"], gone_on["model"]["m.vision_encoder.conv1.weight"]))
+    second = train(folder, "stage2", "--samples", "320", "--start", os.path.join(folder, "stage1.pt"))
+    check("stage 2 starts from stage 1 and counts on", 192 + 320 <= second["seen"] < 192 + 352)
+    check("weights stay finite", all(torch.isfinite(t).all() for t in second["model"].values()))
+    check("a curve is written", os.path.getsize(os.path.join(folder, "stage2.tsv")) > 0)
     return second
 
 
 def check_learning(samples):
     """The same few samples again and again: both losses must fall."""
     torch.manual_seed(1)
-    net = Reader(
-        Sizes(
-            vision_width=64,
-            vision_layers=1,
-            vision_mlp=128,
-            decoder_width=64,
-            decoder_layers=1,
-            decoder_mlp=128,
-            cross_inner=64,
-            cross_mlp=64,
-        )
-    )
-    samples = [s._replace(needs=needs) for s, needs in zip(samples, ('a', 'a', 'b', 'a', '', '', '', ''))]
+    net = Reader(Sizes(vision_width=64, vision_layers=1, vision_mlp=128, decoder_width=64, decoder_layers=1, decoder_mlp=128,
+                       cross_inner=64, cross_mlp=64))
+    samples = [s._replace(needs=needs) for s, needs in zip(samples, ("a", "a", "b", "a", "", "", "", ""))]
     images, ids, under, taught = map(torch.from_numpy, batch(samples, 2, net.sizes.patch))
-    check(
-        'a batch holds images, rows and patches',
-        images.shape[0] == 8
-        and ids.shape[:2] == (4, 2)
-        and under.shape == (8, 128)
-        and bool((ids[:, 0, 0] == BOS).all())
-        and bool((ids[:, 1, 0] == PAD).all())
-        and bool((ids[..., 1] == IMAGE).all()),
-    )
-    check(
-        'what needs an example counts only after one of its style, its patches never',
-        bool((under[:4] == UNKNOWN).all())
-        and taught.tolist() == [[False, True], [False, False], [True, True], [True, True]]
-        and not bool((under[4:] == UNKNOWN).any()),
-    )
+    check("a batch holds images, rows and patches", images.shape[0] == 8 and ids.shape[:2] == (4, 2) and under.shape == (8, 128) and
+          bool((ids[:, 0, 0] == BOS).all()) and bool((ids[:, 1, 0] == PAD).all()) and bool((ids[..., 1] == IMAGE).all()))
+    check("what needs an example counts only after one of its style, its patches never", bool((under[:4] == UNKNOWN).all()) and
+          taught.tolist() == [[False, True], [False, False], [True, True], [True, True]] and not bool((under[4:] == UNKNOWN).any()))
     optimizer, losses = torch.optim.Adam(net.parameters(), 3e-3), []
     for _ in range(60):
         read, target, patch = net.losses(images, ids, under, taught)
@@ -148,10 +99,7 @@ def check_learning(samples):
         optimizer.zero_grad()
         (loss + patch).backward()
         optimizer.step()
-    check(
-        'losses fall',
-        losses[-1][0] < 0.7 * losses[0][0] and losses[-1][1] < 0.8 * losses[0][1] and math.isfinite(losses[-1][0]),
-    )
+    check("losses fall", losses[-1][0] < .7 * losses[0][0] and losses[-1][1] < .8 * losses[0][1] and math.isfinite(losses[-1][0]))
     return net.eval()
 
 
@@ -159,7 +107,7 @@ def check_learning(samples):
 def read_after(net, images, labels, most=20):
     """Greedy text of the last image after the others with their labels."""
     rows = [[BOS if i == 0 else PAD, IMAGE, *(TOKEN[c] for c in label), END] for i, label in enumerate(labels)]
-    query, text = [PAD, IMAGE], ''
+    query, text = [PAD, IMAGE], ""
     media = net.m.media(net.m.patches(images))[None]
     for _ in range(most):
         longest = max(map(len, [*rows, query]))
@@ -170,13 +118,13 @@ def read_after(net, images, labels, most=20):
         if token == END:
             break
         query.append(token)
-        text += CHARSET[token - FIRST] if token >= FIRST else ''
+        text += CHARSET[token - FIRST] if token >= FIRST else ""
     return text
 
 
 def e2str(*arguments):
-    out = subprocess.run([os.path.join(BUILD, 'e2str'), *arguments], stdout=subprocess.PIPE, check=True).stdout.decode()
-    return [json.loads(line)['text'] for line in out.splitlines() if line.startswith('{')]
+    out = subprocess.run([os.path.join(BUILD, "e2str"), *arguments], stdout=subprocess.PIPE, check=True).stdout.decode()
+    return [json.loads(line)["text"] for line in out.splitlines() if line.startswith("{")]
 
 
 def nearly(read, expected):
@@ -185,45 +133,37 @@ def nearly(read, expected):
 
 
 def check_export(folder, net, samples):
-    weights, model = os.path.join(folder, 'net.weights.pt'), os.path.join(folder, 'net.gguf')
+    weights, model = os.path.join(folder, "net.weights.pt"), os.path.join(folder, "net.gguf")
     torch.save(net.state_dict(), weights)
-    subprocess.run(
-        [f'{BUILD}/venv/bin/python', 'weights/export', weights, model, '--type', 'f32'],
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    paths = [os.path.join(folder, f'{i:02d}.png') for i in range(12)]
+    subprocess.run([f"{BUILD}/venv/bin/python", "weights/export", weights, model, "--type", "f32"], stdout=subprocess.DEVNULL, check=True)
+    paths = [os.path.join(folder, f"{i:02d}.png") for i in range(12)]
     for path, sample in zip(paths, samples):
         Image.fromarray(sample.image).save(path)
     images = torch.from_numpy(np.stack([s.image for s in samples[:12]]))
     with torch.no_grad():
         expected = net.read(images, most=20)
-    read = e2str('read', '--json', '--precision', 'f32', '--max-tokens', '20', '-m', model, *paths)
-    check('the library reads what the trained program reads', nearly(read, expected) and any(expected))
-    pool = os.path.join(folder, 'one.pool')
-    with open(os.path.join(folder, 'labels.tsv'), 'w') as labels:
-        print(f'00.png\t{samples[0].text}', file=labels)
-    e2str('pool', 'add', pool, '-m', model, '--storage', 'f32', '--labels', os.path.join(folder, 'labels.tsv'))
-    read = e2str(
-        'read', '--json', '--precision', 'f32', '--max-tokens', '20', '-m', model, '-p', pool, '-k', '1', *paths[1:6]
-    )
+    read = e2str("read", "--json", "--precision", "f32", "--max-tokens", "20", "-m", model, *paths)
+    check("the library reads what the trained program reads", nearly(read, expected) and any(expected))
+    pool = os.path.join(folder, "one.pool")
+    with open(os.path.join(folder, "labels.tsv"), "w") as labels:
+        print(f"00.png\t{samples[0].text}", file=labels)
+    e2str("pool", "add", pool, "-m", model, "--storage", "f32", "--labels", os.path.join(folder, "labels.tsv"))
+    read = e2str("read", "--json", "--precision", "f32", "--max-tokens", "20", "-m", model, "-p", pool, "-k", "1", *paths[1:6])
     expected = [read_after(net, images[[0, i]], [samples[0].text]) for i in range(1, 6)]
-    check('the same with an example before it', nearly(read, expected))
+    check("the same with an example before it", nearly(read, expected))
 
 
 def check_shipped(folder, samples):
     """The shipped file as a checkpoint: nothing is lost on the way back."""
-    start = os.path.join(folder, 'start.pt')
-    subprocess.run(
-        [f'{BUILD}/venv/bin/python', 'weights/train/from_gguf.py', start], stdout=subprocess.DEVNULL, check=True
-    )
+    start = os.path.join(folder, "start.pt")
+    subprocess.run([f"{BUILD}/venv/bin/python", "weights/train/from_gguf.py", start], stdout=subprocess.DEVNULL, check=True)
     net = Reader(Sizes()).eval()
-    net.load_state_dict(torch.load(start)['model'])
+    net.load_state_dict(torch.load(start)["model"])
     with torch.no_grad():
         expected = net.read(torch.from_numpy(np.stack([s.image for s in samples[:12]])), most=20)
-    paths = [os.path.join(folder, f'{i:02d}.png') for i in range(12)]
-    read = e2str('read', '--json', '--precision', 'f32', '--max-tokens', '20', '-m', 'weights/e2str-small.gguf', *paths)
-    check('the shipped file becomes a checkpoint that reads the same', nearly(read, expected))
+    paths = [os.path.join(folder, f"{i:02d}.png") for i in range(12)]
+    read = e2str("read", "--json", "--precision", "f32", "--max-tokens", "20", "-m", "weights/e2str-small.gguf", *paths)
+    check("the shipped file becomes a checkpoint that reads the same", nearly(read, expected))
 
 
 def main():
@@ -237,5 +177,5 @@ def main():
         check_shipped(folder, samples)
 
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     main()
