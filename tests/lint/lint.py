@@ -324,13 +324,15 @@ def fix():
         first, rest = (shebang(path) + '\n', text(path).partition('\n')[2]) if shebang(path) else ('', text(path))
         with open(os.path.join(ROOT, path), 'w') as file:
             file.write(first + comment + rest)
-    problems = clang_format('-i') + tool('ruff', 'check', '--quiet', '--select', 'I', '--fix', *chosen(is_python))
+    problems = clang_format('-i') + tool(
+        'ruff', 'check', '--quiet', '--fix', '--output-format', 'concise', *chosen(is_python)
+    )
     return problems + tool('ruff', 'format', '--quiet', *chosen(is_python))
 
 
 def main():
     if sys.argv[1:] == ['--fix']:
-        sys.exit('\n'.join(fix()))
+        sys.exit('\n'.join(fix()) or 0)
     failed = False
     for name, check in CHECKS.items():
         problems = list(check())
