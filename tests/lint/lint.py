@@ -9,6 +9,7 @@ The environment has the tools of requirements.txt on its PATH, MAKE, and in LIB_
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -42,8 +43,8 @@ def run(*command, **options):
 @cache
 def files():
     """What git tracks or would; without git, what is there and is not built."""
-    listed = run('git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard')
-    if listed.returncode == 0:
+    listed = shutil.which('git') and run('git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard')
+    if listed and listed.returncode == 0:
         return sorted(path for path in set(listed.stdout.split('\0')) if os.path.isfile(os.path.join(ROOT, path)))
     found = []
     for folder, below, names in os.walk(ROOT):
