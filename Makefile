@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # libe2str: `make help` lists the targets.
 
 BUILD  ?= build
@@ -92,22 +93,33 @@ shared: $(BUILD)/libe2str.so
 examples: $(EXAMPLES)
 
 help:
-	@echo 'make               library (static and shared), the e2str command and the examples, in $(BUILD)/'
+	@echo 'make all           the default: library (static and shared), e2str command, examples, in $(BUILD)/'
+	@echo 'make lib           libe2str.a'
+	@echo 'make shared        libe2str.so'
+	@echo 'make examples      the programs of examples/'
 	@echo 'make demo          install what is missing, build, read the sample images'
-	@echo 'make test          install what is missing, build, run every test (check is the same)'
-	@echo 'make install       into PREFIX ($(PREFIX)), below DESTDIR; uninstall takes it away again'
-	@echo 'make lib shared examples   the parts of make all'
+	@echo 'make test          install what is missing, build, run every test'
+	@echo 'make check         the same'
+	@echo 'make install       into PREFIX ($(PREFIX)), below DESTDIR'
+	@echo 'make uninstall     takes it away again'
+	@echo 'make clean         removes $(BUILD)/'
+	@echo 'make help          this'
+	@echo
 	@echo 'make deps          check for OpenBLAS, libpng, libjpeg-turbo, cmocka; install them if root or sudo allows'
-	@echo 'make asan ubsan tsan   the tests under a sanitizer, in $(BUILD)/asan and so on'
+	@echo 'make lint          the rules that a machine can check (formats, spelling, links, ...), in all files'
+	@echo 'make format        does what a machine can do about them: formats C and Python, writes licence lines'
+	@echo 'make asan          the tests under AddressSanitizer, in $(BUILD)/asan'
+	@echo 'make ubsan         ... UndefinedBehaviorSanitizer'
+	@echo 'make tsan          ... ThreadSanitizer'
 	@echo 'make fuzz          replay hostile files; FUZZER=1 CC=clang fuzzes, FUZZ_SECONDS each (60)'
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
-	@echo 'make golden        golden values and other generated test files, made again and compared; UPDATE=1 replaces them'
+	@echo 'make golden        golden values and other generated files, made again and compared; UPDATE=1 replaces them'
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); F32= STAGE1= MODEL= GALLERY= LIMIT='
-	@echo 'make clean'
+	@echo
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
 	@echo '           BLAS=openblas or none'
 
@@ -225,8 +237,8 @@ tsan: deps
 
 fuzz: deps
 	+@MUTATIONS=2000 $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz$(if $(FUZZER),er) fuzz-tests \
-	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all -fsanitize=address,undefined$(if $(FUZZER),$(comma)fuzzer-no-link)'
-comma := ,
+	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all $(FUZZ_SANITIZERS)'
+FUZZ_SANITIZERS = -fsanitize=address,undefined $(if $(FUZZER),-fsanitize=fuzzer-no-link)
 fuzz-tests: $(FUZZERS)
 	@TEST_SECONDS=86400 sh tests/run.sh tests/test_fuzz.sh
 
@@ -258,6 +270,22 @@ golden: $(BUILD)/venv/.ready
 
 train-test: $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/train.py
+
+# The tools of tests/lint/requirements.txt, in the versions that say what is right.
+$(BUILD)/lint/.ready: tests/lint/requirements.txt
+	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install lint
+	$(VENV_PYTHON) -m venv $(BUILD)/lint
+	$(BUILD)/lint/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+lint: deps $(BUILD)/lint/.ready
+	+@$(MAKE) --no-print-directory lint-tests
+lint-tests: export PATH := $(abspath $(BUILD)/lint/bin):$(PATH)
+lint-tests: export LIB_OBJ := $(LIB_OBJ)
+lint-tests: $(LIB_OBJ)
+	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/lint/lint.py
+format: $(BUILD)/lint/.ready
+	@PATH="$(abspath $(BUILD)/lint/bin):$$PATH" $(VENV_PYTHON) tests/lint/lint.py --fix
 
 demo: deps
 	+@$(MAKE) --no-print-directory $(BUILD)/e2str
@@ -299,7 +327,9 @@ clean:
 -include $(wildcard $(patsubst %.o,%.d,$(LIB_OBJ) $(CLI_OBJ) $(SUPPORT_OBJ)) $(TESTS:=.d) $(FUZZERS:=.d) \
     $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
 
-.PHONY: always aarch64 kernel-tests all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-tests \
-    parity interop golden train-test demo install uninstall clean
+# Parts of other targets; `make help` has the rest.
+INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
+.PHONY: $(INTERNAL) aarch64 all asan check clean demo deps examples format fuzz golden help install interop lib lint \
+    parity shared test train-test tsan ubsan uninstall
 .SECONDARY:
 .DELETE_ON_ERROR:

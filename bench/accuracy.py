@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The driver of `make accuracy`: word accuracy with and without a pool, on every set of labelled crops in a folder.
 
     accuracy.py DATA [--model FILE] [--f32 FILE] [--stage1 FILE] [--k K] [--jobs N] [--limit N] [--docs FOLDER]
@@ -20,9 +21,21 @@ import time
 
 import accuracy_gallery
 import accuracy_report
+from accuracy_runs import (
+    CACHE,
+    POOLS,
+    ROOT,
+    SEED,
+    Run,
+    Set,
+    cached,
+    find_sets,
+    mixed_rows,
+    open_model,
+    tesseract_reads,
+    wrong_labels,
+)
 from cpu_time import busy_seconds
-from accuracy_runs import CACHE, POOLS, ROOT, SEED, Run, Set
-from accuracy_runs import cached, find_sets, mixed_rows, open_model, tesseract_reads, wrong_labels
 
 SMALL = os.path.join(ROOT, 'weights', 'e2str-small.gguf')
 KS = (1, 2, 4, 8)

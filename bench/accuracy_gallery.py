@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The picture of `accuracy.py --gallery SET`: reads that a pool corrected and reads that it broke, with the examples
 that stood before the query."""
 
@@ -19,7 +20,7 @@ BLACK, GREY, GREEN, RED = '#222222', '#777777', '#1b7f4d', '#c2185b'
 def call(*arguments):
     done = subprocess.run([E2STR, *arguments], capture_output=True, encoding='utf-8', env=ONE_THREAD)
     if done.returncode:
-        sys.exit(f"e2str {' '.join(arguments[:2])}: {done.stderr}")
+        sys.exit(f'e2str {" ".join(arguments[:2])}: {done.stderr}')
     return done.stdout.split('\n')[:-1]
 
 
@@ -89,7 +90,7 @@ def draw(one, model, k, limit, path):
             for i, example in enumerate(after['examples'][:4]):
                 x = 470 + i * 175
                 paste(pool[example['id'] - 1][0], x, y + 4)
-                write(x, y + 52, f"{example['label']}  {example['similarity']:.2f}", GREY, room=165)
+                write(x, y + 52, f'{example["label"]}  {example["similarity"]:.2f}', GREY, room=165)
             y += ROW
             pen.line([(12, y - 4), (WIDTH - 12, y - 4)], '#dddddd')
     page.save(path)

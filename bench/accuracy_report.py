@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `make accuracy` writes from a Study of accuracy.py: the tables of accuracy.md, accuracy.csv and accuracy.svg."""
 
 import csv
@@ -197,8 +198,8 @@ def fill(path, parts):
         if text.count(marks[0]) != 1 or text.count(marks[1]) != 1:
             sys.exit(f'{path}: {marks[0]} and {marks[1]} have to be there once')
         pattern = re.escape(marks[0]) + '.*?' + re.escape(marks[1])
-        filled = '\n'.join((marks[0], '', *lines, '', marks[1]))
-        text = re.sub(pattern, lambda match: filled, text, flags=re.DOTALL)
+        before, after = re.split(pattern, text, flags=re.DOTALL)
+        text = before + '\n'.join((marks[0], '', *lines, '', marks[1])) + after
     with open(path, 'w', encoding='utf-8') as file:
         file.write(text)
 
@@ -271,4 +272,4 @@ def write(study, folder, machine, commit):
     write_csv(study, os.path.join(folder, 'accuracy.csv'))
     plot(study, os.path.join(folder, 'accuracy.svg'))
     fill(os.path.join(folder, 'accuracy.md'), parts)
-    print(f"written: {os.path.join(folder, 'accuracy.md')}", file=sys.stderr)
+    print(f'written: {os.path.join(folder, "accuracy.md")}', file=sys.stderr)

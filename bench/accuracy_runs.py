@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract,
 and where their results are kept. Environment: BUILD."""
 
@@ -174,7 +175,7 @@ class Run:
     def stored(self, limit):
         """The summary and the wrong reads, measured or found."""
         size = self.pool if isinstance(self.pool, int) else len(self.pool)
-        name = f"{self.set.name}-{self.what.replace(' ', '-')}-{size}-k{self.k}"
+        name = f'{self.set.name}-{self.what.replace(" ", "-")}-{size}-k{self.k}'
         return cached(name, self.key(limit), lambda: self.evaluate(self.set.test(limit)))
 
     def hard(self, limit):
@@ -207,7 +208,7 @@ def evaluate(command, test):
     done = subprocess.run(command, capture_output=True, encoding='utf-8', env=ONE_THREAD)
     lines = [json.loads(line) for line in done.stdout.split('\n')[:-1]]
     if not lines or 'alphanumeric' not in lines[-1] or lines[-1]['failed']:
-        raise RuntimeError(f"{' '.join(command)}\nfailed: {done.stderr}")
+        raise RuntimeError(f'{" ".join(command)}\nfailed: {done.stderr}')
     places = {path: index for index, (path, _) in enumerate(test)}
     return {'summary': lines[-1], 'wrong': {places[line['image']]: line['text'] for line in lines[:-1]}}
 

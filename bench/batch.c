@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Many crops of words with a small model: one at a time and as a batch, with one thread and with two.
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Included by the Makefile: the programs of `make bench`, and which peers are installed to be raced against.
 
 BENCH = $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c))
@@ -29,10 +30,10 @@ bench: deps
 	@command -v $(BENCH_PYTHON) >/dev/null || { echo 'make bench is driven by bench/run.py: no $(BENCH_PYTHON)'; exit 1; }
 	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) CROPS=$(CROPS) $(BENCH_PYTHON) bench/run.py
 
-# Accuracy on every set in DATA: the tables of docs/accuracy.md, accuracy.csv and accuracy.svg. MODEL=file instead of the
-# shipped one, F32=file with the same weights in f32, STAGE1=file before it learnt from examples, K=examples, JOBS=runs
-# side by side, LIMIT=images of each set (then nothing in docs/ is written). GALLERY=folder of one set of your own:
-# draws reads of it into PICTURE=file.
+# Accuracy on every set in DATA: the tables of docs/accuracy.md, accuracy.csv and accuracy.svg. MODEL=file instead of
+# the shipped one, F32=file with the same weights in f32, STAGE1=file before it learnt from examples, K=examples,
+# JOBS=runs side by side, LIMIT=images of each set (then nothing in docs/ is written). GALLERY=folder of one set of your
+# own: draws reads of it into PICTURE=file.
 accuracy: deps
 	+@$(MAKE) --no-print-directory $(BUILD)/e2str
 	@command -v $(BENCH_PYTHON) >/dev/null || { echo 'make accuracy is bench/accuracy.py: no $(BENCH_PYTHON)'; exit 1; }
@@ -41,4 +42,5 @@ accuracy: deps
 	    $(if $(LIMIT),--limit $(LIMIT)) $(if $(GALLERY),--gallery $(GALLERY)) $(if $(PICTURE),--picture $(PICTURE))
 
 -include $(wildcard $(BENCH_OBJ:.o=.d))
-.PHONY: accuracy bench bench-programs
+INTERNAL += bench-programs
+.PHONY: accuracy bench

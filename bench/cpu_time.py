@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """How busy the machine was, and by whom: figures of a run that others disturbed are not kept."""
 
 import os

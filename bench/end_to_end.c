@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Models of one size in several types, in one race: encoding an image, reading it without and with two examples of a
  * pool, and, from inside the library, the prefill of the text and one decode step. With one thread and with two.
@@ -147,7 +148,7 @@ static double encode_flops(const e2str_model *model) {
     size_t rows = (size_t)v->patches + v->class_token, both = (size_t)v->patches + r->latents;
     double flops = linear_flops(&v->patch, v->patches);
     for (uint32_t i = 0; i < v->layers; i++) {
-        const e2_vision_block *b = &v->blocks[i];
+        const e2_block *b = &v->blocks[i];
         flops += linear_flops(&b->qkv, rows) + linear_flops(&b->out, rows) + linear_flops(&b->up, rows) +
                  linear_flops(&b->down, rows) + 4.0 * (double)rows * (double)rows * v->width;
     }
@@ -170,9 +171,9 @@ static double step_bytes(const e2str_model *model) {
     const e2_decoder *d = &model->decoder;
     double bytes = linear_bytes(&d->output);
     for (uint32_t i = 0; i < d->layers; i++) {
-        const e2_decoder_layer *l = &d->blocks[i];
-        bytes += linear_bytes(&l->qkv) + linear_bytes(&l->out) + linear_bytes(&l->up) + linear_bytes(&l->down);
-        const e2_cross *c = l->cross;
+        const e2_block *b = &d->blocks[i].block;
+        bytes += linear_bytes(&b->qkv) + linear_bytes(&b->out) + linear_bytes(&b->up) + linear_bytes(&b->down);
+        const e2_cross *c = d->blocks[i].cross;
         if (c) bytes += linear_bytes(&c->query) + linear_bytes(&c->out) + linear_bytes(&c->up) + linear_bytes(&c->down);
     }
     return bytes;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Matrix products with packed weights: every line of kernels.def for them that this CPU can run, against OpenBLAS,
  * oneDNN and the machine's peak, each shape a race of its own. One thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The other operations: every line of kernels.def that this CPU can run, on the shapes of its operation. One thread.
  *

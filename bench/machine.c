@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The machine's own peaks, with one thread and with two, and how long so much work takes as a job of the library's
  * threads: what waking one costs every matrix product with two.

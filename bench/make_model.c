@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A model of the paper's size with random weights, 324 million of them: as fast as a trained one.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The most memory of a process that opens a model, fills a pool and reads with two examples, with two threads: the
  * kernel's own figure (VmHWM), pages of the model's file included.

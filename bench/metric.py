@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """How two words are compared. This is the definition; `e2str eval` has it as a table, which this program writes:
 
     /usr/bin/python3 bench/metric.py > examples/e2str/metric_table.h
@@ -15,7 +16,7 @@ import unicodedata
 LEFT_OUT = {'Pc', 'Pd', 'Pe', 'Pf', 'Pi', 'Po', 'Ps', 'Sc', 'Sk', 'Sm', 'So', 'Zl', 'Zp', 'Zs', 'Cc', 'Cf'}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def compared(character):
     """As it is compared; '' if it is left out."""
     if unicodedata.category(character) in LEFT_OUT and character != '^':
@@ -49,6 +50,7 @@ def table():
 
 
 def main():
+    print('/* SPDX-License-Identifier: MIT */')
     print(f'/* Written by bench/metric.py from Unicode {unicodedata.unidata_version}: first, last, step, distance. */')
     print('/* clang-format off */')
     line = ''

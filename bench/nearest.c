@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The nearest 2 in a pool of many examples, as a read chooses them, against reading their keys from memory: with one
  * thread and with two.
@@ -65,7 +66,9 @@ static void race(e2str_pool *pool, const float *keys, double seconds) {
     e2str_error error;
     if (e2_threads_new(2, &threads[1], &error)) bench_die("%s", error.message);
     for (unsigned i = 0; i < 2; i++) {
-        searches[i] = (search){{.model = pool->model, .kernels = pool->model->kernels, .arena = &arena, .threads = threads[i]}, pool, keys};
+        e2_compute compute = {.model = pool->model, .arena = &arena, .threads = threads[i]};
+        compute.kernels = pool->model->kernels;
+        searches[i] = (search){compute, pool, keys};
         peak_jobs(threads[i], peaks[i]);
         entries[2 * i] = (bench_entry){.by = "libe2str", .run = run_nearest, .context = &searches[i]};
         entries[2 * i + 1] = (bench_entry){.by = "peak", .run = peak_run, .context = &peaks[i][PEAK_READ]};

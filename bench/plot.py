@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """plot.py performance.csv roofline.svg: matrix products with one thread under the machine's measured roofs."""
 
 import csv
@@ -6,7 +7,9 @@ import sys
 import matplotlib
 
 matplotlib.use('svg')
-matplotlib.rcParams.update({'svg.fonttype': 'none', 'svg.hashsalt': 'e2str', 'font.family': 'sans-serif', 'font.size': 9})
+matplotlib.rcParams.update(
+    {'svg.fonttype': 'none', 'svg.hashsalt': 'e2str', 'font.family': 'sans-serif', 'font.size': 9}
+)
 import matplotlib.pyplot as plt  # noqa: E402
 
 COLOURS = {'f32': '#1f77b4', 'bf16': '#d95f02', 'q8': '#1b7f4d'}
@@ -46,9 +49,13 @@ def main():
         peak = peaks['int8' if kind == 'q8' else kind]
         ridge = peak / peaks['read']
         axes.plot([ridge, high], [peak, peak], color=colour, lw=1.2)
-        axes.text(high * 0.95, peak * 1.05, f'{NAMES[kind]} peak {peak:.0f} GFLOP/s', color=colour, ha='right', va='bottom')
-    axes.plot([low, max(peaks.values()) / peaks['read']], [low * peaks['read'], max(peaks.values())], color='#555555', lw=1.2)
-    axes.text(2.2, 2.2 * peaks['read'] * 0.62, f"memory {peaks['read']:.0f} GB/s", color='#555555', rotation=34)
+        axes.text(
+            high * 0.95, peak * 1.05, f'{NAMES[kind]} peak {peak:.0f} GFLOP/s', color=colour, ha='right', va='bottom'
+        )
+    axes.plot(
+        [low, max(peaks.values()) / peaks['read']], [low * peaks['read'], max(peaks.values())], color='#555555', lw=1.2
+    )
+    axes.text(2.2, 2.2 * peaks['read'] * 0.62, f'memory {peaks["read"]:.0f} GB/s', color='#555555', rotation=34)
     for row in best_rows(products):
         filled = row['model'] == 'paper'
         colour = COLOURS[row['type']]
@@ -58,7 +65,9 @@ def main():
             axes.plot(*point(row), PEERS[row['by']][0], ms=4, color=COLOURS[row['type']], alpha=0.5, mew=1, zorder=2)
     handles = [
         plt.Line2D([], [], marker='o', ls='', color='#333333', label="libe2str, paper's model"),
-        plt.Line2D([], [], marker='o', ls='', color='#333333', mfc='white', label='libe2str, small model (weights in cache)'),
+        plt.Line2D(
+            [], [], marker='o', ls='', color='#333333', mfc='white', label='libe2str, small model (weights in cache)'
+        ),
     ]
     handles += [
         plt.Line2D([], [], marker=marker, ls='', color='#333333', alpha=0.5, label=label)

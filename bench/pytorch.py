@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Encoding one image of the paper's size: PyTorch through the reference program against the library, in turn.
 
     pytorch.py REFERENCE.py LIBRARY.so SECONDS TYPE=FILE...

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The driver of `make bench`: runs every program, prints the table of docs/performance.md, writes performance.csv and
 roofline.svg in build/bench/.
 
@@ -37,7 +38,8 @@ others = None  # share of the CPUs that other processes took while we measured
 
 
 def run(name, *arguments, command=None, label='', **environment):
-    """Adds the program's rows; `label` goes behind who made them. One thread for every library unless told otherwise."""
+    """Adds the program's rows; `label` goes behind who made them. One thread for every library unless told
+    otherwise."""
     one = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'OMP_THREAD_LIMIT': '1'}
     settings = {**os.environ, **one, **environment}
     begin = time.time()
@@ -99,7 +101,11 @@ def measure():
         program = [sys.executable, os.path.join(ROOT, 'bench', 'pytorch.py')]
         library = os.path.join(BUILD, 'libe2str.so')
         run('pytorch', REFERENCE, library, 3 * scale, *models, command=program, **threads)
-    for peer, package in (('oneDNN', 'libdnnl-dev'), ('OpenBLAS', 'libopenblas-dev'), ('Tesseract', 'libtesseract-dev')):
+    for peer, package in (
+        ('oneDNN', 'libdnnl-dev'),
+        ('OpenBLAS', 'libopenblas-dev'),
+        ('Tesseract', 'libtesseract-dev'),
+    ):
         if not any(row['by'] == peer for row in rows):
             skipped.append(f'{peer}: not installed (Debian: {package})')
 
@@ -173,7 +179,7 @@ def decode_lines():
     for kind in PAPER_TYPES:
         row = find('step', type=kind, threads='2')[0]
         ratio = 1 / float(row['of_peak'])
-        text = f"{ratio:.2f} x ({float(row['us']) / 1e3:.2f} ms, {float(row['rate']):.0f} GB/s)"
+        text = f'{ratio:.2f} x ({float(row["us"]) / 1e3:.2f} ms, {float(row["rate"]):.0f} GB/s)'
         what = f'one decode step, paper size, {kind}, against weight bytes / bandwidth'
         yield judged(what, '<= 1.3 x', text, ratio <= 1.3, True)
     for kind in PAPER_TYPES:
@@ -205,10 +211,12 @@ def other_lines():
     for threads in ('1', '2'):
         row = find('nearest', threads=threads)[0]
         ratio = 1 / float(row['of_peak'])
-        what = f'nearest 2 of 100,000 keys of 768 against key bytes / bandwidth of {threads} thread' + 's' * (threads != '1')
-        yield judged(what, '<= 1.3 x', f"{ratio:.2f} x ({float(row['us']) / 1e3:.1f} ms)", ratio <= 1.3, threads == '2')
+        what = f'nearest 2 of 100,000 keys of 768 against key bytes / bandwidth of {threads} thread' + 's' * (
+            threads != '1'
+        )
+        yield judged(what, '<= 1.3 x', f'{ratio:.2f} x ({float(row["us"]) / 1e3:.1f} ms)', ratio <= 1.3, threads == '2')
     same = all(row['rate'] == '1' for row in find('same bits'))
-    what = f"bits of the result at 1, 2 and 3 threads, {', '.join(PAPER_TYPES)}"
+    what = f'bits of the result at 1, 2 and 3 threads, {", ".join(PAPER_TYPES)}'
     yield judged(what, 'the same', 'the same' if same else 'DIFFERENT', same)
     file, most = (float(find('memory', by=by, type='q8')[0]['rate']) for by in ('file', 'read'))
     text = f'file + {most - file:.0f} MB ({most:.0f} MB)'
@@ -224,7 +232,7 @@ def markdown(lines):
     yield '| what | at least | measured | reached |'
     yield '| --- | --- | --- | --- |'
     for line in lines:
-        yield f"| {line['what']} | {line['limit']} | {line['value']} | {verdict[line['reached']]} |"
+        yield f'| {line["what"]} | {line["limit"]} | {line["value"]} | {verdict[line["reached"]]} |'
 
 
 def machine():
@@ -233,10 +241,12 @@ def machine():
         cpu = next((line.split(':')[1].strip() for line in file if line.startswith('model name')), 'CPU unknown')
     git = subprocess.run(['git', '-C', ROOT, 'describe', '--always', '--dirty'], capture_output=True, text=True)
     peaks = {(row['type'], row['threads']): row for row in find('peak')}
-    figures = ', '.join(
-        f"{kind} {float(peaks[kind, '1']['rate']):.0f} and {float(peaks[kind, '2']['rate']):.0f} {peaks[kind, '1']['unit']}"
-        for kind in ('f32', 'bf16', 'int8', 'read')
-    )
+
+    def figure(kind):
+        one, two = peaks[kind, '1'], peaks[kind, '2']
+        return f'{kind} {float(one["rate"]):.0f} and {float(two["rate"]):.0f} {one["unit"]}'
+
+    figures = ', '.join(map(figure, ('f32', 'bf16', 'int8', 'read')))
     commit = git.stdout.strip() or 'unknown'
     quiet = f'other processes took {others:.0%} of the CPUs'
     return f'{cpu}, {os.cpu_count()} cores; peaks with 1 and 2 threads: {figures}; commit {commit}; {quiet}.'
@@ -254,7 +264,7 @@ def write_csv(path):
 
 def update_page(path, lines):
     """Replaces what stands between the two marks."""
-    begin, end = '<!-- table -->\n', '<!-- end of table -->\n'
+    begin, end = '<!-- begin table -->\n', '<!-- end table -->\n'
     with open(path) as file:
         text = file.read()
     head, rest = text.split(begin)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Single words with one thread and no pool, against Tesseract 5 (--psm 8) where it is installed: the same crops in the
  * same race, models loaded once. The driver sets OMP_THREAD_LIMIT to 1 for Tesseract.

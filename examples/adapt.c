@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* In-context adaptation, seen at work: reads the word images of a folder, takes your corrections, puts them into a
  * prompt pool, and reads all the other images again with it. The weights never change.
  *

@@ -1,27 +1,29 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Reads word images through the C interface with nothing but Python's standard library.
 
     ctypes_read.py LIBE2STR.so MODEL IMAGE...
 
 SPDX-License-Identifier: MIT
 """
+
 import ctypes
 import sys
 
 
 class Error(ctypes.Structure):
-    _fields_ = [("message", ctypes.c_char * 256)]
+    _fields_ = [('message', ctypes.c_char * 256)]
 
 
 class Image(ctypes.Structure):
     _fields_ = [
-        ("pixels", ctypes.c_void_p),
-        ("width", ctypes.c_uint32),
-        ("height", ctypes.c_uint32),
-        ("stride", ctypes.c_ssize_t),
-        ("format", ctypes.c_int),
-        ("rotate", ctypes.c_uint32),
-        ("owned", ctypes.c_void_p),
+        ('pixels', ctypes.c_void_p),
+        ('width', ctypes.c_uint32),
+        ('height', ctypes.c_uint32),
+        ('stride', ctypes.c_ssize_t),
+        ('format', ctypes.c_int),
+        ('rotate', ctypes.c_uint32),
+        ('owned', ctypes.c_void_p),
     ]
 
 
@@ -35,9 +37,9 @@ class Reader:
         self.lib.e2str_result_score.restype = ctypes.c_float
         self.model, self.session, self.result = (ctypes.c_void_p() for _ in range(3))
         try:
-            self._call("e2str_model_open", model.encode(), None, ctypes.byref(self.model))
-            self._call("e2str_session_new", self.model, None, ctypes.byref(self.session))
-            self._call("e2str_result_new", ctypes.byref(self.result))
+            self._call('e2str_model_open', model.encode(), None, ctypes.byref(self.model))
+            self._call('e2str_session_new', self.model, None, ctypes.byref(self.session))
+            self._call('e2str_result_new', ctypes.byref(self.result))
         except RuntimeError:
             self.close()
             raise
@@ -46,13 +48,13 @@ class Reader:
         error = Error()
         status = getattr(self.lib, name)(*arguments, ctypes.byref(error))
         if status:
-            raise RuntimeError(f"{self.lib.e2str_status_name(status).decode()}: {error.message.decode()}")
+            raise RuntimeError(f'{self.lib.e2str_status_name(status).decode()}: {error.message.decode()}')
 
     def read(self, path):
         image = Image()
-        self._call("e2str_image_load", path.encode(), None, ctypes.byref(image))
+        self._call('e2str_image_load', path.encode(), None, ctypes.byref(image))
         try:
-            self._call("e2str_read", self.session, ctypes.byref(image), None, None, self.result)
+            self._call('e2str_read', self.session, ctypes.byref(image), None, None, self.result)
         finally:
             self.lib.e2str_image_free(ctypes.byref(image))
         return self.lib.e2str_result_text(self.result).decode(), self.lib.e2str_result_score(self.result)
@@ -70,10 +72,10 @@ def main():
     try:
         for path in sys.argv[3:]:
             text, score = reader.read(path)
-            print(f"{path}\t{text}\t{score:.3f}")
+            print(f'{path}\t{text}\t{score:.3f}')
     finally:
         reader.close()
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main()

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include <e2str.h>
 #include <stdio.h>
 
@@ -12,8 +13,10 @@ int main(void) {
     if (!status) status = e2str_result_new(&result, &error);
     if (!status) status = e2str_image_load("word.png", NULL, &image, &error);
     if (!status) status = e2str_read(session, &image, NULL, NULL, result, &error);
-    if (!status) printf("%s\t%.3f\n", e2str_result_text(result), e2str_result_score(result));
-    else fprintf(stderr, "%s: %s\n", e2str_status_name(status), error.message);
+    if (!status)
+        printf("%s\t%.3f\n", e2str_result_text(result), e2str_result_score(result));
+    else
+        fprintf(stderr, "%s: %s\n", e2str_status_name(status), error.message);
     e2str_image_free(&image);
     e2str_result_free(result);
     e2str_session_free(session);

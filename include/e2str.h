@@ -27,8 +27,10 @@
  *         if (!status) status = e2str_result_new(&result, &error);
  *         if (!status) status = e2str_image_load("word.png", NULL, &image, &error);
  *         if (!status) status = e2str_read(session, &image, NULL, NULL, result, &error);
- *         if (!status) printf("%s\t%.3f\n", e2str_result_text(result), e2str_result_score(result));
- *         else fprintf(stderr, "%s: %s\n", e2str_status_name(status), error.message);
+ *         if (!status)
+ *             printf("%s\t%.3f\n", e2str_result_text(result), e2str_result_score(result));
+ *         else
+ *             fprintf(stderr, "%s: %s\n", e2str_status_name(status), error.message);
  *         e2str_image_free(&image);
  *         e2str_result_free(result);
  *         e2str_session_free(session);
@@ -39,8 +41,8 @@
  * Threads. A model is immutable: any number of threads may use it at once. A session and a result belong to one thread
  * at a time: make one of each per thread. A pool may be used by any number of threads at once, adding and removing
  * included; a read that has begun keeps the examples it chose. No call waits for another session's work. The library
- * starts no threads unless a session is asked for more than one; these belong to the session. (Where matrix products are
- * left to OpenBLAS, see e2str_model_open, its own setting decides about its threads.) Create sessions after fork().
+ * starts no threads unless a session is asked for more than one; these belong to the session. (Where matrix products
+ * are left to OpenBLAS, see e2str_model_open, its own setting decides about its threads.) Create sessions after fork().
  *
  * Ownership. What a *_new, *_open or *_load function gives is the caller's, to be handed to the matching *_free or
  * *_close, all of which accept NULL. A model must outlive its sessions and pools. Nothing passed in is kept after the
@@ -81,17 +83,17 @@ extern "C" {
 /* Every call that can fail returns one of these; 0 is success. Numbers never change their meaning. */
 typedef enum e2str_status {
     E2STR_OK = 0,
-    E2STR_ERROR_ARGUMENT = 1,     /* a NULL where none may be, or an option outside its documented range */
-    E2STR_ERROR_MEMORY = 2,       /* out of memory */
-    E2STR_ERROR_IO = 3,           /* a file cannot be opened, read, written or renamed */
-    E2STR_ERROR_FORMAT = 4,       /* a model or pool file is damaged or not such a file */
-    E2STR_ERROR_UNSUPPORTED = 5,  /* a well-formed file asks for something this version does not know */
-    E2STR_ERROR_MISMATCH = 6,     /* a pool, session and model that do not belong together */
-    E2STR_ERROR_IMAGE = 7,        /* an image cannot be decoded */
-    E2STR_ERROR_LIMIT = 8,        /* larger than a documented limit: image size, prompt length, counts in a file */
-    E2STR_ERROR_LABEL = 9,        /* a label is empty, not UTF-8, or has characters the model cannot write */
-    E2STR_ERROR_FULL = 10,        /* the pool's byte cap leaves no room for this example */
-    E2STR_ERROR_NOT_FOUND = 11    /* no example with that id is in the pool */
+    E2STR_ERROR_ARGUMENT = 1,    /* a NULL where none may be, or an option outside its documented range */
+    E2STR_ERROR_MEMORY = 2,      /* out of memory */
+    E2STR_ERROR_IO = 3,          /* a file cannot be opened, read, written or renamed */
+    E2STR_ERROR_FORMAT = 4,      /* a model or pool file is damaged or not such a file */
+    E2STR_ERROR_UNSUPPORTED = 5, /* a well-formed file asks for something this version does not know */
+    E2STR_ERROR_MISMATCH = 6,    /* a pool, session and model that do not belong together */
+    E2STR_ERROR_IMAGE = 7,       /* an image cannot be decoded */
+    E2STR_ERROR_LIMIT = 8,       /* larger than a documented limit: image size, prompt length, counts in a file */
+    E2STR_ERROR_LABEL = 9,       /* a label is empty, not UTF-8, or has characters the model cannot write */
+    E2STR_ERROR_FULL = 10,       /* the pool's byte cap leaves no room for this example */
+    E2STR_ERROR_NOT_FOUND = 11   /* no example with that id is in the pool */
 } e2str_status;
 
 /* A message that names what went wrong (the file, the tensor, the character). Every `error` parameter may be NULL.
@@ -101,13 +103,13 @@ typedef struct e2str_error {
     char message[E2STR_ERROR_SIZE];
 } e2str_error;
 
-E2STR_API const char *e2str_version(void);                         /* "0.1.0", of the library in use */
-E2STR_API const char *e2str_status_name(e2str_status status);      /* "ok", "argument", "memory", ...; never NULL */
+E2STR_API const char *e2str_version(void);                    /* "0.1.0", of the library in use */
+E2STR_API const char *e2str_status_name(e2str_status status); /* "ok", "argument", "memory", ...; never NULL */
 
 /* The level of kernels that a model opened now would use: the best that CPU and operating system can run, but not above
- * the one that the environment variable E2STR_CPU names. Unset or empty, it caps nothing. Levels, in ascending order, are
- * "ref" (plain C), on x86-64 "avx2", "avx512", "avx512_vnni", "avx512_bf16", on AArch64 "neon", "neon_dot". With any
- * other value of E2STR_CPU this is "unknown", and e2str_model_open fails with ARGUMENT and lists the known ones. */
+ * the one that the environment variable E2STR_CPU names. Unset or empty, it caps nothing. Levels, in ascending order,
+ * are "ref" (plain C), on x86-64 "avx2", "avx512", "avx512_vnni", "avx512_bf16", on AArch64 "neon", "neon_dot". With
+ * any other value of E2STR_CPU this is "unknown", and e2str_model_open fails with ARGUMENT and lists the known ones. */
 E2STR_API const char *e2str_cpu_name(void);
 
 /* -------------------------------------------------------------------------------------------------------- model -- */
@@ -132,8 +134,8 @@ typedef struct e2str_model_options {
 } e2str_model_options;
 E2STR_API void e2str_model_options_init(e2str_model_options *options);
 
-/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped; matrices are packed once for
- * the kernels of this CPU, and the file's pages are given back. Do not change the file while the model is open.
+/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped; matrices are packed once
+ * for the kernels of this CPU, and the file's pages are given back. Do not change the file while the model is open.
  * The environment variable E2STR_CPU caps the level of the kernels (e2str_cpu_name); an unknown value is an ARGUMENT
  * error that lists the known ones. On a CPU for which there is nothing but plain C, OpenBLAS multiplies instead; naming
  * E2STR_CPU=ref asks for the plain C, whose results are the same bits on every machine.
@@ -147,24 +149,24 @@ E2STR_API e2str_status e2str_model_open_memory(const void *data, size_t size, co
 
 typedef struct e2str_model_info {
     size_t size;
-    char name[64];                 /* general.name of the file, cut to fit; may be "" */
-    uint64_t parameters;           /* weights, each tensor counted once */
+    char name[64];       /* general.name of the file, cut to fit; may be "" */
+    uint64_t parameters; /* weights, each tensor counted once */
     uint64_t file_bytes;
-    uint32_t image_width;          /* every image is stretched to this size, in pixels */
+    uint32_t image_width; /* every image is stretched to this size, in pixels */
     uint32_t image_height;
-    uint32_t visual_tokens;        /* rows that e2str_encode writes per image */
-    uint32_t visual_width;         /* columns of a visual token; also the length of a retrieval key */
+    uint32_t visual_tokens; /* rows that e2str_encode writes per image */
+    uint32_t visual_width;  /* columns of a visual token; also the length of a retrieval key */
     uint32_t vision_layers;
-    uint32_t resampler_layers;     /* 0: the decoder reads the vision tokens themselves */
+    uint32_t resampler_layers; /* 0: the decoder reads the vision tokens themselves */
     uint32_t decoder_layers;
     uint32_t decoder_width;
-    uint32_t vocabulary;           /* number of text tokens, special ones included */
-    uint32_t positions;            /* most tokens in prompt and answer together */
-    const char *tokenizer;         /* "bpe" or "characters" */
-    uint32_t segment_stride;       /* 0: positions count through; otherwise each image's text has this many of its own,
-                                      so that positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens at most */
-    float min_similarity;          /* -1..1: examples less similar than this are left out of prompts unless a read says otherwise */
-    uint32_t memory;               /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
+    uint32_t vocabulary;     /* number of text tokens, special ones included */
+    uint32_t positions;      /* most tokens in prompt and answer together */
+    const char *tokenizer;   /* "bpe" or "characters" */
+    uint32_t segment_stride; /* 0: positions count through; otherwise each image's text has this many of its
+                                own: positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens */
+    float min_similarity;    /* -1..1: examples less similar are left out unless a read says otherwise */
+    uint32_t memory;         /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init(e2str_model_info *info);
@@ -175,15 +177,15 @@ E2STR_API uint64_t e2str_model_checksum(const e2str_model *model);
 
 E2STR_API void e2str_model_close(e2str_model *model);
 
-/* All scratch memory for one thread's encoding and reading, and the threads that help it. Memory is taken here and at the
- * first reads; a read that needs no more than an earlier one allocates nothing. */
+/* All scratch memory for one thread's encoding and reading, and the threads that help it. Memory is taken here and at
+ * the first reads; a read that needs no more than an earlier one allocates nothing. */
 typedef struct e2str_session e2str_session;
 
 #define E2STR_MAX_THREADS 256
 
 typedef struct e2str_session_options {
     size_t size;
-    uint32_t threads; /* that work on one call, the caller's own among them; 1 to 256, default 1. Results are the same */
+    uint32_t threads; /* that work on one call, the caller's included; 1 to 256, default 1. Results are the same */
 } e2str_session_options;
 E2STR_API void e2str_session_options_init(e2str_session_options *options);
 
@@ -204,12 +206,12 @@ typedef enum e2str_format { E2STR_GREY = 1, E2STR_RGB = 3, E2STR_RGBA = 4, E2STR
  * upwards needs 90. Width and height are 1 to 16,384. */
 typedef struct e2str_image {
     const uint8_t *pixels;
-    uint32_t width;      /* pixels, as stored (before `rotate`) */
+    uint32_t width; /* pixels, as stored (before `rotate`) */
     uint32_t height;
-    ptrdiff_t stride;    /* bytes from a row to the next one */
+    ptrdiff_t stride; /* bytes from a row to the next one */
     e2str_format format;
     uint32_t rotate;
-    void *owned;         /* set by e2str_image_load; e2str_image_free releases it */
+    void *owned; /* set by e2str_image_load; e2str_image_free releases it */
 } e2str_image;
 
 /* Checked from the file's header, before pixels are decoded. */
@@ -221,8 +223,8 @@ typedef struct e2str_image_limits {
 } e2str_image_limits;
 E2STR_API void e2str_image_limits_init(e2str_image_limits *limits);
 
-/* Decodes a PNG or JPEG (told apart by content) to RGB or grey. Palette, 16-bit, grey-alpha and CMYK are converted; alpha
- * is dropped, EXIF orientation is not applied. *image must not own pixels yet.
+/* Decodes a PNG or JPEG (told apart by content) to RGB or grey. Palette, 16-bit, grey-alpha and CMYK are converted;
+ * alpha is dropped, EXIF orientation is not applied. *image must not own pixels yet.
  * Errors: IO, IMAGE (damaged, truncated, neither PNG nor JPEG), LIMIT, MEMORY. */
 E2STR_API e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
                                         e2str_error *error);
@@ -257,8 +259,9 @@ E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool
 /* Encodes the image once and keeps its visual tokens, key and label; the pixels are not kept. The example counts from
  * the next read on. `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
  * Ids start at 1, are never used twice in the life of a pool (its file included) and stay the same after a reload.
- * Errors: LABEL (empty, not UTF-8, outside the alphabet, with a BPE tokenizer a special string such as "<image>" in it),
- * LIMIT (longer than the model's positions allow; visual tokens too large for f16), FULL, MISMATCH, ARGUMENT, MEMORY. */
+ * Errors: LABEL (empty, not UTF-8, outside the alphabet, with a BPE tokenizer a special string such as "<image>" in
+ * it), LIMIT (longer than the model's positions allow; visual tokens too large for f16), FULL, MISMATCH, ARGUMENT,
+ * MEMORY. */
 E2STR_API e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2str_image *image,
                                       const char *label, size_t label_size, uint64_t *id, e2str_error *error);
 E2STR_API e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error); /* NOT_FOUND */
@@ -295,30 +298,32 @@ E2STR_API void e2str_pool_free(e2str_pool *pool);
 /* ------------------------------------------------------------------------------------------------------- memory -- */
 
 /* A pool acts in two ways. Its nearest examples stand before a query as a prompt: that finds words that come again. And
- * its memory, once learnt, changes the model's output layer by what every character of every example showed: that acts on
- * words that are in no example, costs next to nothing per read, and is undone when it is forgotten (docs/in-context.md).
+ * its memory, once learnt, changes the model's output layer by what every character of every example showed: that acts
+ * on words that are in no example, costs next to nothing per read, and is undone when it is forgotten
+ * (docs/in-context.md).
  *
- * e2str_pool_learn makes the memory from the examples that are in the pool at that moment, replacing the one before; reads
- * with the pool then use it. Adding an example does not change it until the next learning. Removing one forgets a memory
- * that was learnt from it: nothing of an example is left when it is gone. The memory depends on the examples only, not on
- * the order of calls before, threads, or what was removed: the same bits each time. It is saved with the pool.
+ * e2str_pool_learn makes the memory from the examples that are in the pool at that moment, replacing the one before;
+ * reads with the pool then use it. Adding an example does not change it until the next learning. Removing one forgets a
+ * memory that was learnt from it: nothing of an example is left when it is gone. The memory depends on the examples
+ * only, not on the order of calls before, threads, or what was removed: the same bits each time. The pool's file
+ * has it, too.
  *
  * Labels may hold characters that the model has no token for (at most 256 different ones in a pool): the memory learns
- * them, from some 20 occurrences each. Characters that the model sees but the labels leave out, such as dashes on number
- * plates, are read and not shown. */
+ * them, from some 20 occurrences each. Characters that the model sees but the labels leave out, such as dashes on
+ * number plates, are read and not shown. */
 
 #define E2STR_STRENGTH_CHECKED (-1.0f)
 
 typedef struct e2str_learn_options {
     size_t size;
-    float strength; /* 0 to 4: of what is added; 1 is what was learnt. Default E2STR_STRENGTH_CHECKED: the pool's examples,
-                       read held out, decide, and 0 (off) is one of the choices */
+    float strength; /* 0 to 4: of what is added; 1 is what was learnt. Default E2STR_STRENGTH_CHECKED: the pool's
+                       examples, read held out, decide, and 0 (off) is one of the choices */
     uint32_t keep_doubtful; /* 1: learn from labels that contradict both readings of their picture, too; default 0 */
 } e2str_learn_options;
 E2STR_API void e2str_learn_options_init(e2str_learn_options *options);
 
-/* What learning found. Counts of words read right are of exact matches among `checked` examples, each read by a memory that
- * was learnt without it. */
+/* What learning found. Counts of words read right are of exact matches among `checked` examples, each read by a memory
+ * that was learnt without it. */
 typedef struct e2str_memory_report {
     size_t size;
     uint64_t examples;       /* learnt from */
@@ -334,21 +339,21 @@ typedef struct e2str_memory_report {
 } e2str_memory_report;
 E2STR_API void e2str_memory_report_init(e2str_memory_report *report);
 
-/* Errors: UNSUPPORTED (the model file lacks memory statistics; weights/memory adds them), MISMATCH, LIMIT, MEMORY. The pool
- * keeps its former memory then. With no examples the pool forgets. Other threads may read with the pool meanwhile. */
+/* Errors: UNSUPPORTED (the model file lacks memory statistics; weights/memory adds them), MISMATCH, LIMIT, MEMORY. The
+ * pool keeps its former memory then. With no examples the pool forgets. Other threads may read with it meanwhile. */
 E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,
                                         e2str_error *error);
 E2STR_API void e2str_pool_forget(e2str_pool *pool); /* the memory, not the examples */
 E2STR_API e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *report,
                                          e2str_error *error); /* NOT_FOUND: nothing learnt */
 
-/* How far an example's label is from what is read of its picture, by the model alone or by a memory of the other examples,
- * whichever is nearer: 0 (as the label says) to 1 (nothing in common). From the last learning; high values are mostly typing
- * errors in labels. NOT_FOUND: no such example, or nothing learnt since it was added. */
+/* How far an example's label is from what is read of its picture, by the model alone or by a memory of the other
+ * examples, whichever is nearer: 0 (as the label says) to 1 (nothing in common). From the last learning; high values
+ * are mostly typing errors in labels. NOT_FOUND: no such example, or nothing learnt since it was added. */
 E2STR_API e2str_status e2str_pool_doubt(const e2str_pool *pool, uint64_t id, float *doubt, e2str_error *error);
 
-/* The memory as it is now, apart from its pool: immutable, for any number of sessions of the same model; it stays when the
- * pool learns anew or goes. For servers that hold many memories and no examples. NOT_FOUND: nothing learnt. */
+/* The memory as it is now, apart from its pool: immutable, for any number of sessions of the same model; it stays when
+ * the pool learns anew or goes. For servers that hold many memories and no examples. NOT_FOUND: nothing learnt. */
 typedef struct e2str_memory e2str_memory;
 E2STR_API e2str_status e2str_pool_memory(const e2str_pool *pool, e2str_memory **memory, e2str_error *error);
 E2STR_API uint64_t e2str_memory_bytes(const e2str_memory *memory);
@@ -356,8 +361,8 @@ E2STR_API void e2str_memory_free(e2str_memory *memory);
 
 /* A prepared prompt: the same examples for every read, run through the decoder once instead of at each read. Immutable;
  * any number of sessions of the same model may read with it at once. It does not change when the pool does, and may
- * outlive it. ids: in the order in which they stand in the prompt, at most E2STR_MAX_EXAMPLES; reads put the most similar
- * example first.
+ * outlive it. ids: in the order in which they stand in the prompt, at most E2STR_MAX_EXAMPLES; reads put the most
+ * similar example first.
  * Errors: ARGUMENT, NOT_FOUND, MISMATCH, LIMIT (no position left for an answer), MEMORY. */
 typedef struct e2str_prompt e2str_prompt;
 E2STR_API e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool *pool, const uint64_t *ids, size_t n,
@@ -367,24 +372,24 @@ E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
 
 /* ------------------------------------------------------------------------------------------------------ reading -- */
 
-#define E2STR_MAX_EXAMPLES 64
-#define E2STR_MAX_BEAMS 16
-#define E2STR_MAX_ALTERNATIVES 8
-#define E2STR_MAX_INFLUENCES 16
-#define E2STR_K_DEFAULT UINT32_MAX
+#define E2STR_MAX_EXAMPLES        64
+#define E2STR_MAX_BEAMS           16
+#define E2STR_MAX_ALTERNATIVES    8
+#define E2STR_MAX_INFLUENCES      16
+#define E2STR_K_DEFAULT           UINT32_MAX
 #define E2STR_SIMILARITY_OF_MODEL (-2.0f)
 
 typedef struct e2str_read_options {
     size_t size;
-    uint32_t k;                 /* examples put before the query, the nearest ones; 0..64. Default E2STR_K_DEFAULT: 2, but
-                                   none where there is a memory to read with, which does more. Without a pool: none */
-    float min_similarity;       /* examples less similar than this are left out: -1 (none are) to 1, or the default
-                                   E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
-    const uint64_t *examples;   /* instead of the nearest k: these ids, in the order in which they stand in the prompt */
-    size_t n_examples;          /* 0..64; 0 = use the nearest k */
+    uint32_t k;           /* examples put before the query, the nearest ones; 0..64. Default E2STR_K_DEFAULT: 2, but none
+                             where there is a memory to read with, which does more. Without a pool: none */
+    float min_similarity; /* examples less similar than this are left out: -1 (none are) to 1, or the default
+                             E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
+    const uint64_t *examples; /* instead of the nearest k: these ids, in the order in which they stand in the prompt */
+    size_t n_examples;        /* 0..64; 0 = use the nearest k */
     const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */
     uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (docs/model.md, section 6) */
-    uint32_t max_tokens;        /* most tokens to write, the end token included; 1 or more, default 48; never more than positions */
+    uint32_t max_tokens;        /* at most to write, end token included; 1 or more, default 48; never above positions */
     uint32_t alternatives;      /* per character, 0..8; default 0 */
     uint32_t clean_up;          /* 1: drop the blank in " .", " n't" and the like, as HF tokenizers do; default 0 */
     const e2str_memory *memory; /* instead of the pool's; default NULL: the pool's, if it has learnt */
@@ -404,14 +409,14 @@ E2STR_API void e2str_result_free(e2str_result *result);
 E2STR_API e2str_status e2str_read(e2str_session *session, const e2str_image *image, const e2str_pool *pool,
                                   const e2str_read_options *options, e2str_result *result, e2str_error *error);
 
-/* Reads n images, several at a time, which is faster than one by one; results[i] is what e2str_read gives for images[i],
- * bit for bit. All arguments are checked before the first image is read. On failure all results are empty. */
+/* Reads n images, several at a time, which is faster than one by one; results[i] is what e2str_read gives for
+ * images[i], bit for bit. All arguments are checked before the first image is read. On failure all are empty. */
 E2STR_API e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images, size_t n,
                                         const e2str_pool *pool, const e2str_read_options *options,
                                         e2str_result *const *results, e2str_error *error);
 
-E2STR_API const char *e2str_result_text(const e2str_result *result);      /* NUL-terminated UTF-8; "" when empty */
-E2STR_API size_t e2str_result_text_size(const e2str_result *result);      /* bytes without the NUL */
+E2STR_API const char *e2str_result_text(const e2str_result *result); /* NUL-terminated UTF-8; "" when empty */
+E2STR_API size_t e2str_result_text_size(const e2str_result *result); /* bytes without the NUL */
 
 /* exp of the mean log-probability of the tokens written, the end token included: 0..1, independent of length.
  * It is the model's own estimate, not calibrated: a high score on a picture without text proves nothing. */
@@ -447,9 +452,10 @@ E2STR_API size_t e2str_result_examples(const e2str_result *result);
 E2STR_API e2str_status e2str_result_example(const e2str_result *result, size_t index, uint64_t *id, float *similarity,
                                             e2str_error *error);
 
-/* What the memory did to character `index`: the logit that it added to the token that was written (all examples together; 0
- * without a memory), and, with options.influences, the characters of examples that did most of it, the strongest first.
- * The amounts of all characters of all examples sum to the total. Only where a token begins; otherwise 0 and none. */
+/* What the memory did to character `index`: the logit that it added to the token that was written (all examples
+ * together; 0 without a memory), and, with options.influences, the characters of examples that did most of it, the
+ * strongest first. The amounts of all characters of all examples sum to the total. Only where a token begins; otherwise
+ * 0 and none. */
 typedef struct e2str_influence {
     uint64_t example; /* id */
     size_t offset;    /* bytes, of the character in the example's label; the label's size: its end */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the CPU and the operating system can run. No state: they are asked at every call. */
 #ifndef E2_CPU_H
 #define E2_CPU_H

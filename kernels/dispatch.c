@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* From kernels.def to the table of a level. */
 #include <string.h>
 

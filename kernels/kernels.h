@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The arithmetic: one signature per operation, no knowledge of any model.
  *

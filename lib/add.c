@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Adding: encode the picture, tokenize the label, put the example into the pool. The twin of read.c. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Scratch memory of a session: allocated in stack order, grows when needed, kept for the next read. */
 #ifndef E2_ARENA_H
 #define E2_ARENA_H

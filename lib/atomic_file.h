@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A file that appears whole or not at all: written beside its path, synced, renamed over it, the directory synced. */
 #ifndef E2_ATOMIC_FILE_H
 #define E2_ATOMIC_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Byte-level BPE (docs/model.md, section 10): split into pieces as GPT-2 does, then merge each piece's bytes by
  * rank. */
 #ifndef E2_BPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a stage computes with: the model, its kernels, scratch memory, threads. */
 #ifndef E2_COMPUTE_H
 #define E2_COMPUTE_H
@@ -12,9 +13,8 @@ typedef struct e2_compute {
     const e2str_model *model;
     const e2_kernels *kernels; /* the model's */
     e2_arena *arena;
-    e2_threads *threads; /* NULL: the caller's alone */
-    const struct e2_compute
-        *workers; /* [threads], each with an arena of its own and no threads; NULL with one thread */
+    e2_threads *threads;              /* NULL: the caller's alone */
+    const struct e2_compute *workers; /* [threads], each with its own arena and no threads; NULL with one thread */
 } e2_compute;
 
 /* Roughly how many microseconds one thread needs, and from how many on others are woken to help: that costs 10 to 50

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A convolution is a product: the 9 pixels that an output pixel looks at are gathered into a row, and such rows go
  * through the same packed product, with its activation, as everywhere. A block of rows is gathered at a time, so that
  * it is still in the cache when it is multiplied, whatever the image's size. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The layer that the convolutional stem is made of. */
 #ifndef E2_CONVOLUTION_H
 #define E2_CONVOLUTION_H

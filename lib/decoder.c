@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "decoder.h"
 
 #include <math.h>
@@ -166,22 +167,14 @@ static bool attend_self(const e2_compute *compute, size_t layer, e2_kv_cache *ca
     return true;
 }
 
-/* x += out(attention(norm1(x))); x += ffn(norm2(x)) */
 static bool run_layer(const e2_compute *compute, size_t layer, e2_kv_cache *cache, const e2_decoder_row *rows, size_t n,
                       float *x) {
     const e2_decoder *decoder = &compute->model->decoder;
-    const e2_decoder_layer *block = &decoder->blocks[layer];
+    const e2_block *block = &decoder->blocks[layer].block;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *out = e2_arena_floats(compute->arena, n * decoder->width);
     float *qkv = e2_arena_floats(compute->arena, n * 3 * decoder->width);
-    e2_block_end end = {.out = &block->out,
-                        .out_gate = 1.0f,
-                        .norm = &block->norm2,
-                        .epsilon = decoder->epsilon,
-                        .up = &block->up,
-                        .down = &block->down,
-                        .activation = decoder->activation,
-                        .gate = 1.0f};
+    e2_block_end end = e2_block_end_of(block, decoder->epsilon, decoder->activation);
     bool ok = out && qkv && e2_norm_linear(compute, &block->norm1, decoder->epsilon, &block->qkv, x, n, qkv) &&
               attend_self(compute, layer, cache, rows, n, qkv, out) && e2_block_finish(compute, &end, out, x, n);
     e2_arena_release(compute->arena, mark);

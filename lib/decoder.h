@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The language decoder with gated cross-attention (docs/model.md, sections 4 and 5).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tensor types: their sizes, and their elements as f32. */
 #include "gguf.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Images to visual tokens and retrieval keys: the stages before anything is read or kept. */
 #ifndef E2_ENCODE_H
 #define E2_ENCODE_H

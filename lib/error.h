@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Statuses, messages and checked sizes: what every file of the library uses. */
 #ifndef E2_ERROR_H
 #define E2_ERROR_H

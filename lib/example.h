@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Examples: what a pool keeps of a labelled image. Refcounted blocks that never change once they are in a pool. */
 #ifndef E2_EXAMPLE_H
 #define E2_EXAMPLE_H

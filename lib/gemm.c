@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Our kernels at the level of AVX2 and above are at least as fast as OpenBLAS on the shapes of these models, and fuse
  * what follows a product (docs/performance.md: the ratios measured, also with OpenBLAS told the right CPU). So the BLAS

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Matrix products by the BLAS, in f32, row-major, with strides (ld = floats from a row to the next), and whether it is
  * faster than our own kernels. gemm.c alone knows the BLAS. */
 #ifndef E2_GEMM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading GGUF v3: every number of the file is checked against the bytes that are there before it is used. */
 #define _DEFAULT_SOURCE /* madvise */
 

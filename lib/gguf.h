@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GGUF v3 files, model and pool alike: reading (untrusted bytes) and writing. */
 #ifndef E2_GGUF_H
 #define E2_GGUF_H
@@ -5,19 +6,23 @@
 #include "error.h"
 
 /* GGML tensor types that the reader knows (docs/model-format.md). Others are refused by number. */
+/* clang-format off */
 typedef enum e2_type {
     E2_F32 = 0, E2_F16 = 1, E2_Q8_0 = 8, E2_I8 = 24, E2_I16 = 25, E2_I32 = 26, E2_I64 = 27, E2_F64 = 28, E2_BF16 = 30
 } e2_type;
+/* clang-format on */
 const char *e2_type_name(e2_type type); /* "F32", ...; "?" for others */
 
 /* Elements are stored in blocks of *elements that take *bytes; false for a type that is not in the list. */
 bool e2_type_block(e2_type type, size_t *elements, size_t *bytes);
 
 /* GGUF metadata value types. */
+/* clang-format off */
 typedef enum e2_kv_type {
-    E2_KV_U8 = 0, E2_KV_I8 = 1, E2_KV_U16 = 2, E2_KV_I16 = 3, E2_KV_U32 = 4, E2_KV_I32 = 5, E2_KV_F32 = 6, E2_KV_BOOL = 7,
-    E2_KV_STRING = 8, E2_KV_ARRAY = 9, E2_KV_U64 = 10, E2_KV_I64 = 11, E2_KV_F64 = 12
+    E2_KV_U8 = 0, E2_KV_I8 = 1, E2_KV_U16 = 2, E2_KV_I16 = 3, E2_KV_U32 = 4, E2_KV_I32 = 5, E2_KV_F32 = 6,
+    E2_KV_BOOL = 7, E2_KV_STRING = 8, E2_KV_ARRAY = 9, E2_KV_U64 = 10, E2_KV_I64 = 11, E2_KV_F64 = 12
 } e2_kv_type;
+/* clang-format on */
 
 size_t e2_kv_size(uint32_t type); /* bytes of a value of fixed size; 0: string, array or no type at all */
 
@@ -28,8 +33,8 @@ typedef struct e2_string {
 } e2_string;
 bool e2_string_is(e2_string string, const char *text); /* equal to a NUL-terminated text */
 
-/* An untrusted string for a message: what can be printed as it is, the rest as \xNN, long ones cut. e2_show(name).text lives until
- * the end of the full expression. */
+/* An untrusted string for a message: what can be printed as it is, the rest as \xNN, long ones cut. e2_show(name).text
+ * lives until the end of the full expression. */
 typedef struct e2_shown {
     char text[68];
 } e2_shown;
@@ -37,33 +42,33 @@ e2_shown e2_show(e2_string string);
 
 #define E2_MAX_DIMS 4
 typedef struct e2_tensor {
-    e2_string name;             /* first member: see e2_gguf.tensor_order */
+    e2_string name; /* first member: see e2_gguf.tensor_order */
     e2_type type;
     uint32_t n_dims;
-    uint64_t dims[E2_MAX_DIMS]; /* dims[0] is the fastest: a row-major [out, in] matrix has dims {in, out}; unused = 1 */
+    uint64_t dims[E2_MAX_DIMS]; /* the fastest first: a row-major [out, in] matrix has {in, out}; unused = 1 */
     size_t elements;
     size_t bytes;
-    const void *data;           /* inside the file, aligned to the file's alignment */
+    const void *data; /* inside the file, aligned to the file's alignment */
 } e2_tensor;
 
 typedef struct e2_kv {
-    e2_string key;        /* first member: see e2_gguf.kv_order */
+    e2_string key; /* first member: see e2_gguf.kv_order */
     e2_kv_type type;
-    e2_kv_type element;   /* of an array */
-    size_t count;         /* of an array; otherwise 1 */
-    const uint8_t *data;  /* the value, or an array's first element; may be unaligned; little-endian */
-    size_t bytes;         /* of the value or of all elements */
+    e2_kv_type element;  /* of an array */
+    size_t count;        /* of an array; otherwise 1 */
+    const uint8_t *data; /* the value, or an array's first element; may be unaligned; little-endian */
+    size_t bytes;        /* of the value or of all elements */
 } e2_kv;
 
 typedef struct e2_gguf {
-    const uint8_t *data;  /* the whole file */
+    const uint8_t *data; /* the whole file */
     size_t size;
-    bool mapped;          /* e2_gguf_close unmaps */
-    e2_kv *kvs;           /* in file order */
+    bool mapped; /* e2_gguf_close unmaps */
+    e2_kv *kvs;  /* in file order */
     size_t n_kvs;
-    e2_tensor *tensors;   /* in file order */
+    e2_tensor *tensors; /* in file order */
     size_t n_tensors;
-    const e2_string **kv_order; /* the names, sorted, each inside its e2_kv or e2_tensor: for duplicate checks and */
+    const e2_string **kv_order;     /* the names in their e2_kv or e2_tensor, sorted: for duplicate checks and */
     const e2_string **tensor_order; /* look-up in a time that no choice of names can make long */
 } e2_gguf;
 
@@ -120,8 +125,8 @@ static inline void e2_gguf_write_u64(e2_gguf_writer *writer, const char *key, ui
 }
 void e2_gguf_write_string(e2_gguf_writer *writer, const char *key, e2_string value);
 void e2_gguf_write_string_array(e2_gguf_writer *writer, const char *key, const e2_string *values, size_t count);
-/* The data are borrowed until finish (the list of pointers is copied); `pieces` pointers of piece_bytes each are written
- * one after the other and must fill the tensor: otherwise finish gives ARGUMENT. */
+/* The data are borrowed until finish (the list of pointers is copied); `pieces` pointers of piece_bytes each are
+ * written one after the other and must fill the tensor: otherwise finish gives ARGUMENT. */
 void e2_gguf_write_tensor(e2_gguf_writer *writer, const char *name, e2_type type, uint32_t n_dims, const uint64_t *dims,
                           const void *const *pieces, size_t n_pieces, size_t piece_bytes);
 /* Header and padding in memory, data streamed: calls sink for each run of bytes in file order. */

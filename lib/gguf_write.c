@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing GGUF v3: metadata and tensor list are built in memory, tensor data go to the sink from where they lie. */
 #include "gguf.h"
 

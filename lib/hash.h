@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* XXH64 (github.com/Cyan4973/xxHash, doc/xxhash_spec.md): the checksum of model and pool files. Not cryptographic. */
 #ifndef E2_HASH_H
 #define E2_HASH_H

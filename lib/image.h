@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pixels to the network's input: rotate, resize (Pillow's bilinear, bit-exact), normalise. */
 #ifndef E2_IMAGE_H
 #define E2_IMAGE_H

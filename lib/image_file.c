@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* PNG and JPEG to pixels, by libpng and libjpeg-turbo.
  *
  * Both libraries leave an error by longjmp. The function that calls setjmp therefore holds nothing: all that decoding

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "linear.h"
 
 #include <math.h>
@@ -115,8 +116,9 @@ void e2_linear_row(const e2_linear *linear, uint32_t row, float *out) {
         memcpy(out, linear->weight + (size_t)row * linear->in, linear->in * sizeof *out);
 }
 
-bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
-                   float *y) {
+/* y += gate * (x W^T + b): a residual connection. */
+static bool linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
+                       float *y) {
     product p = {.compute = compute, .linear = linear, .x = x, .rows = rows, .y = y};
     p.epilogue = (e2_epilogue){.bias = linear->bias, .gate = gate, .accumulate = 1};
     if (linear->matrix.panels) return packed_product(&p);
@@ -206,11 +208,11 @@ static bool run_block_finish(const e2_compute *compute, const void *context, siz
     float *x = c->x + begin * width, *normal = e2_arena_floats(compute->arena, rows * width);
     float *hidden = e2_arena_floats(compute->arena, rows * end->up->out);
     if (!normal || !hidden ||
-        !e2_linear_add(compute, end->out, end->out_gate, c->attended + begin * end->out->in, rows, x))
+        !linear_add(compute, end->out, end->out_gate, c->attended + begin * end->out->in, rows, x))
         return false;
     e2_norm_apply(compute, end->norm, end->epsilon, x, rows, width, normal);
     return e2_linear_apply(compute, end->up, normal, rows, epilogue_of(end->activation), hidden) &&
-           e2_linear_add(compute, end->down, end->gate, hidden, rows, x);
+           linear_add(compute, end->down, end->gate, hidden, rows, x);
 }
 
 bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows) {

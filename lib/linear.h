@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The layers that every stage is made of: linear, norm, feed-forward, attention; spread over the session's threads. */
 #ifndef E2_LINEAR_H
 #define E2_LINEAR_H
@@ -10,10 +11,6 @@ bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const f
 
 /* Row `row` of W as f32 [in]. */
 void e2_linear_row(const e2_linear *linear, uint32_t row, float *out);
-
-/* y += gate * (x W^T + b): a residual connection. */
-bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
-                   float *y);
 
 void e2_norm_apply(const e2_compute *compute, const e2_norm *norm, float epsilon, const float *x, size_t rows,
                    size_t width, float *y);
@@ -33,6 +30,10 @@ typedef struct e2_block_end {
     e2_activation activation;
     float gate;
 } e2_block_end;
+/* That of a block, without gates. */
+static inline e2_block_end e2_block_end_of(const e2_block *block, float epsilon, e2_activation activation) {
+    return (e2_block_end){&block->out, 1.0f, &block->norm2, epsilon, &block->up, &block->down, activation, 1.0f};
+}
 bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows);
 
 /* A chain: steps that every row goes through alone. `run` does them for the rows begin .. begin + rows - 1 with the

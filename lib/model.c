@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model's life: opened from a file or memory, asked about, closed. */
 #include "model.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A model: its sizes from the metadata, its matrices packed for the kernels, its small tables copied. Immutable once it
  * is open. */
 #ifndef E2_MODEL_H
@@ -32,35 +33,35 @@ typedef struct e2_convolution {
 
 #define E2_STEM_LAYERS 8 /* at most */
 
-/* Vision transformer (docs/model.md, section 2). */
-typedef struct e2_vision_block {
+/* A transformer block, of vision or decoder: x += out(attention(norm1(x))); x += down(activation(up(norm2(x)))) */
+typedef struct e2_block {
     e2_norm norm1;
-    e2_linear qkv;      /* [3 * width, width]: rows of query, key, value */
-    e2_linear out;
+    e2_linear qkv, out; /* qkv: [3 * width, width]: rows of query, key, value */
     e2_norm norm2;
     e2_linear up, down;
-} e2_vision_block;
+} e2_block;
 
+/* Vision transformer (docs/model.md, section 2). */
 typedef struct e2_vision {
     uint32_t patch_height, patch_width, width, layers, heads, feed_forward;
     uint32_t grid_height, grid_width, patches; /* image / patch; patches = grid_height * grid_width */
     e2_activation activation;                  /* GELU or QUICK_GELU */
     bool class_token, norm_post;
     float epsilon;
-    uint32_t stem_layers;                      /* 0: patches are cut from the pixels */
-    size_t stem_numbers;                       /* that the largest of them makes of an image */
-    e2_convolution stem[E2_STEM_LAYERS];       /* the strides' products are patch_height and patch_width */
-    e2_linear patch;                           /* in = 3 * patch_height * patch_width, order (c, dy, dx); stem: its channels */
-    const float *class_embedding;              /* [width], or NULL without class token */
-    const float *positions;                    /* [patches + class_token, width]; the class token's row first */
-    e2_vision_block *blocks;
-    e2_norm post;                              /* when norm_post */
+    uint32_t stem_layers;                /* 0: patches are cut from the pixels */
+    size_t stem_numbers;                 /* that the largest of them makes of an image */
+    e2_convolution stem[E2_STEM_LAYERS]; /* the strides' products are patch_height and patch_width */
+    e2_linear patch;              /* in = 3 * patch_height * patch_width, order (c, dy, dx); or the stem's channels */
+    const float *class_embedding; /* [width], or NULL without class token */
+    const float *positions;       /* [patches + class_token, width]; the class token's row first */
+    e2_block *blocks;
+    e2_norm post; /* when norm_post */
 } e2_vision;
 
 /* Perceiver resampler (docs/model.md, section 3); layers == 0: none. */
 typedef struct e2_resampler_layer {
     e2_norm norm_media, norm_latents;
-    e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, width], keys first */
+    e2_linear query, key_value, out; /* key_value: [2 * heads * head_size, width], keys first */
     e2_norm norm_ff;
     e2_linear up, down;
 } e2_resampler_layer;
@@ -68,7 +69,7 @@ typedef struct e2_resampler_layer {
 typedef struct e2_resampler {
     uint32_t layers, latents, heads, head_size, feed_forward;
     float epsilon;
-    const float *latent_table;                 /* [latents, width] */
+    const float *latent_table; /* [latents, width] */
     e2_resampler_layer *blocks;
     e2_norm norm;
 } e2_resampler;
@@ -76,73 +77,70 @@ typedef struct e2_resampler {
 /* Decoder with gated cross-attention (docs/model.md, sections 4 and 5). */
 typedef struct e2_cross {
     e2_norm norm;
-    e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, vision width], keys first */
-    float attention_gate, feed_forward_gate;   /* tanh already applied */
+    e2_linear query, key_value, out;         /* key_value: [2 * heads * head_size, vision width], keys first */
+    float attention_gate, feed_forward_gate; /* tanh already applied */
     e2_norm norm_ff;
     e2_linear up, down;
 } e2_cross;
 
 typedef struct e2_decoder_layer {
-    const e2_cross *cross;                     /* before this layer, or NULL */
-    e2_norm norm1;
-    e2_linear qkv, out;                        /* qkv: [3 * width, width]: rows of query, key, value */
-    e2_norm norm2;
-    e2_linear up, down;
+    const e2_cross *cross; /* before the block, or NULL */
+    e2_block block;
 } e2_decoder_layer;
 
 typedef struct e2_decoder {
     uint32_t width, layers, heads, feed_forward, vocabulary;
-    uint32_t positions, position_offset;       /* the table has positions + position_offset rows */
-    uint32_t segment_stride;                   /* positions from one image's text to the next; 0: they count through */
+    uint32_t positions, position_offset; /* the table has positions + position_offset rows */
+    uint32_t segment_stride;             /* positions from one image's text to the next; 0: they count through */
     e2_activation activation;
     float epsilon;
     uint32_t cross_every, cross_layers, cross_heads, cross_head_size, cross_feed_forward;
-    uint32_t attended_layers, attended_width;  /* the last cross-attentions, whose attended vectors are features; floats */
-    bool only_immediate_media;                 /* text sees its latest image only; otherwise all images so far */
-    const e2_tensor *position_table;           /* [positions + position_offset, width]; rows: e2_tensor_row */
-    e2_linear output;                          /* the token table [vocabulary, width]: hidden -> logits, and the embeddings */
-    e2_cross *crosses;                         /* [cross_layers] */
-    e2_decoder_layer *blocks;                  /* [layers] */
+    uint32_t attended_layers, attended_width; /* the last cross-attentions, whose attended vectors are features */
+    bool only_immediate_media;                /* text sees its latest image only; otherwise all images so far */
+    const e2_tensor *position_table;          /* [positions + position_offset, width]; rows: e2_tensor_row */
+    e2_linear output;         /* token table [vocabulary, width]: hidden -> logits, and the embeddings */
+    e2_cross *crosses;        /* [cross_layers] */
+    e2_decoder_layer *blocks; /* [layers] */
     e2_norm norm;
 } e2_decoder;
 
 /* What the pool's memory needs of the model (docs/in-context.md); hidden_scale 0: the file does not have it. */
 typedef struct e2_memory_statistics {
     float hidden_scale;
-    float strength;                            /* of the penalty that learning puts on what changes ordinary text */
-    float gate_from, gate_to;                  /* no memory below, all of it above, -1..1; a memory's own gate is between */
-    uint32_t features;                         /* decoder width + attended_width + 1 */
-    e2_linear whitening;                       /* W [features, features], symmetric: W W = (S + epsilon I)^-1 */
-    const float *key_mean;                     /* [vision width]: of retrieval keys of ordinary images */
-    e2_linear key_whitening;                   /* the same as W for retrieval keys, [vision width, vision width] */
+    float strength;           /* of the penalty that learning puts on what changes ordinary text */
+    float gate_from, gate_to; /* no memory below, all of it above, -1..1; a memory's own gate is between */
+    uint32_t features;        /* decoder width + attended_width + 1 */
+    e2_linear whitening;      /* W [features, features], symmetric: W W = (S + epsilon I)^-1 */
+    const float *key_mean;    /* [vision width]: of retrieval keys of ordinary images */
+    e2_linear key_whitening;  /* the same as W for retrieval keys, [vision width, vision width] */
 } e2_memory_statistics;
 
 struct e2str_model {
     e2_gguf gguf;
     e2str_log_fn log;
     void *log_user;
-    e2_kernels kernels[1];                     /* of this CPU; one, so that `kernels` points to it */
-    bool expand;                               /* multiply in f32 whatever the file's types */
-    bool blas;                                 /* matrix products by the BLAS, on f32 weights that are not packed */
+    e2_kernels kernels[1]; /* of this CPU; one, so that `kernels` points to it */
+    bool expand;           /* multiply in f32 whatever the file's types */
+    bool blas;             /* matrix products by the BLAS, on f32 weights that are not packed */
     e2_image_config image;
     e2_vision vision;
     e2_resampler resampler;
     e2_decoder decoder;
     e2_memory_statistics memory;
-    bool key_from_vision_tokens;               /* retrieval key: mean of vision tokens, not of the resampler's latents */
-    float min_similarity;                      /* examples less similar than this are left out unless a read says otherwise */
-    uint32_t visual_tokens;                     /* visual tokens per image: latents or patches */
+    bool key_from_vision_tokens; /* retrieval key: mean of vision tokens, not of the resampler's latents */
+    float min_similarity;        /* examples less similar are left out unless a read says otherwise */
+    uint32_t visual_tokens;      /* visual tokens per image: latents or patches */
     e2_tokenizer *tokenizer;
     uint64_t parameters;
     char name[64];
-    void **owned;                              /* expanded weights and tables, freed by close */
+    void **owned; /* expanded weights and tables, freed by close */
     size_t n_owned, owned_capacity;
     pthread_mutex_t checksum_lock;
     bool checksum_known;
     uint64_t checksum;
 };
 
-/* The two steps of opening, after the file itself: sizes and tokenizer, then weights. The messages name key or tensor. */
+/* The two steps of opening, after the file itself: sizes and tokenizer, then weights. Messages name key or tensor. */
 e2str_status e2_model_read_config(e2str_model *model, e2str_error *error);
 e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The metadata of a model file: the tables below are docs/model-format.md's, one line per key. */
 #include <math.h>
 #include <stddef.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tensors of a model file: name, shape and destination as docs/model-format.md lists them. */
 #include <math.h>
 #include <stdarg.h>
@@ -222,8 +223,17 @@ static void *layers(binder *b, const char *what, uint32_t count, size_t size) {
 
 /* ----------------------------------------------------------------------------------------------------- the lists -- */
 
+static void bind_block(binder *b, e2_block *block, uint32_t width, uint32_t feed_forward) {
+    norm(b, "norm1", &block->norm1, width);
+    matrix_bias(b, "attn_qkv", &block->qkv, 3 * width, width);
+    matrix_bias(b, "attn_out", &block->out, width, width);
+    norm(b, "norm2", &block->norm2, width);
+    matrix_bias(b, "ffn_up", &block->up, feed_forward, width);
+    matrix_bias(b, "ffn_down", &block->down, width, feed_forward);
+}
+
 static void bind_vision(binder *b, e2_vision *v) {
-    uint32_t w = v->width, f = v->feed_forward;
+    uint32_t w = v->width;
     prefix(b, "vision.");
     for (uint32_t i = 0; i < v->stem_layers; i++) {
         char name[24];
@@ -237,14 +247,8 @@ static void bind_vision(binder *b, e2_vision *v) {
     if (v->norm_post) norm(b, "norm_post", &v->post, w);
     v->blocks = layers(b, "vision", v->layers, sizeof *v->blocks);
     for (uint32_t i = 0; !b->status && i < v->layers; i++) {
-        e2_vision_block *block = &v->blocks[i];
         prefix(b, "vision.blk.%u.", i);
-        norm(b, "norm1", &block->norm1, w);
-        matrix_bias(b, "attn_qkv", &block->qkv, 3 * w, w);
-        matrix_bias(b, "attn_out", &block->out, w, w);
-        norm(b, "norm2", &block->norm2, w);
-        matrix_bias(b, "ffn_up", &block->up, f, w);
-        matrix_bias(b, "ffn_down", &block->down, w, f);
+        bind_block(b, &v->blocks[i], w, v->feed_forward);
     }
 }
 
@@ -283,7 +287,7 @@ static void bind_cross(binder *b, e2_cross *cross, const e2_decoder *d, uint32_t
 }
 
 static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
-    uint32_t w = d->width, f = d->feed_forward;
+    uint32_t w = d->width;
     prefix(b, "decoder.");
     bind_linear(b, "tokens", &d->output, d->vocabulary, w);
     d->position_table = find(b, "positions", (uint64_t)d->positions + d->position_offset, w);
@@ -298,12 +302,7 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
             bind_cross(b, cross, d, vision_width);
             layer->cross = cross;
         }
-        norm(b, "norm1", &layer->norm1, w);
-        matrix_bias(b, "attn_qkv", &layer->qkv, 3 * w, w);
-        matrix_bias(b, "attn_out", &layer->out, w, w);
-        norm(b, "norm2", &layer->norm2, w);
-        matrix_bias(b, "ffn_up", &layer->up, f, w);
-        matrix_bias(b, "ffn_down", &layer->down, w, f);
+        bind_block(b, &layer->block, w, d->feed_forward);
     }
 }
 

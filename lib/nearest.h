@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Choosing the examples of a prompt: the nearest to a key, or those with given ids. */
 #ifndef E2_NEAREST_H
 #define E2_NEAREST_H

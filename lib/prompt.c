@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Prepared prompts: examples run through the decoder once, their keys and values kept. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Vision tokens -> fewer visual tokens: the perceiver resampler (docs/model.md, section 3). */
 #ifndef E2_RESAMPLER_H
 #define E2_RESAMPLER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What one read found, in buffers that are kept for the next read. */
 #ifndef E2_RESULT_H
 #define E2_RESULT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The token sequence before an answer (docs/model.md, section 6): BOS, then <image> label <|endofchunk|> per example,
  * then <image>. */
 #ifndef E2_SEQUENCE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A session: one caller's scratch memory and the threads that help it. */
 #ifndef E2_SESSION_H
 #define E2_SESSION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A pool of threads owned by a session. */
 #ifndef E2_THREADS_H
 #define E2_THREADS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Text <-> token ids: byte-level BPE with merges (docs/model.md, section 10), or one token per character. */
 #ifndef E2_TOKENIZER_H
 #define E2_TOKENIZER_H

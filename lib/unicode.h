@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Unicode: decoding UTF-8, and the character classes of the GPT-2 splitter (docs/model.md, section 10). */
 #ifndef E2_UNICODE_H
 #define E2_UNICODE_H

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Writes unicode_ranges.h: the classes of the GPT-2 splitter as ranges of code points, from Python's unicodedata.
 
     /usr/bin/python3 lib/unicode_ranges.py > lib/unicode_ranges.h
@@ -7,6 +8,7 @@ The Unicode version is that of the Python that runs this (Debian 12: Python 3.11
 output. tests/golden/make_tokenizer.py refuses to run under another version: letters that a later Unicode adds are split
 in another way.
 """
+
 import unicodedata
 
 # White_Space is not in unicodedata. Above U+00FF it is the categories Z*; U+001C to U+001F are not in it.
@@ -31,7 +33,10 @@ def ranges():
 
 
 def main():
-    print(f'/* Written by unicode_ranges.py from Unicode {unicodedata.unidata_version}. L: letters, N: numbers, S: White_Space. */')
+    print('/* SPDX-License-Identifier: MIT */')
+    version = unicodedata.unidata_version
+    print(f'/* Written by unicode_ranges.py from Unicode {version}. L: letters, N: numbers, S: White_Space. */')
+    print('/* clang-format off */')
     line = ''
     for entry in (f'{name}(0x{first:04X}, 0x{last:04X}),' for name, first, last in ranges()):
         if len(line) + 1 + len(entry) > 120:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "vision.h"
 
 #include <string.h>
@@ -87,8 +88,8 @@ static bool embed_patches(const e2_compute *compute, const float *planes, size_t
     return true;
 }
 
-/* x += out(attention(norm1(x))); x += ffn(norm2(x)), for n images of `rows` rows. */
-static bool run_block(const e2_compute *compute, const e2_vision_block *block, float *x, size_t n, size_t rows) {
+/* For n images of `rows` rows. */
+static bool run_block(const e2_compute *compute, const e2_block *block, float *x, size_t n, size_t rows) {
     const e2_vision *vision = &compute->model->vision;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t width = vision->width, stride = 3 * width;
@@ -104,14 +105,7 @@ static bool run_block(const e2_compute *compute, const e2_vision_block *block, f
                                      .value = {image + 2 * width, rows, stride},
                                      .out = attended + i * rows * width};
     }
-    e2_block_end end = {.out = &block->out,
-                        .out_gate = 1.0f,
-                        .norm = &block->norm2,
-                        .epsilon = vision->epsilon,
-                        .up = &block->up,
-                        .down = &block->down,
-                        .activation = vision->activation,
-                        .gate = 1.0f};
+    e2_block_end end = e2_block_end_of(block, vision->epsilon, vision->activation);
     bool ok = e2_attention(compute, jobs, n, vision->heads, vision->width / vision->heads) &&
               e2_block_finish(compute, &end, attended, x, n * rows);
     e2_arena_release(compute->arena, mark);

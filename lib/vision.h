@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Image planes -> vision tokens: patch embedding and vision transformer (docs/model.md, section 2). */
 #ifndef E2_VISION_H
 #define E2_VISION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The tokens of a model file: their strings, which of them are special, and the way from a string to its id. */
 #ifndef E2_VOCABULARY_H
 #define E2_VOCABULARY_H

@@ -1,9 +1,12 @@
+# SPDX-License-Identifier: MIT
 # shellcheck shell=bash
 # Sourced by the shell tests: cases print "ok - name" or "not ok - name", which tests/run.sh counts.
 : "${BUILD:=build}" "${CC:=cc}" "${CXX:=c++}" "${PKG_CONFIG:=pkg-config}" "${PYTHON:=python3}"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 failures=0
+# shellcheck disable=SC2034 # for those who source this
+tab=$'\t'
 
 # check NAME COMMAND...: passes if the command succeeds
 check() {
@@ -17,7 +20,7 @@ check() {
     fi
 }
 
-# ended NAME WANTED STATUS COMMAND...: passes if the command, whose output is in $work/out and $work/err, ended as wanted
+# ended NAME WANTED STATUS COMMAND...: passes if it ended as wanted; its output is in $work/out and $work/err
 ended() {
     local name=$1 wanted=$2 status=$3
     shift 3

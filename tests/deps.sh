@@ -1,20 +1,21 @@
 #!/bin/sh
-# deps.sh check|install build [test] | aarch64: is everything there that building (and testing; testing the kernels for
-# AArch64) needs? Asks the compiler, not a package database. `install` installs what is missing where apt-get and root
-# or passwordless sudo are at hand; else, and with `check`, it names the packages and ends with status 1.
-# BLAS=none: OpenBLAS is not needed.
+# SPDX-License-Identifier: MIT
+# deps.sh check|install build [test] | aarch64 | lint: is everything there that building (and testing; testing the
+# kernels for AArch64; a Python environment) needs? Asks the compiler, not a package database. `install` installs what
+# is missing where apt-get and root or passwordless sudo are at hand; else, and with `check`, it names the packages and
+# ends with status 1. BLAS=none: OpenBLAS is not needed.
 set -u
 mode=$1
 shift
-: "${CC:=cc}" "${BLAS:=openblas}"
+: "${CC:=cc}" "${BLAS:=openblas}" "${VENV_PYTHON:=python3}"
 
 directory=$(mktemp -d) || exit 1
 trap 'rm -rf "$directory"' EXIT
 
 # links HEADER LIBRARY: a program with this header and library can be compiled and linked
 links() {
-    printf '#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <stdio.h>\n#include <setjmp.h>\n%s\n%s\n' \
-        "#include <$1>" 'int main(void) { return 0; }' > "$directory/test.c"
+    printf '#include <%s>\n' stdarg.h stddef.h stdint.h stdio.h setjmp.h "$1" > "$directory/test.c"
+    echo 'int main(void) { return 0; }' >> "$directory/test.c"
     # shellcheck disable=SC2046,SC2086 # several flags
     $CC $(pkg-config --cflags "$3" 2>/dev/null) "$directory/test.c" -o "$directory/test" "-l$2" >/dev/null 2>&1
 }
@@ -40,6 +41,9 @@ find_missing() {
             command -v make >/dev/null || missing="$missing make"
             command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
             links cmocka.h cmocka none || missing="$missing libcmocka-dev:arm64"
+            ;;
+        lint)
+            "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"
             ;;
         esac
     done

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """libe2str through ctypes, for the tests in Python: the structures and calls of include/e2str.h that they use."""
 
 import ctypes as c

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing the metadata types that models have and pools do not. */
 #ifndef E2_GGUF_VALUES_H
 #define E2_GGUF_VALUES_H

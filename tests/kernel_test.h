@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What the tests of kernels share: random numbers, buffers that catch every access out of bounds, tolerances.
  * To be included first: it needs more than POSIX from <sys/mman.h>.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Compares libe2str with golden/reference.py at full size (323,888,664 random weights), through weights/convert.
 
   build/venv/bin/python tests/parity.py [--type f32]        or: make parity

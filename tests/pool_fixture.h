@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the pool's tests share: a tiny model with its session, images of noise, random unit keys. */
 #ifndef POOL_FIXTURE_H
 #define POOL_FIXTURE_H

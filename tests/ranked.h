@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The order of nearest examples, for qsort: most similar first, then the lower id. */
 #ifndef RANKED_H
 #define RANKED_H

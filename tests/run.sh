@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # run.sh PROGRAM...: runs test programs (cmocka, speaking TAP) and test scripts ("ok - name", "not ok - name", and
 # "ok - name # SKIP why"), shows what failed in full, keeps the output in $BUILD/tests/NAME.log, and ends with one line
 # "N passed, N failed". A program that crashes, hangs or tests nothing counts as one failure.

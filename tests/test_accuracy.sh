@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # bench/accuracy.py from end to end: two small sets of the sample images, each many times over; few reads.
 set -u
 . tests/cases.sh
@@ -22,7 +23,8 @@ for name in scene-samples receipts-samples; do
     done > "$work/data/$name/labels.tsv"
 done
 measure() {
-    "$PYTHON" bench/accuracy.py "$work/data" --docs "$work/docs" --limit 5 --stage1 "$E2STR_MODEL" > "$work/$1" 2> "$work/err"
+    "$PYTHON" bench/accuracy.py "$work/data" --docs "$work/docs" --limit 5 --stage1 "$E2STR_MODEL" \
+        > "$work/$1" 2> "$work/err"
 }
 check 'measures' measure first || sed 's/^/# /' "$work/err"
 filled() {
@@ -35,11 +37,13 @@ check 'fills every part of the page' filled
 check 'writes the figures' test "$(wc -l < "$work/docs/accuracy.csv")" -gt 40
 
 # What the page says a command gives is what it gives.
-"$e2str" eval --labels "$work/data/scene-samples/labels.tsv" --seed 1 --pool-first 30 --skip 70 -k 2 --limit 5 > "$work/eval"
+labels=$work/data/scene-samples/labels.tsv
+"$e2str" eval --labels "$labels" --seed 1 --pool-first 30 --skip 70 -k 2 --limit 5 > "$work/eval"
 figure=$(grep '^scene-samples,own,shipped,30,2,' "$work/docs/accuracy.csv" | cut -d , -f 9)
 check 'as e2str eval does' grep -qE "^alphanumeric +$figure %" "$work/eval"
-IFS=, read -r _ _ _ pool k images _ _ right _ <<< "$(grep '^scene-samples,hard 20 %: not shown,' "$work/docs/accuracy.csv")"
-"$e2str" eval --labels "$work/data/scene-samples/labels.tsv" --seed 1 --skip 100 -k "$k" --limit 5 --hard 20 > "$work/eval"
+row=$(grep '^scene-samples,hard 20 %: not shown,' "$work/docs/accuracy.csv")
+IFS=, read -r _ _ _ pool k images _ _ right _ <<< "$row"
+"$e2str" eval --labels "$labels" --seed 1 --skip 100 -k "$k" --limit 5 --hard 20 > "$work/eval"
 still=$(awk "BEGIN { printf \"%.0f\", $images - $images * $right / 100 }")
 check 'with hard samples' grep -qE "^annotated +$pool +" "$work/eval"
 check 'and what becomes of the others' grep -qE "^errors that are left +$images +$still\$" "$work/eval"

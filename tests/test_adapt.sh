@@ -1,6 +1,7 @@
 #!/bin/bash
-# The example that shows adaptation. What is read is compared with what the command reads, so that nothing here depends on
-# how good the weights are.
+# SPDX-License-Identifier: MIT
+# The example that shows adaptation. What is read is compared with what the command reads, so that nothing here depends
+# on how good the weights are.
 set -u
 . tests/cases.sh
 adapt=$BUILD/adapt
@@ -47,7 +48,7 @@ check 'come after the first reads' diff "$work/command" <(first_reads)
 "$BUILD/e2str" pool list "$pool" | cut -f 2 > "$work/labels"
 check 'and are in the pool' test "$(paste -sd ' ' "$work/labels")" = 'One Two Three'
 fourth=$(sed -n '4s/\t.*//p' "$work/command")
-grep -vE "^($images/open.png|$images/exit.jpg|$fourth)	" "$work/command" > "$work/before"
+grep -vE "^($images/open.png|$images/exit.jpg|$fourth)$tab" "$work/command" > "$work/before"
 cut -f 1 "$work/before" | xargs "$BUILD/e2str" read -p "$pool" > "$work/after"
 awk -F '\t' -v OFS='\t' 'NR == FNR { old[$1] = $2; next } old[$1] != $2 { $2 = old[$1] " -> " $2 } { print }' \
     "$work/before" "$work/after" > "$work/marked"
@@ -58,7 +59,8 @@ expect 'a pool that exists is loaded' 0 '' "$adapt" "$model" "$images" "$pool"
 check 'and read with' diff "$work/with_pool" "$work/out"
 check 'and without corrections left as it is' cmp "$pool" "$work/saved"
 expect 'it is added to' 0 '1\tFour\n' "$adapt" "$model" "$images" "$pool"
-check 'after the earlier ones' test "$("$BUILD/e2str" pool list "$pool" | cut -f 2 | paste -sd ' ')" = 'One Two Three Four'
+words=$("$BUILD/e2str" pool list "$pool" | cut -f 2 | paste -sd ' ')
+check 'after the earlier ones' test "$words" = 'One Two Three Four'
 
 expect 'no pool file is asked for' 0 'open.png\tOPEN\n' "$adapt" "$model" "$images"
 check 'and the others are read again' test "$(second_reads | wc -l)" -eq $(($(wc -l < "$work/command") - 1))
@@ -70,7 +72,8 @@ expect 'an empty line ends the corrections' 0 '1\tone\n\n2\ttwo\n' "$adapt" "$mo
 check 'and what follows is not taken' test "$("$BUILD/e2str" pool list "$work/one.pool" | wc -l)" -eq 1
 
 # ---- adapt: what is refused ----
-expect 'wrong corrections' 1 'close.png\tX\n0\tX\n99\tX\n1x\tX\nopen.png\n\tX\nopen.png\t\nopen.png\tK\303\244se\n2\tgood\n' \
+expect 'wrong corrections' 1 \
+    'close.png\tX\n0\tX\n99\tX\n1x\tX\nopen.png\n\tX\nopen.png\t\nopen.png\tK\303\244se\n2\tgood\n' \
     "$adapt" "$model" "$images" "$work/good.pool"
 says 'adapt: close.png: no image of this name'
 says 'adapt: 0: no image'

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Out of memory at every place: each call is repeated with its first, second, third ... allocation failing, and must
  * return MEMORY with a message, leave nothing behind (the sanitizer run sees leaks), and work again afterwards. And a

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The library runs on any CPU of its architecture: only the folders of instruction sets in kernels/ hold instructions
 # that the baseline lacks, and nothing but kernels of their level can be reached there.
 set -u
@@ -45,7 +46,8 @@ has_none() {
     [ ! -s "$work/functions" ] || { cat "$work/functions"; return 1; }
 }
 
-check 'objects of lib/ and kernels/ can be disassembled' test "$(instructions "${baseline_objects[@]}" | wc -l)" -gt 10000
+count=$(instructions "${baseline_objects[@]}" | wc -l)
+check 'objects of lib/ and kernels/ can be disassembled' test "$count" -gt 10000
 check 'no instruction beyond the baseline outside the folders of instruction sets' has_none "${baseline_objects[@]}"
 
 if [ "${#own_objects[@]}" -eq 0 ]; then
@@ -69,7 +71,7 @@ named_for_level() {
             [[ $name == e2_*_"$level" ]] || { echo "$object: $name"; bad=1; }
         done
     done
-    return $bad
+    return "$bad"
 }
 check 'those folders define nothing but e2_OPERATION_LEVEL' named_for_level
 finish

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The e2str command: exit statuses, messages, both outputs, pools, accuracy.
 set -u
 . tests/cases.sh
@@ -63,7 +64,7 @@ expect 'eval with two pools' 2 "$e2str" eval --labels "$images/labels.tsv" -p p 
 # ---- read ----
 expect 'reads an image' 0 "$e2str" read "$images/open.png"
 quiet
-check 'and prints path, text, score' grep -qE "^$images/open.png	OPEN	[01]\.[0-9]{3}$" "$work/out"
+check 'and prints path, text, score' grep -qE "^$images/open.png${tab}OPEN${tab}[01]\.[0-9]{3}$" "$work/out"
 expect 'reads JPEG and PNG' 0 "$e2str" read "$images/library.jpg" "$images/2026.png"
 prints 2
 check 'in the order given' test "$(cut -f 1 "$work/out" | paste -sd ' ')" = "$images/library.jpg $images/2026.png"
@@ -73,7 +74,7 @@ expect 'a file named like an option' 1 "$e2str" read -- --json
 says '--json'
 with_stdin() { "$e2str" read - < "$images/open.png"; }
 expect 'reads standard input' 0 with_stdin
-check 'and names it -' grep -qE '^-	OPEN	' "$work/out"
+check 'and names it -' grep -qE "^-${tab}OPEN$tab" "$work/out"
 expect 'an empty standard input' 1 "$e2str" read -
 says 'standard input'
 expect 'cuts at --max-tokens' 0 "$e2str" read --json --max-tokens 2 "$images/open.png"
@@ -91,18 +92,22 @@ for name in missing.png cut.png text.png folder.png empty.jpg; do says "$work/$n
 check 'with one message each' test "$(wc -l < "$work/err")" -eq 5
 check 'that names the path once' test "$(grep -c "missing.png.*missing.png" "$work/err")" -eq 0
 
-cp "$images/open.png" "$work/a	b
+cp "$images/open.png" "$work/a${tab}b
 c\"\\.png"
-expect 'a path with tab and line end' 0 "$e2str" read "$work/a	b
+expect 'a path with tab and line end' 0 "$e2str" read "$work/a${tab}b
 c\"\\.png"
 prints 1
-holds "$work/a\\x09b\\x0ac\"\\.png	OPEN"
+holds "$work/a\\x09b\\x0ac\"\\.png${tab}OPEN"
 
-# Text that could act on a terminal: escape, C1 control, override of direction, a byte that is no UTF-8; then an innocent one.
+# Text that could act on a terminal: escape, C1 control, override of direction, a byte that is no UTF-8; then an
+# innocent one.
 evil=$(printf '\033[2J\302\233\342\200\256\377\303\251') shown='\x1b[2J\xc2\x9b\xe2\x80\xae\xffé'
 cp "$images/open.png" "$work/$evil.png"
 cp "$images/open.png" "$work/innocent.png"
-escapes() { check "and shows it escaped" grep -qF -- "$shown" "$1" && check 'and not raw' test "$(tr -cd '\033' < "$1" | wc -c)" -eq 0; }
+escapes() {
+    check "and shows it escaped" grep -qF -- "$shown" "$1" &&
+        check 'and not raw' test "$(tr -cd '\033' < "$1" | wc -c)" -eq 0
+}
 expect 'a hostile file name' 0 "$e2str" read "$work/$evil.png"
 escapes "$work/out"
 expect 'in a message' 1 "$e2str" read "$work/no $evil.png"
@@ -113,7 +118,8 @@ expect 'a hostile value' 2 "$e2str" read --beam "$evil" x.png
 escapes "$work/err"
 expect 'a hostile command' 2 "$e2str" "$evil"
 escapes "$work/err"
-printf 'innocent.png\t%s\ninnocent.png\t%s\342\202\n' "$evil" "$("$e2str" read "$images/open.png" | cut -f 2)" > "$work/$evil.tsv"
+word=$("$e2str" read "$images/open.png" | cut -f 2)
+printf 'innocent.png\t%s\ninnocent.png\t%s\342\202\n' "$evil" "$word" > "$work/$evil.tsv"
 expect 'a hostile label' 0 "$e2str" eval --verbose --labels "$work/$evil.tsv"
 escapes "$work/out"
 check 'bytes that are no UTF-8 are not alphanumeric' grep -qE '^alphanumeric .*\(1;' "$work/out"
@@ -186,7 +192,8 @@ expect 'a label outside the alphabet' 1 "$e2str" pool add "$pool" "$images/open.
 says "$images/open.png"
 check 'leaves the pool as it was' cmp "$pool" "$work/before"
 expect 'an empty label' 1 "$e2str" pool add "$pool" "$images/open.png" ''
-expect 'good examples are kept when others fail' 1 "$e2str" pool add "$pool" "$work/missing.png" A "$images/2026.png" 2026
+expect 'good examples are kept when others fail' 1 \
+    "$e2str" pool add "$pool" "$work/missing.png" A "$images/2026.png" 2026
 prints 1
 expect 'a full pool' 1 "$e2str" pool add "$work/full.pool" --max-bytes 10 "$images/open.png" OPEN
 check 'is not written' test ! -e "$work/full.pool"
@@ -208,7 +215,8 @@ check 'to the last digit' diff "$work/zero" "$work/out"
 if [ -n "$has_python" ]; then
     valid() { "$PYTHON" -m json.tool --json-lines "$work/out" > /dev/null; }
     cp "$images/open.png" "$work/$(printf 'a\tb"\\\303\251\377.png')"
-    expect 'JSON of good and bad images' 1 "$e2str" read --json --alternatives 3 "$images/open.png" "$work/missing.png" \
+    expect 'JSON of good and bad images' 1 \
+        "$e2str" read --json --alternatives 3 "$images/open.png" "$work/missing.png" \
         "$work"/a?b*.png
     prints 4
     check 'is valid' valid
@@ -287,7 +295,9 @@ expect 'eval --skip all' 1 "$e2str" eval --labels "$images/labels.tsv" --skip "$
 sed 's/\t.*/\t~/' "$images/labels.tsv" > "$work/set/order.tsv"
 cp "$images"/*.[pj]*g "$work/set/images/"
 expect 'eval --seed' 0 "$e2str" eval --labels "$work/set/order.tsv" --verbose --seed 1
-check 'shuffles the same everywhere' test "$(sed -n 's|.*/images/\([a-z0-9]*\)\..*|\1|p' "$work/out" | paste -sd ' ')" = "2026 platform music coffee exit library open street total garden"
+order=$(sed -n 's|.*/images/\([a-z0-9]*\)\..*|\1|p' "$work/out" | paste -sd ' ')
+check 'shuffles the same everywhere' \
+    test "$order" = '2026 platform music coffee exit library open street total garden'
 expect 'eval --pool-first' 0 "$e2str" eval --labels "$images/labels.tsv" --seed 1 --pool-first 4 -k 1
 holds 'images            6'
 holds 'pool              4 examples, k = 1'
@@ -359,7 +369,8 @@ shows '0 0 0 0'
 # Where all are errors, the drawn ones are the first in the order of --seed 1, which --pool-first takes as well.
 expect 'only errors' 0 "$e2str" eval --labels "$wrong" --hard 60 --min-similarity -1 --verbose --json
 sed '$d' "$work/out" | LC_ALL=C sort > "$work/by_hard"
-expect 'the same by --pool-first' 0 "$e2str" eval --labels "$wrong" --seed 1 --pool-first 3 --min-similarity -1 --verbose --json
+expect 'the same by --pool-first' 0 \
+    "$e2str" eval --labels "$wrong" --seed 1 --pool-first 3 --min-similarity -1 --verbose --json
 check 'reads the same' diff "$work/by_hard" <(sed '$d' "$work/out" | LC_ALL=C sort)
 check 'some' test -s "$work/by_hard"
 printf 'none.png\tX\nno tab\nopen.png\tK\303\244se\n' | cat "$labels" - > "$work/hard/bad.tsv"
@@ -382,6 +393,9 @@ expect 'a full disk for eval' 1 eval_to_full_disk
 says 'cannot write'
 help_to_full_disk() { "$e2str" help > /dev/full; }
 expect 'a full disk for help' 1 help_to_full_disk
-to_closed_pipe() { { "$e2str" read "$images"/*.png; echo $? > "$work/status"; } | true; return "$(cat "$work/status")"; }
+to_closed_pipe() {
+    { "$e2str" read "$images"/*.png; echo $? > "$work/status"; } | true
+    return "$(cat "$work/status")"
+}
 expect 'a closed pipe' 1 to_closed_pipe
 finish

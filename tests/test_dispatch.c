@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Which kernels run: the bits that a CPU must show for a level, names of levels, and the order of kernels.def. */
 #include <setjmp.h>
 #include <stdarg.h>

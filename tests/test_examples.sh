@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The examples run, and read what the command reads. (examples/read_word.c: see test_install.sh.)
 set -u
 . tests/cases.sh
@@ -39,7 +40,7 @@ fi
 
 E2STR=$BUILD/e2str sh examples/demo/demo.sh > "$work/demo" 2>&1
 check 'the demo runs' test $? -eq 0
-check 'and reads every image' test "$(grep -cE '^examples/.*	[01]\.[0-9]{3}$' "$work/demo")" -eq \
+check 'and reads every image' test "$(grep -cE "^examples/.*${tab}[01]\.[0-9]{3}\$" "$work/demo")" -eq \
     $(($(wc -l < examples/images/labels.tsv) + 2 * $(wc -l < examples/demo/queries/labels.tsv)))
 for folder in examples/images examples/demo/pool examples/demo/queries; do
     check "pictures and labels of $folder belong together" diff <(cut -f 1 "$folder/labels.tsv" | LC_ALL=C sort) \

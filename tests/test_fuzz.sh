@@ -1,6 +1,8 @@
 #!/bin/bash
-# Each fuzz target over hostile and good files, and over MUTATIONS changed copies of each: a crash or a sanitizer's report
-# is a failure. Built with libFuzzer (FUZZER set), each target searches for FUZZ_SECONDS from those files instead.
+# SPDX-License-Identifier: MIT
+# Each fuzz target over hostile and good files, and over MUTATIONS changed copies of each: a crash or a sanitizer's
+# report is a failure. Built with libFuzzer (FUZZER set), each target searches for FUZZ_SECONDS from those files
+# instead.
 set -u
 . tests/cases.sh
 corpora=(tests/bad tests/images tests/golden examples/images)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Packing, and the products of every level: what a level prepares goes into the product of the same level, as a caller
  * does it. The expected value is computed in double precision from the packed weights, unpacked, and from activations

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GGUF: what the writer writes the reader reads; number conversions; files that are no files. */
 #include <math.h>
 #include <setjmp.h>

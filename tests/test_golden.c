@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every stage against the PyTorch reference: tests/golden/README.md describes the files and how they were made.
  * Preprocessing is exact; other numbers within TOLERANCE of the largest magnitude; ids and orders are identical.

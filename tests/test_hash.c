@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* XXH64 against published vectors. */
 #include <setjmp.h>
 #include <stdarg.h>

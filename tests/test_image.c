@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Views, rotation, resize and normalisation. Golden values: tests/golden/resize.bin, made by make_resize.py there,
  * whose text describes the file. */
 #include <setjmp.h>

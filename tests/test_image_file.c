@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Decoding. tests/images holds the cases, made by make.py there: a file's name begins with the status it must give, and
  * beside each ok-* file lie the pixels that Pillow makes of it. */
 #include <dirent.h>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # make install and uninstall, as a packager and as a user of the installed library would.
 set -u
 . tests/cases.sh

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # docs/kernels.md is true: its patches, an operation and an instruction set, touch the files that it lists and no
 # others; with them, in a copy, the kernels compile and are tested, and the tests fail when the new ones are wrong.
 set -u
@@ -7,8 +8,8 @@ set -u
 copy=$BUILD/kernel_recipe
 rm -rf "$copy"
 mkdir -p "$copy"
-cp -r --parents Makefile bench include/e2str.h kernels lib/*.h tests/kernel_test.h tests/test_{kernels,gemm,dispatch}.c \
-    tests/run.sh tests/deps.sh "$copy"
+cp -r --parents Makefile bench include/e2str.h kernels lib/*.h tests/kernel_test.h \
+    tests/test_{kernels,gemm,dispatch}.c tests/run.sh tests/deps.sh "$copy"
 
 # section TITLE: the part of the page below this heading; listed and patched: the files that it names in its numbered
 # list, and those that its patch changes
@@ -28,7 +29,8 @@ recipe() {
 
 # built WHAT...: make in the copy, by itself; optimised no more than it takes
 built() {
-    env -u MAKEFLAGS -u MAKELEVEL make -s -C "$copy" -j2 BUILD=build BLAS=none WERROR=1 CFLAGS=-O1 KERNEL_CFLAGS=-O1 "$@"
+    env -u MAKEFLAGS -u MAKELEVEL \
+        make -s -C "$copy" -j2 BUILD=build BLAS=none WERROR=1 CFLAGS=-O1 KERNEL_CFLAGS=-O1 "$@"
 }
 # passes, fails: the tests in the copy do, once built; result WHAT TEST: what the last run said of one
 passes() { built kernel-tests > "$work/log" 2>&1 || { cat "$work/log"; return 1; }; }

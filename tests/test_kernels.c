@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Every line of kernels.def but the products (test_gemm.c) against double precision: random sizes with odd tails, in
  * poisoned memory that ends at a forbidden page, within the tolerance of the list. A line that this CPU lacks is

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # How words are compared, by the command's code and by bench/metric.py: the pairs of tests/metric.tsv (three digits:
 # equal exactly, but for case, alphanumeric; then the words), and every code point.
 set -u

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The model loader: what it makes of a good file, and what it says of bad ones (tests/bad). */
 #include <dirent.h>
 #include <math.h>
@@ -73,6 +74,19 @@ static void check_norm(const e2str_model *model, e2_norm norm, const char *name)
     check_table(model, norm.bias, full);
 }
 
+static void check_block(const e2str_model *model, const e2_block *block, uint32_t width, uint32_t feed_forward,
+                        const char *prefix) {
+    char name[64];
+#define NAMED(part) (snprintf(name, sizeof name, "%s.%s", prefix, part), name)
+    check_norm(model, block->norm1, NAMED("norm1"));
+    check_linear(model, block->qkv, 3 * width, width, NAMED("attn_qkv"), true);
+    check_linear(model, block->out, width, width, NAMED("attn_out"), true);
+    check_norm(model, block->norm2, NAMED("norm2"));
+    check_linear(model, block->up, feed_forward, width, NAMED("ffn_up"), true);
+    check_linear(model, block->down, width, feed_forward, NAMED("ffn_down"), true);
+#undef NAMED
+}
+
 static void every_weight_in_its_place(void **state) {
     (void)state;
     uint8_t *file;
@@ -94,12 +108,7 @@ static void every_weight_in_its_place(void **state) {
     check_table(model, v->class_embedding, "vision.class_embedding");
     check_table(model, v->positions, "vision.positions");
     check_norm(model, v->post, "vision.norm_post");
-    check_norm(model, v->blocks[1].norm1, "vision.blk.1.norm1");
-    check_linear(model, v->blocks[1].qkv, 48, 16, "vision.blk.1.attn_qkv", true);
-    check_linear(model, v->blocks[1].out, 16, 16, "vision.blk.1.attn_out", true);
-    check_norm(model, v->blocks[1].norm2, "vision.blk.1.norm2");
-    check_linear(model, v->blocks[1].up, 40, 16, "vision.blk.1.ffn_up", true);
-    check_linear(model, v->blocks[1].down, 16, 40, "vision.blk.1.ffn_down", true);
+    check_block(model, &v->blocks[1], 16, 40, "vision.blk.1");
 
     const e2_resampler *r = &model->resampler;
     assert_int_equal(model->visual_tokens, TINY_LATENTS);
@@ -125,12 +134,7 @@ static void every_weight_in_its_place(void **state) {
         assert_true(weight_at(&d->output, i / d->width, i % d->width) == tokens[i]);
     assert_ptr_equal(d->position_table->data, in_file(model, "decoder.positions"));
     check_norm(model, d->norm, "decoder.norm");
-    check_norm(model, d->blocks[3].norm1, "decoder.blk.3.norm1");
-    check_linear(model, d->blocks[3].qkv, 72, 24, "decoder.blk.3.attn_qkv", true);
-    check_linear(model, d->blocks[3].out, 24, 24, "decoder.blk.3.attn_out", true);
-    check_norm(model, d->blocks[3].norm2, "decoder.blk.3.norm2");
-    check_linear(model, d->blocks[3].up, 48, 24, "decoder.blk.3.ffn_up", true);
-    check_linear(model, d->blocks[3].down, 24, 48, "decoder.blk.3.ffn_down", true);
+    check_block(model, &d->blocks[3].block, 24, 48, "decoder.blk.3");
     const e2_cross *cross = &d->crosses[1];
     check_norm(model, cross->norm, "decoder.blk.3.cross.norm");
     check_linear(model, cross->query, 16, 24, "decoder.blk.3.cross.attn_query", false);
@@ -254,7 +258,7 @@ static void other_types_are_packed(void **state) {
         assert_int_equal(lines.count, 1);
         assert_non_null(strstr(lines.last, other->blas ? "expanded to f32" : "packed for"));
         assert_int_equal(other->parameters, model->parameters);
-        const e2_linear *a = &model->decoder.blocks[1].qkv, *b = &other->decoder.blocks[1].qkv;
+        const e2_linear *a = &model->decoder.blocks[1].block.qkv, *b = &other->decoder.blocks[1].block.qkv;
         assert_int_equal((uintptr_t)b->matrix.panels % 64, 0);
         bool exact = true;
         for (size_t j = 0; j < (size_t)a->in * a->out; j++) {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The search for the nearest examples, shared by threads: the same examples, in the same order, with the same bits of
  * similarity at every number of threads. The similarity kernel is wrapped: its first calls wait for each other, so that

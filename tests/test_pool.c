@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The prompt pool: adding and removing, limits, nearest examples, references. */
 #include <setjmp.h>
 #include <stdarg.h>

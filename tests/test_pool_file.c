@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pool files: what is saved comes back; damaged files are refused; a failed save changes nothing. */
 #define _XOPEN_SOURCE 700 /* mkdtemp, setrlimit */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pool files that nobody saved: each check behind the checksum, which is right in all of them. */
 #include <setjmp.h>
 #include <stdarg.h>

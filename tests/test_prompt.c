@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Ways to the same bits: a prepared prompt, a cached projection, a batch, more threads, each against the plain read, in
  * every weight type. On a machine where OpenBLAS multiplies, bits depend on the number of rows, so the test asks for

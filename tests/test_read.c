@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading through the public calls: what the header promises, on a tiny random model. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The convolutional stem: each layer against a convolution written down directly, in double; then whole models: the
  * same bits for any number of threads and in any batch. */
 #include <setjmp.h>

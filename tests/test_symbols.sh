@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # What the libraries export and what they call, and that the header stands alone and shows the program that is tested.
 set -u
 . tests/cases.sh
@@ -25,7 +26,8 @@ no_forbidden_call() { ! grep -xE "$forbidden" "$work/called"; }
 check 'the library never exits, aborts, asserts, prints or changes the process' no_forbidden_call
 
 writable_sections() { # those that are not empty
-    objdump -h "$BUILD/libe2str.o" | awk '$2 ~ /^\.(data|bss|tdata|tbss)/ && $2 !~ /rel\.ro/ && $3 !~ /^0+$/ {print $2, $3}'
+    objdump -h "$BUILD/libe2str.o" |
+        awk '$2 ~ /^\.(data|bss|tdata|tbss)/ && $2 !~ /rel\.ro/ && $3 !~ /^0+$/ {print $2, $3}'
 }
 check 'the library has no writable global data' test -z "$(writable_sections)"
 
@@ -37,7 +39,8 @@ check 'the soname link leads to the full version' test "$(readlink "$BUILD/$sona
 for standard in c11 c17; do
     echo '#include "e2str.h"' > "$work/header.c"
     check "the header compiles alone as $standard" \
-        "$CC" -std=$standard -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -Iinclude -fsyntax-only "$work/header.c"
+        "$CC" -std=$standard -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -Iinclude -fsyntax-only \
+        "$work/header.c"
 done
 if command -v "$CXX" > /dev/null; then
     for standard in c++11 c++17; do
@@ -49,8 +52,10 @@ else
     skip 'the header compiles as C++' 'no C++ compiler'
 fi
 
-sed -n '/^ \*     #include <e2str.h>/,/^ \*     }$/p' include/e2str.h | sed -e 's/^ \*     //' -e 's/^ \*$//' > "$work/manual.c"
-check "the header's program is examples/read_word.c" diff "$work/manual.c" examples/read_word.c
+sed -n '/^ \*     #include <e2str.h>/,/^ \*     }$/p' include/e2str.h |
+    sed -e 's/^ \*     //' -e 's/^ \*$//' > "$work/manual.c"
+grep -v SPDX examples/read_word.c > "$work/read_word.c"
+check "the header's program is examples/read_word.c" diff "$work/manual.c" "$work/read_word.c"
 sed -n '/^```c$/,/^```$/p' README.md | sed '/^```/d' > "$work/readme.c"
-check "the README's program is examples/read_word.c" diff "$work/readme.c" examples/read_word.c
+check "the README's program is examples/read_word.c" diff "$work/readme.c" "$work/read_word.c"
 finish

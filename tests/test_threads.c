@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Threads that share a model and a pool, each with a session of its own: readers, one that adds and removes, one that
  * saves and loads. Worth most under ThreadSanitizer (make tsan), but what each of them sees is checked, too.

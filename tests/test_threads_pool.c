@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The thread pool: every part once, at every count, over many jobs; what it refuses; signals and failure to start. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tokenizers: golden ids from tests/golden/bpe.py, merge order, characters, clean-up, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * A complete small E2STR model with random weights, as the bytes of a GGUF file: for tests that need a model, not a
  * good one. Header-only; include it in one test program at most once:
@@ -154,6 +155,15 @@ static uint32_t tiny_stem_layers(const tiny_model_options *o) {
     return count;
 }
 
+static void tiny_block(tiny_builder *b, size_t width, size_t feed_forward) {
+    tiny_norm(b, "norm1", width);
+    tiny_linear(b, "attn_qkv", 3 * width, width);
+    tiny_linear(b, "attn_out", width, width);
+    tiny_norm(b, "norm2", width);
+    tiny_linear(b, "ffn_up", feed_forward, width);
+    tiny_linear(b, "ffn_down", width, feed_forward);
+}
+
 static void tiny_vision(tiny_builder *b, const tiny_model_options *o) {
     size_t w = o->vision_width;
     size_t patches = (o->image_width / o->patch_width) * (o->image_height / o->patch_height);
@@ -170,12 +180,7 @@ static void tiny_vision(tiny_builder *b, const tiny_model_options *o) {
     if (o->norm_post) tiny_norm(b, "norm_post", w);
     for (uint32_t i = 0; i < o->vision_layers; i++) {
         snprintf(b->prefix, sizeof b->prefix, "vision.blk.%u.", i);
-        tiny_norm(b, "norm1", w);
-        tiny_linear(b, "attn_qkv", 3 * w, w);
-        tiny_linear(b, "attn_out", w, w);
-        tiny_norm(b, "norm2", w);
-        tiny_linear(b, "ffn_up", o->vision_feed_forward, w);
-        tiny_linear(b, "ffn_down", w, o->vision_feed_forward);
+        tiny_block(b, w, o->vision_feed_forward);
     }
 }
 
@@ -219,12 +224,7 @@ static void tiny_decoder(tiny_builder *b, const tiny_model_options *o, size_t vo
     for (uint32_t i = 0; i < o->decoder_layers; i++) {
         snprintf(b->prefix, sizeof b->prefix, "decoder.blk.%u.", i);
         if ((i + 1) % o->cross_every == 0) tiny_cross(b, o);
-        tiny_norm(b, "norm1", w);
-        tiny_linear(b, "attn_qkv", 3 * w, w);
-        tiny_linear(b, "attn_out", w, w);
-        tiny_norm(b, "norm2", w);
-        tiny_linear(b, "ffn_up", o->decoder_feed_forward, w);
-        tiny_linear(b, "ffn_down", w, o->decoder_feed_forward);
+        tiny_block(b, w, o->decoder_feed_forward);
     }
 }
 

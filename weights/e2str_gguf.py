@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """E2STR weights as PyTorch code names them, to and from the GGUF layout of docs/model-format.md.
 
 A state dict here has the official names without the leading "model." (vision_encoder.*, perceiver.*, lang_encoder.*),

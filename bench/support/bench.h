@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the programs of `make bench` share: time, memory, races, rows of CSV. They end the process when they fail. */
 #ifndef BENCH_H
 #define BENCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "peers.h"
 
 #ifdef E2_BLAS

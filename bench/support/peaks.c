@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "peaks.h"
 
 #include <stdint.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What this machine can do at most: multiply-adds in f32, bf16 and int8, and reading memory; measured, not looked up.
  */
 #ifndef BENCH_PEAKS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Other libraries' matrix products, on the same numbers as ours: c [m][n] = a [m][k] * transpose(w [n][k]) + bias, one
  * thread (the driver sets OMP_NUM_THREADS and OPENBLAS_NUM_THREADS to 1). Weights are prepared beforehand, in as many

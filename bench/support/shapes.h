@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench/shapes.txt: lines of "operation model m n k warm|cold". */
 #ifndef BENCH_SHAPES_H
 #define BENCH_SHAPES_H

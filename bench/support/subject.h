@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What is measured end to end: models, sessions and images through the public interface; every failure ends the bench.
  */
 #ifndef BENCH_SUBJECT_H

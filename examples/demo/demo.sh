@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # What `make demo` shows: words read with the shipped weights, then a style that the model does not know, without and
 # with a prompt pool of examples. Each command is shown before its output.
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Written by bench/metric.py from Unicode 14.0.0: first, last, step, distance. */
 /* clang-format off */
 {0x0, 0x2F, 1, 0}, {0x3A, 0x40, 1, 0}, {0x41, 0x5A, 1, 32}, {0x5B, 0x5D, 1, 0}, {0x5F, 0x60, 1, 0}, {0x7B, 0xA9, 1, 0},

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Matrix products with packed weights for AVX-512: the loop over tiles, the fused epilogue, the macros that make tiles.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #if defined(__x86_64__)
 
 /* bf16 without an instruction for it: both factors are widened to f32. */

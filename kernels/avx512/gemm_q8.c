@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #if defined(__x86_64__)
 
 /* int8 without VNNI: vpmaddubsw wants one factor unsigned, which is |w|; where w < 0 the activation changes its sign.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What int8 products have in common: activations that are quantised, rows padded with 0 to 64 values, behind each 64
  * bytes that begin with its scale; and sums in 32-bit integers. */
 #ifndef E2_AVX512_Q8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #if defined(__x86_64__)
 #define E2_SIMD(operation) e2_##operation##_avx512
 #include "simd/activation.h"

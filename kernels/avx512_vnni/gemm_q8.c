@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #if defined(__x86_64__)
 
 /* int8 by vpdpbusd. Its first factor is unsigned: activations + 128, and every sum starts at -128 times the sum of the

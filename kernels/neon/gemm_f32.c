@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #if defined(__aarch64__)
 
 #define GROUP 4

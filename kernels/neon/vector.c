@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #if defined(__aarch64__)
 #define E2_SIMD(operation) e2_##operation##_neon
 #include "simd/activation.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Branch-free exp and erf in f32, written so that a compiler turns loops over them into vector code; rounding to bf16.
  */
 #ifndef E2_REF_MATH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Sums and maxima in 16 lanes: an order that a compiler can turn into vector code without being allowed to reorder. */
 #ifndef E2_REF_REDUCE_H
 #define E2_REF_REDUCE_H

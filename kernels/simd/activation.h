@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Element by element. The includer defines E2_SIMD(operation), the name of the level's kernel. */
 #include "kernels.h"
 #include "simd/math.h"

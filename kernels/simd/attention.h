@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Attention. The includer defines E2_SIMD(operation), the name of the level's kernel. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Matrix products with packed weights for AVX2 and NEON: the loop over tiles and the fused epilogue.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* exp and erf of a vector: the approximations of ref/math.h, with fused multiply-add; and what is made of them. */
 #ifndef E2_SIMD_MATH_H
 #define E2_SIMD_MATH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Layer norm and softmax, row by row. The includer defines E2_SIMD(operation), the name of the level's kernel. */
 #include <math.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Activations rounded or quantised for a product, in the format of ref/gemm.c: rows padded with 0 to 64 values, behind
  * a q8 row 64 bytes that begin with its scale. The includer defines for prepare_q8 E2_INLINE void quantise(const float

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Rows of floats: sums whose order depends on the length only, and the exponentials of a softmax. */
 #ifndef E2_SIMD_REDUCE_H
 #define E2_SIMD_REDUCE_H

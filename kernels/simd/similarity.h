@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Dot products of one vector with many. The includer defines E2_SIMD(operation), the name of the level's kernel. */
 #include "kernels.h"
 #include "simd/reduce.h"

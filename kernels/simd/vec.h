@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One vector of floats, as wide as the instruction set that the including file is compiled for has: AVX-512 (F, BW, DQ,
  * VL), AVX2 with FMA, or NEON of AArch64. The algorithms in simd/ are written over these names alone.

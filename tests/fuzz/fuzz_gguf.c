@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: any bytes as a model file. What opens must be readable from end to end: a sanitizer sees what is not. */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Fuzz target: any bytes through the image decoders, with limits that keep a run short. */
 #include "e2str.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Fuzz target: a pool file. An input that begins with "GGUF" is the file; any other is a list of changes to a good
  * file. Either way the checksums are made right again, so that the checks behind them are met.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * main() for a fuzz target where no fuzzer is installed: gives LLVMFuzzerTestOneInput each file, then seeded mutations
  * of it, each in a heap buffer of exactly its size, so that a sanitizer sees any read beyond the end.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Byte-level BPE as GPT-2 and OPT use it (docs/model.md, section 10), beside which lib's tokenizer is tested."""
 
 import itertools

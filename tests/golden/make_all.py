@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Makes every generated test file again, in $BUILD/golden, and compares it with the committed one: make golden
 
 Files have to be the same bytes. Golden values (*.golden.gguf) that are not, because another PyTorch sums in another
@@ -63,7 +64,7 @@ def jobs():
         [(golden_models, model) for model in make_golden.MODELS]
         + [(make_tokenizer.make, folder_for(HERE)), (make_resize.make, folder_for(HERE))]
         + [(written_beside, script) for script in beside]
-        + [(printed, script) for script in glob.glob(os.path.join(ROOT, 'lib/**/unicode_ranges.py'), recursive=True)]
+        + [(printed, script) for script in glob.glob(os.path.join(ROOT, 'lib', 'unicode_*.py'))]
     )
 
 

@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: MIT
 """Makes the small random models of this folder and their golden values from reference.py; README.md has the layout.
 
-    make golden                                                                  all of them, compared with these
-    build/venv/bin/python tests/golden/make_golden.py [--only NAME] [--out FOLDER]
+make golden                                                                  all of them, compared with these
+build/venv/bin/python tests/golden/make_golden.py [--only NAME] [--out FOLDER]
 """
 
 import argparse
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 import gguf
 import numpy as np
 import torch
-from reference import DECODER, Config, E2STR, beam, greedy, preprocess, shapes
+from reference import DECODER, E2STR, Config, beam, greedy, preprocess, shapes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'weights'))
@@ -112,14 +113,10 @@ MODELS = [
         'vision-key',
         4,
         'bf16',
-        dict(
-            RESAMPLER, patch_height=8, norm_post=False, vision_activation='quick_gelu', retrieval_key='vision_tokens'
-        ),
+        dict(RESAMPLER, patch_height=8, norm_post=False, vision_activation='quick_gelu', retrieval_key='vision_tokens'),
         images=26,
     ),
-    Model(
-        'blocks', 5, 'q8_0', dict(PLAIN, **IMAGENET_BGR, patch_width=8, cross_head_size=32, vision_feed_forward=96)
-    ),
+    Model('blocks', 5, 'q8_0', dict(PLAIN, **IMAGENET_BGR, patch_width=8, cross_head_size=32, vision_feed_forward=96)),
     Model(
         'all-media',
         6,
@@ -131,9 +128,7 @@ MODELS = [
         'no-class',
         7,
         'f16',
-        dict(
-            PLAIN, patch_height=8, vision_layers=1, decoder_layers=3, class_token=False, decoder_activation='gelu'
-        ),
+        dict(PLAIN, patch_height=8, vision_layers=1, decoder_layers=3, class_token=False, decoder_activation='gelu'),
     ),
     Model('odd', 8, 'f32', ODD, alphabet=LOWER + 'AB'),
     Model('stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu')),

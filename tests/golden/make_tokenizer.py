@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Golden ids of the byte-level BPE tokenizer, by bpe.py: tokenizer.gguf and tokenizer.txt.
 
 build/venv/bin/python tests/golden/make_tokenizer.py [FOLDER]      default: this one; checked: make golden
@@ -11,6 +12,7 @@ tab, its token ids in decimal with single blanks between.
 Letters and digits are what this Python's unicodedata says. It must be the version of unicode_ranges.h in the library,
 14.0.0 (Python 3.11), because a later one has more letters.
 """
+
 import collections
 import itertools
 import os
@@ -27,14 +29,56 @@ STRINGS = 600
 SPECIALS = ['<s>', '<pad>', '</s>', '<unk>']
 LAST_SPECIALS = ['<|endofchunk|>', '<image>']
 
-SCRIPTS = ['abcdefghijklmnopqrstuvwxyz', 'abcdefghijklmnopqrstuvwxyz', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
-           'éèêüößñçåøàâîôû', 'αβγδεζηθικλμνξοπρστυφχψως', '日本語中文字漢北京東大学']
+SCRIPTS = [
+    'abcdefghijklmnopqrstuvwxyz',
+    'abcdefghijklmnopqrstuvwxyz',
+    'ABCDEFGHIJKLMNOPQRSTUVWXYZ',
+    'éèêüößñçåøàâîôû',
+    'αβγδεζηθικλμνξοπρστυφχψως',
+    '日本語中文字漢北京東大学',
+]
 DIGITS = '0123456789٠١٢٣٩०१५๓²½Ⅷ①'
-BLANKS = [' ', ' ', ' ', '  ', '   ', '\t', '\n', '\r\n', '\x0b', '\x0c', '\u0085', '\u00a0', '\u1680', '\u2003', '\u2028',
-          '\u202f', '\u3000', ' \u3000', '\n ', ' \u00a0 ']
-CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'r", "'l", " 's", "''s", "'", "’s"]
-SIGNS = list('!"#$%&()*+,-./:;<=>?@[]^_`{|}~\\') + ['...', '€', '£', '™', '—', '\u0301', '\u0308', '\u20dd', '\u200d', '\ufe0f',
-                                                  '😀', '👩\u200d💻', '🇫🇷', '\U0010fffd', '\ufffd', '\ue000']
+BLANKS = [
+    ' ',
+    ' ',
+    ' ',
+    '  ',
+    '   ',
+    '\t',
+    '\n',
+    '\r\n',
+    '\x0b',
+    '\x0c',
+    '\u0085',
+    '\u00a0',
+    '\u1680',
+    '\u2003',
+    '\u2028',
+    '\u202f',
+    '\u3000',
+    ' \u3000',
+    '\n ',
+    ' \u00a0 ',
+]
+CONTRACTIONS = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d", "'S", "'r", "'l", " 's", "''s", "'", '’s']
+SIGNS = list('!"#$%&()*+,-./:;<=>?@[]^_`{|}~\\') + [
+    '...',
+    '€',
+    '£',
+    '™',
+    '—',
+    '\u0301',
+    '\u0308',
+    '\u20dd',
+    '\u200d',
+    '\ufe0f',
+    '😀',
+    '👩\u200d💻',
+    '🇫🇷',
+    '\U0010fffd',
+    '\ufffd',
+    '\ue000',
+]
 CONTROLS = ['\x01', '\x1c', '\x1d', '\x1e', '\x1f', '\x7f', '\u0080', '\u009f', '\u00ad', '\u200b', '\u180e', '\ufeff']
 OTHER_LETTERS = list('ªºµʰаяשعगक中ℵﬁ') + ['\U0001d400', '\U00020000', '\u16f1', '\u0e01', '\uac00']
 
@@ -42,7 +86,7 @@ OTHER_LETTERS = list('ªºµʰаяשعगक中ℵﬁ') + ['\U0001d400', '\U0002
 def word(rng):
     """Syllables repeat, so that there is something to merge."""
     letters = rng.choice(SCRIPTS)
-    syllables = [letters[i:i + 2] for i in range(0, len(letters) - 1, 2)] + list(letters[:6])
+    syllables = [letters[i : i + 2] for i in range(0, len(letters) - 1, 2)] + list(letters[:6])
     return ''.join(rng.choice(syllables) for _ in range(rng.randint(1, 4)))
 
 
@@ -63,8 +107,8 @@ def piece(rng):
     if kind < 0.95:
         return rng.choice(OTHER_LETTERS)
     while True:
-        code = rng.randint(1, 0x10ffff)
-        if not 0xd800 <= code < 0xe000:
+        code = rng.randint(1, 0x10FFFF)
+        if not 0xD800 <= code < 0xE000:
             return chr(code)
 
 

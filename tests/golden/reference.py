@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """E2STR in PyTorch, as docs/model.md writes it down (comments here give its sections): any size, no cache, no padding.
 
 The golden values of this folder and `make parity` come from it. A model is a Config and the weights under the names of
@@ -32,7 +33,9 @@ class Config:
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
     patch_height: int = 4
     patch_width: int = 4
-    stem: tuple[tuple[int, int, int], ...] = ()  # channels, stride height and width of each convolution before the patches
+    stem: tuple[
+        tuple[int, int, int], ...
+    ] = ()  # channels, stride height, stride width: convolutions before the patches
     vision_width: int = 768
     vision_layers: int = 12
     vision_heads: int = 12
