@@ -168,6 +168,27 @@ static void removing_forgets(void **state) {
     fixture_close(&f);
 }
 
+/* Learning ends after one of its examples was removed, one that it left out as doubtful: the memory must not come. */
+static void a_memory_of_a_removed_example_does_not_come(void **state) {
+    (void)state;
+    fixture f;
+    assert_int_equal(memory_open(&f, (tiny_model_options){.seed = 14}), 0);
+    for (uint64_t gone = 1; gone <= 3; gone++) {
+        e2str_pool *pool = memory_pool(&f);
+        add_words(&f, pool, 3);
+        e2_memory_counts counts = {.columns = 1, .steps = 1, .verdicts = 3};
+        e2str_memory *memory = e2_memory_new(f.model, counts);
+        assert_non_null(memory);
+        memory->steps[0].example = 2; /* the others were left out */
+        for (uint32_t i = 0; i < 3; i++) memory->verdicts[i].example = i + 1;
+        assert_int_equal(e2str_pool_remove(pool, gone, NULL), E2STR_OK);
+        e2_pool_remember(pool, memory, 3);
+        assert_false(has_learnt(pool));
+        e2str_pool_free(pool);
+    }
+    fixture_close(&f);
+}
+
 /* A reader's memory stays as it was, whatever happens to the pool. */
 static void a_memory_outlives_its_pool(void **state) {
     (void)state;
@@ -364,6 +385,7 @@ int main(void) {
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(the_past_leaves_no_trace),
         cmocka_unit_test(removing_forgets),
+        cmocka_unit_test(a_memory_of_a_removed_example_does_not_come),
         cmocka_unit_test(a_memory_outlives_its_pool),
         cmocka_unit_test(reports_add_up),
         cmocka_unit_test(what_the_model_reads_is_counted_as_right),
