@@ -60,6 +60,8 @@ static e2str_status make_problem(student *s, e2str_error *error) {
     e2str_status status =
         e2_memory_problem_new(s->compute, &rows, &s->compute->model->memory.whitening, &s->problem, error);
     e2_arena_release(s->compute->arena, mark);
+    if (status == E2STR_ERROR_ARGUMENT) /* no argument of the caller's, but the model's own numbers */
+        status = e2_fail(error, E2STR_ERROR_LIMIT, "what the model makes of the examples is not finite");
     return status;
 }
 
@@ -206,6 +208,8 @@ static e2str_status begin(student *s, const e2_choice *examples, size_t n, e2str
     s->doubt = e2_arena_floats(arena, n);
     if (!s->kept || !s->right || !s->right_alone || !s->doubt) return out_of_memory(error);
     for (size_t i = 0; i < n; i++) s->kept[i] = true;
+    memset(s->right, 0, n * sizeof *s->right);
+    memset(s->right_alone, 0, n * sizeof *s->right_alone);
     memset(s->doubt, 0, n * sizeof *s->doubt);
     return e2_lesson_read(s->compute, s->pool, examples, n, &s->lesson, error);
 }

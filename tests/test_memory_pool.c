@@ -380,6 +380,72 @@ static void nothing_but_doubt(void **state) {
     fixture_close(&f);
 }
 
+/* A number of one tensor is changed in the model's file. */
+static e2str_status open_changed(fixture *f, const tiny_model_options *options, const char *tensor, float value,
+                                 e2str_error *error) {
+    size_t size;
+    e2_gguf gguf;
+    *f = (fixture){.file = tiny_model_build(options, &size)};
+    assert_int_equal(e2_gguf_open_memory(f->file, size, &gguf, NULL), E2STR_OK);
+    const e2_tensor *found = e2_gguf_tensor(&gguf, tensor);
+    assert_true(found && found->type == E2_F32);
+    memcpy(f->file + ((const uint8_t *)found->data - f->file), &value, sizeof value);
+    e2_gguf_close(&gguf);
+    fixture pictures;
+    assert_int_equal(fixture_open(&pictures, options), 0);
+    memcpy(f->pixels, pictures.pixels, sizeof f->pixels);
+    memcpy(f->images, pictures.images, sizeof f->images);
+    for (size_t i = 0; i < FIXTURE_IMAGES; i++) f->images[i].pixels = f->pixels[i];
+    fixture_close(&pictures);
+    e2str_status status = e2str_model_open_memory(f->file, size, NULL, &f->model, error);
+    return status ? status : e2str_session_new(f->model, NULL, &f->session, error);
+}
+
+/* Numbers that are none: whoever meets them first says so, and no memory is made of them. */
+static void broken_models_teach_nothing(void **state) {
+    (void)state;
+    static const char *const tensors[] = {"memory.whitening",
+                                          "memory.key_whitening",
+                                          "memory.key_mean",
+                                          "decoder.norm.weight",
+                                          "decoder.blk.1.cross.attn_query.weight",
+                                          "decoder.tokens",
+                                          "decoder.blk.0.ffn_down.bias"};
+    static const float values[] = {NAN, INFINITY, 3e38f};
+    const tiny_model_options options = {.seed = 22, .memory = true};
+    for (size_t t = 0; t < sizeof tensors / sizeof *tensors; t++)
+        for (size_t v = 0; v < 3; v++) {
+            fixture f;
+            e2str_error error = {""};
+            e2str_pool *pool = NULL;
+            e2str_status status = open_changed(&f, &options, tensors[t], values[v], &error);
+            if (!status) status = e2str_pool_new(f.model, NULL, &pool, &error);
+            for (size_t i = 0; !status && i < 9; i++) {
+                uint64_t id;
+                status = e2str_pool_add(pool, f.session, &f.images[i], words[i % 8], SIZE_MAX, &id, &error);
+            }
+            e2str_learn_options keep;
+            e2str_learn_options_init(&keep);
+            keep.keep_doubtful = 1;
+            if (!status) status = e2str_pool_learn(pool, f.session, &keep, &error);
+            if (!status) { /* large, but not too large for it: then it is a memory like any other */
+                size_t size;
+                e2str_pool *loaded = NULL;
+                if (v != 2 || !has_learnt(pool)) fail_msg("%s %g teaches", tensors[t], (double)values[v]);
+                free(saved(pool, &size));
+                if (e2str_pool_load(f.model, path, NULL, &loaded, &error))
+                    fail_msg("%s: %s", tensors[t], error.message);
+                e2str_pool_free(loaded);
+            } else if ((status != E2STR_ERROR_LIMIT && status != E2STR_ERROR_FORMAT) || !error.message[0]) {
+                fail_msg("%s %g: %s: %s", tensors[t], (double)values[v], e2str_status_name(status), error.message);
+            } else {
+                assert_false(pool && has_learnt(pool));
+            }
+            e2str_pool_free(pool);
+            fixture_close(&f);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_change_no_bit),
@@ -392,6 +458,7 @@ int main(void) {
         cmocka_unit_test(labels_at_the_limit),
         cmocka_unit_test(small_pools),
         cmocka_unit_test(nothing_but_doubt),
+        cmocka_unit_test(broken_models_teach_nothing),
     };
     return cmocka_run_group_tests_name("memory_pool", tests, make_directory, remove_directory);
 }
