@@ -446,6 +446,39 @@ static void broken_models_teach_nothing(void **state) {
         }
 }
 
+/* Scratch does not grow with the examples: one group's is given back before the next. */
+static void learning_needs_no_more_scratch_for_more_groups(void **state) {
+    (void)state;
+    fixture f;
+    assert_int_equal(memory_open(&f, (tiny_model_options){.seed = 23, .image_width = 512}), 0);
+    size_t group = e2_batch_size(f.model), n, bytes[2];
+    uint64_t last;
+    e2str_pool *pool = memory_pool(&f);
+    for (size_t i = 0; i < 12 * group; i++) memory_add(&f, pool, i, "ab");
+    e2_choice *all = e2_pool_choose_all(pool, &n, &last);
+    e2_path_step steps[2] = {{4, 0}, {2, 1}};
+    e2_path *paths = tiny_checked(malloc(n * sizeof *paths));
+    e2_reading *readings = tiny_checked(malloc(n * sizeof *readings));
+    uint16_t *features = tiny_checked(malloc(2 * n * f.model->memory.features * sizeof *features));
+    for (size_t i = 0; i < n; i++) paths[i] = (e2_path){steps, 2};
+    for (size_t i = 0; i < 2; i++) {
+        e2_arena arena = {0};
+        e2_compute compute = {.model = f.model, .kernels = f.model->kernels, .arena = &arena};
+        assert_true(e2_trace_features(&compute, NULL, all, i ? n : group, paths, features));
+        assert_true(e2_trace_read(&compute, NULL, all, i ? n : group, readings));
+        bytes[i] = e2_arena_bytes(&arena);
+        e2_arena_free(&arena);
+    }
+    assert_in_range(bytes[1], bytes[0], bytes[0] + n * 64 * sizeof(uint32_t));
+    for (size_t i = 0; i < n; i++) e2_choice_release(&all[i]);
+    free(all);
+    free(paths);
+    free(readings);
+    free(features);
+    e2str_pool_free(pool);
+    fixture_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(threads_change_no_bit),
@@ -459,6 +492,7 @@ int main(void) {
         cmocka_unit_test(small_pools),
         cmocka_unit_test(nothing_but_doubt),
         cmocka_unit_test(broken_models_teach_nothing),
+        cmocka_unit_test(learning_needs_no_more_scratch_for_more_groups),
     };
     return cmocka_run_group_tests_name("memory_pool", tests, make_directory, remove_directory);
 }
