@@ -117,7 +117,8 @@ static bool append_alternatives(e2str_result *result, const e2str_model *model, 
 static bool append_influence(e2str_result *result, const e2str_memory *memory, size_t step, float amount) {
     e2str_influence *influence = grow(&result->influences, 1, sizeof *influence);
     if (!influence) return false;
-    *influence = (e2str_influence){memory->steps[step].example, memory->steps[step].offset, amount};
+    uint32_t offset = memory->steps[step].offset;
+    *influence = (e2str_influence){memory->steps[step].example, offset == UINT32_MAX ? SIZE_MAX : offset, amount};
     result->influences.count++;
     return true;
 }
