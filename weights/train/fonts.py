@@ -23,12 +23,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-CHARSET = string.digits + string.ascii_letters + string.punctuation
+from alphabet import ASCII, CHARSET, LONG_S, base
+
 LETTERS = string.digits + string.ascii_letters
 KINDS = ('pixel', 'script', 'display', 'mono', 'plain')       # in the order that RULES are tried
 TEXMF = '/usr/share/texlive/texmf-dist/fonts/'
 ROOTS = ('/usr/share/fonts', TEXMF + 'opentype', TEXMF + 'truetype', TEXMF + 'type1')
-VERSION = 1                                       # part of the cache key: raise it when a rule below changes
+VERSION = 2                                       # part of the cache key: raise it when a rule below changes
 
 # Never opened, by path: faces whose Latin slots hold something else (all that scored badly were looked at), or repeat another's Latin.
 SKIP = re.compile(
@@ -45,6 +46,11 @@ TRUSTED = re.compile(
 PAIRS = 'abdefghilmnqrt'                          # letters whose two cases differ in shape
 WRONG, WRONG_TRUSTED = 31, 58                     # of the 62 letters and digits, how many may be liker another character
 MARK = .5                                         # the least likeness of a punctuation mark to one of REFERENCES
+TYPEWRITER = re.compile(r'typewriter|typist|courier|nimbus ?mono|um ?typewriter|free ?mono|\bocr|/ocr', re.I)
+BOOK = re.compile(
+    r'fell|caslon|garamond|junicode|basker|goudy|cardo|coelacanth|libertine|didot|bodoni|antykwa|palat|pagella|schola|century|termes|crimson|'
+    r'\bfbb|venturis ?(old|adf)|charter|utopia|gentium|old ?standard|playfair|foulis|berenis|cochineal|cormorant|romande|times|theano', re.I)
+GROUPS = {'typewriter': TYPEWRITER, 'book': BOOK}              # faces that are drawn from as a kind of their own as well, by path and family
 DISPLAY = re.compile(
     r'aenigma|dustin|outline|inline|shadow|initial|poster|engrav|stencil|double.?struck|bbold|frak|ygoth|yswab|fette|blankenburg|gamaliel|gotico|'
     r'rothdn|/eu[fs][bm]|cloister|qtlondon|heidelberg|aboensis|dublin|uncial|aunc|carolmin|bookhands|missaali|isabella|klaudia|rampart|reggae|'
@@ -69,8 +75,8 @@ RULES = PIXEL, SCRIPT, DISPLAY, MONO
 
 
 class Face(NamedTuple):
-    """One usable face. missing: the characters of CHARSET that it cannot draw: punctuation; of 'pixel' faces also letters; and the
-    capitals where they draw small letters. caps: its lower case draws capitals, so that what is drawn reads as upper case."""
+    """One usable face. missing: the characters of CHARSET and the long s that it cannot draw: punctuation, what is not ASCII; of 'pixel'
+    faces also letters; and the capitals where they draw small letters. caps: its lower case draws capitals, so that what is drawn reads as upper case."""
     path: str
     index: int
     family: str
@@ -144,7 +150,7 @@ def probe(path, index):
             cmap, name = t.getBestCmap() or {}, t['name'].getBestFamilyName() or ''
     boxes = {(m.size, bytes(m)) for m in (font.getmask(c) for c in '\U0010fffd\u0378')}
     missing, shapes, sizes, drawn = set(), np.zeros((94, 256), np.float32), np.zeros((94, 2), np.float32), {}
-    for i, c in enumerate(CHARSET):
+    for i, c in enumerate(ASCII):
         m = font.getmask(c) if cmap is None or ord(c) in cmap else None
         raw = (m.size, bytes(m)) if m is not None and min(m.size) > 0 and max(m.size) < 1000 else None
         if raw is None or raw in boxes or max(raw[1]) < 64:
@@ -162,6 +168,25 @@ def probe(path, index):
     fixed = len({round(font.getlength(c)) for c in 'iMW.l1'}) == 1
     shapes = unit(shapes).astype(np.float16)
     return Probe(name, frozenset(missing), shapes[:62], shapes[62:], sizes[:62], fixed)
+
+
+def beyond(path, index, ascii_only):
+    """The characters other than ASCII that a face lacks, or draws as their base letter or as many others."""
+    others = CHARSET.replace(' ', '')[len(ASCII):] + LONG_S
+    if ascii_only:
+        return set(others)
+    font = ImageFont.truetype(path, 48, index=index, layout_engine=ImageFont.Layout.BASIC)
+    boxes = {(m.size, bytes(m)) for m in (font.getmask(c) for c in '\U0010fffd\u0378')}
+    drawn = {}
+    for c in others:
+        m = font.getmask(c)
+        raw = m.size, bytes(m)
+        if min(m.size) > 0 and max(m.size) < 1000 and raw not in boxes and max(raw[1]) >= 64:
+            b = font.getmask(base(c))
+            if raw != (b.size, bytes(b)):
+                drawn[c] = raw
+    stamps = collections.Counter(drawn.values())
+    return {c for c in others if stamps[drawn.get(c)] == 0 or stamps[drawn[c]] > 2}
 
 
 # The classes that characters are compared by: cases together, and characters that good faces draw alike.
@@ -254,7 +279,7 @@ def scan(files):
     found, kept = [], collections.defaultdict(list)
     for (path, index), p in probes.items():
         key, low, family = '%s#%d' % (path, index), path.lower(), family_name(p.name, path)
-        kind, missing, caps = kind_of(path, family, p.fixed), set(p.missing), False
+        kind, missing, caps, case = kind_of(path, family, p.fixed), set(p.missing), False, ''
         if 'dseg' in low:
             caps = 'dseg14' in low
             missing |= set() if caps else set(string.ascii_letters)   # seven segments make no alphabet
@@ -267,7 +292,7 @@ def scan(files):
                 refused[key] = 'unlike Latin: %d wrong' % count
                 continue
             case = cases(p.shapes, table[path, index])
-            caps, missing = case == 'caps', missing | set(string.ascii_uppercase if case == 'small' else '')
+            caps = case == 'caps'
             alike = (marks * p.marks.astype(np.float32)).sum(-1).max(0)
             missing |= {c for c, a in zip(string.punctuation, alike) if a < MARK}
         traits = np.concatenate([p.shapes[::5].astype(np.float32).ravel(), unit(p.sizes.T).ravel() * 3, p.sizes[::5].ravel() / 40])
@@ -276,6 +301,9 @@ def scan(files):
             refused[key] = 'the same as another face'
             continue
         twins.append(traits)
+        missing |= beyond(path, index, 'dseg' in low or len(missing) > 40)
+        if case == 'small':
+            missing |= {c for c in CHARSET if c.isupper()}
         found.append(Face(path, index, family, kind, caps, frozenset(missing)))
     return found, refused
 
@@ -311,9 +339,16 @@ class Fonts:
         self.faces = faces() if all is None else list(all)
         self.cache, self.kinds = {}, {}
         for kind in {f.kind for f in self.faces}:
-            key = operator.attrgetter('family')
-            groups = [list(g) for _, g in itertools.groupby(sorted((f for f in self.faces if f.kind == kind), key=key), key)]
-            self.kinds[kind] = groups, list(itertools.accumulate(len(g) ** .5 for g in groups))
+            self._group(kind, (f for f in self.faces if f.kind == kind))
+        for name, rule in GROUPS.items():
+            self._group(name, (f for f in self.faces if f.kind in ('mono', 'plain') and rule.search(f.path + ' ' + f.family)))
+
+    def _group(self, name, some):
+        """Names some faces, as families that weigh as the square root of their size."""
+        key = operator.attrgetter('family')
+        families = [list(g) for _, g in itertools.groupby(sorted(some, key=key), key)]
+        if families:
+            self.kinds[name] = families, list(itertools.accumulate(len(g) ** .5 for g in families))
 
     def pick(self, r, kinds):
         """A face by r (random.Random): a kind by the weights in kinds (a dict; any kind if none of these is installed), a family by

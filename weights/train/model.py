@@ -17,18 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from text import CHARSET
+from alphabet import CHARSET
 
 PAD, BOS, END, IMAGE, FIRST = range(5)
 UNKNOWN = -100                      # where a loss has no target (PyTorch's default)
 TOKEN = {c: FIRST + i for i, c in enumerate(CHARSET)}
-VOCABULARY = FIRST + len(CHARSET)
 
 
 @dataclass
 class Sizes:
     """The defaults are e2str-small; `paper` below is the official architecture."""
     patch: tuple = (8, 4)
+    stem: tuple = ()                # channels of the convolutions before the patches; empty: patches are cut from the pixels
     vision_width: int = 192
     vision_layers: int = 6
     vision_mlp: int = 768
@@ -40,13 +40,20 @@ class Sizes:
     cross_inner: int = 192          # columns of cross-attention's queries
     cross_mlp: int = 384
     head: int = 32                  # columns per attention head, everywhere
-    positions: int = 254
-    stride: int = 28                # positions from one segment to the next; 0: they count through
+    positions: int = 396
+    stride: int = 44                # positions from one segment to the next; 0: they count through
     immediate: bool = True          # text sees its own image only
+    columns: int = 128              # of patches at most: positions are a row's plus a column's. 0: a table of 32 x 128 pixels
+    alphabet: str = CHARSET         # one token each
+
+    @property
+    def vocabulary(self):
+        return FIRST + len(self.alphabet)
 
 
 PRESETS = {'small': Sizes(),
-           'paper': Sizes((4, 4), 768, 12, 3072, 64, 6, 768, 12, 3072, 512, 3072, 64, 2048, 0)}
+           'paper': Sizes((4, 4), (), 768, 12, 3072, 64, 6, 768, 12, 3072, 512, 3072, 64, 2048, 0, columns=0)}
+STEM, STEM_STRIDES = (48, 96, 192), ((2, 2), (2, 2), (2, 1))
 
 
 def attention(q, k, v, head, mask=None):
@@ -87,20 +94,38 @@ class VisionBlock(nn.Module):
 
 
 class VisionEncoder(nn.Module):
-    """float [N,3,32,128] in -1..1 -> tokens [N, patches, width]."""
+    """float [N,3,32,pixels] in -1..1 -> tokens [N, patches, width]."""
     def __init__(self, s):
         super().__init__()
-        w, patches = s.vision_width, (32 // s.patch[0]) * (128 // s.patch[1])
-        self.conv1 = nn.Conv2d(3, w, s.patch, s.patch)
+        w = s.vision_width
+        if s.stem:
+            self.stem = nn.ModuleList([nn.Conv2d(n, m, 3, stride, 1) for n, m, stride in zip((3, *s.stem), s.stem, STEM_STRIDES)])
+            self.conv1 = nn.Conv2d(s.stem[-1], w, 1)
+        else:
+            self.stem = ()
+            self.conv1 = nn.Conv2d(3, w, s.patch, s.patch)
         self.class_embedding = nn.Parameter(w ** -.5 * torch.randn(w))
-        self.positional_embedding = nn.Parameter(w ** -.5 * torch.randn(patches + 1, w))
+        if s.columns:                                   # the class token's is part of its embedding
+            self.row_embedding = nn.Parameter(w ** -.5 * torch.randn(32 // s.patch[0], w))
+            self.column_embedding = nn.Parameter(w ** -.5 * torch.randn(s.columns, w))
+        else:
+            self.positional_embedding = nn.Parameter(w ** -.5 * torch.randn((32 // s.patch[0]) * (128 // s.patch[1]) + 1, w))
         self.transformer = nn.Module()
         self.transformer.resblocks = nn.ModuleList([VisionBlock(s) for _ in range(s.vision_layers)])
         self.ln_post = nn.LayerNorm(w)
 
     def forward(self, images):
-        x = self.conv1(images).flatten(2).transpose(1, 2)
-        x = torch.cat([self.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], 1) + self.positional_embedding
+        x = images
+        for convolution in self.stem:
+            x = F.gelu(convolution(x))
+        x = self.conv1(x)
+        if hasattr(self, 'row_embedding'):
+            grid = self.row_embedding[:, None] + self.column_embedding[:x.shape[3]]
+            positions = F.pad(grid.flatten(0, 1), (0, 0, 1, 0))
+        else:
+            positions = self.positional_embedding
+        x = x.flatten(2).transpose(1, 2)
+        x = torch.cat([self.class_embedding.to(x.dtype).expand(len(x), 1, -1), x], 1) + positions
         for block in self.transformer.resblocks:
             x = block(x)
         return self.ln_post(x)[:, 1:]
@@ -204,7 +229,7 @@ class Decoder(nn.Module):
     def __init__(self, s):
         super().__init__()
         self.stride, self.immediate = s.stride, s.immediate
-        self.embed_tokens = nn.Embedding(VOCABULARY, s.decoder_width)
+        self.embed_tokens = nn.Embedding(s.vocabulary, s.decoder_width)
         self.embed_positions = nn.Embedding(s.positions + 2, s.decoder_width)
         self.final_layer_norm = nn.LayerNorm(s.decoder_width)
         self.layers = nn.ModuleList([DecoderLayer(s) for _ in range(s.decoder_layers)])
@@ -257,7 +282,7 @@ class E2STR(nn.Module):
         self.lang_encoder.model.decoder = Decoder(sizes)
 
     def patches(self, images):
-        """uint8 [N,32,128,3] -> patch tokens [N, patches, width]; mean and standard deviation 0.5 of the 0..1 range."""
+        """uint8 [N,32,pixels,3] -> patch tokens [N, patches, width]; mean and standard deviation 0.5 of the 0..1 range."""
         return self.vision_encoder(images.permute(0, 3, 1, 2).float() / 127.5 - 1)
 
     def media(self, patches):
@@ -272,7 +297,7 @@ class Reader(nn.Module):
     def __init__(self, sizes):
         super().__init__()
         self.sizes = sizes
-        self.m, self.aux = E2STR(sizes), nn.Linear(sizes.vision_width, VOCABULARY)
+        self.m, self.aux = E2STR(sizes), nn.Linear(sizes.vision_width, sizes.vocabulary)
 
     def losses(self, images, ids, under, taught):
         """images [B*T,...], ids [B,T,S], under [B*T, patches]: token under each patch, taught [B,T]: whether its text counts.
@@ -287,7 +312,7 @@ class Reader(nn.Module):
 
     @torch.no_grad()
     def read(self, images, most=26):
-        """Greedy texts of uint8 [N,32,128,3] without examples."""
+        """Greedy texts of uint8 [N,32,pixels,3] without examples."""
         media = self.m.media(self.m.patches(images))[:, None]
         ids = torch.tensor([BOS, IMAGE], device=images.device).repeat(len(images), 1, 1)
         for _ in range(most):
@@ -295,4 +320,4 @@ class Reader(nn.Module):
             if (ids == END).any(2).all():
                 break
         rows = (row[:row.index(END)] if END in row else row for row in ids[:, 0, 2:].tolist())
-        return [''.join(CHARSET[t - FIRST] for t in row if t >= FIRST) for row in rows]
+        return [''.join(self.sizes.alphabet[t - FIRST] for t in row if t >= FIRST) for row in rows]

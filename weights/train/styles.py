@@ -9,7 +9,8 @@ import random
 from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
-from text import CHARSET, DIGITS, MAX_LENGTH
+from alphabet import ASCII, DIGITS
+from text import MAX_LENGTH
 
 
 class Style(NamedTuple):
@@ -49,7 +50,7 @@ def style_of(seed, n):
     again = r.random() < .5
     shared = {'domain', 'face', 'cipher', 'convention'} | {name for name in ('ink', 'paint', 'warp', 'look', 'shape') if r.random() < .7}
     alike, strange, murky, other = again and r.random() < .45, r.random() < .25, again and r.random() < .45, r.random() < .15
-    letters = ''.join(r.sample(CHARSET[:62], r.randint(3, 8))) if strange and r.random() < .5 else ''
+    letters = ''.join(r.sample(ASCII[:62], r.randint(3, 8))) if strange and r.random() < .5 else ''
     return Style(seed, frozenset(shared), alike, letters, strange, murky, other), r.randint(1, n) if again else 0
 
 
@@ -67,7 +68,7 @@ def sequence(seed, n):
             yield Dice(f'{seed}.{i}', style, r.randrange(words) if words and r.random() < .8 else None)
 
 
-def word(texts, dice, r, domain):
+def word(texts, dice, r, domain, longest):
     """The text that the dice ask for: one of those that come again, or with r a new one."""
     style = dice.style
     if dice.word is not None:
@@ -75,8 +76,8 @@ def word(texts, dice, r, domain):
     if style.letters:
         return ''.join(r.choice(style.letters) for _ in range(r.randint(2, 8)))
     if style.alike:
-        return vary(r, texts.draw(random.Random(f'base {style.seed}'), domain))
-    return texts.draw(r, domain)
+        return vary(r, texts.draw(random.Random(f'base {style.seed}'), domain, longest))
+    return texts.draw(r, domain, longest)
 
 
 @functools.lru_cache(64)
@@ -88,10 +89,10 @@ def foreign(font):
 
 def cipher(r, font, text):
     """Strange shapes for some characters or all of them: another's, or Greek and Cyrillic ones if the font has them."""
-    odd = CHARSET[:62]
+    odd = ASCII[:62]
     if r.random() < .6 and len(foreign(font)) > 20:
         odd = foreign(font)
-    table = {c: r.choice(odd) for c in r.sample(CHARSET[:62], r.randint(2, 12) if r.random() < .5 else 62)}
+    table = {c: r.choice(odd) for c in r.sample(ASCII[:62], r.randint(2, 12) if r.random() < .5 else 62)}
     return ''.join(table.get(c, c) for c in text)
 
 

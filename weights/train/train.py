@@ -27,8 +27,10 @@ from model import PAD, PRESETS, Reader, Sizes
 from muon import Muon
 from render import Renderer
 
-LENGTHS = {'stage1': (1,), 'stage2': (9, 5, 1, 3, 9, 2, 5, 1, 9, 3)}     # images per sequence, batch by batch
-LOG_EVERY, SAVE_EVERY = 12_800, 51_200                                    # samples
+# Images per sequence, batch by batch; 0: single ones whose width follows the text.
+LENGTHS = {'stage1': (1, 0), 'stage2': (9, 0, 5, 1, 3, 0, 9, 2, 1, 5, 0, 9, 1, 3)}
+LOG_EVERY, SAVE_EVERY = 6_400, 600                                        # samples, seconds
+MUON_LR, ADAM_LR = .02, 1.5e-3
 
 
 def arguments():
@@ -42,6 +44,7 @@ def arguments():
     p.add_argument('--minutes-at-most', type=float, default=math.inf, help='save and stop by then; --resume goes on towards --samples')
     p.add_argument('--decay', type=float, default=.4, help='last share of the run in which the learning rate falls to nothing (default .4)')
     p.add_argument('--lr', type=float, default=1., help='factor on both learning rates (Muon .02, AdamW 1.5e-3)')
+    p.add_argument('--stem-lr', type=float, default=1., help="factor on the stem's learning rate beside that (after a warm start: .25)")
     p.add_argument('--batch', type=int, default=64, help='images per step (default 64; 512 on a GPU)')
     p.add_argument('--curriculum', type=int, default=0, help='samples until words are as hard as they get (from nothing: 500,000)')
     p.add_argument('--size', choices=PRESETS, default='small')
@@ -49,6 +52,7 @@ def arguments():
     p.add_argument('--decoder', type=int, nargs=2, metavar=('WIDTH', 'LAYERS'))
     p.add_argument('--all-media', action='store_true', help='text sees the images of the examples too, not only its own')
     p.add_argument('--workers', type=int, default=max(1, (os.cpu_count() or 2) - 1), help='rendering processes')
+    p.add_argument('--threads', type=int, default=os.cpu_count(), help='of the steps on a CPU (default: all)')
     p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     p.add_argument('--seed', type=int, default=1)
     a = p.parse_args()
@@ -68,25 +72,33 @@ def chosen_sizes(a):
     return s
 
 
+def turns(name, parameter, sizes):
+    """Whether Muon takes a parameter: matrices and the stem, but no table, and no patch product or head."""
+    if 'stem' in name or sizes.stem and 'conv1' in name:
+        return parameter.ndim == 4
+    return parameter.ndim == 2 and not any(part in name for part in ('embed', 'latents', 'aux'))
+
+
 class Run:
     """Model, optimizers and counts; what a checkpoint holds."""
 
     def __init__(self, a):
         self.a, self.path = a, os.path.join(a.out, a.stage + '.pt')
-        state = torch.load(self.path if a.resume else a.start, map_location='cpu') if a.resume or a.start else None
-        sizes = Sizes(**state['sizes']) if state and 'sizes' in state else chosen_sizes(a)
+        begin = self.path if a.resume else a.start
+        state = torch.load(begin, map_location='cpu') if begin else None
+        sizes = Sizes(**state['sizes']) if state else chosen_sizes(a)
         sizes.immediate = sizes.immediate and not a.all_media
         torch.manual_seed(a.seed)
         self.net = Reader(sizes).to(a.device)
         if state:
-            self.net.load_state_dict({k: v.float() for k, v in state.get('model', state).items()})
+            self.net.load_state_dict({k: v.float() for k, v in state['model'].items()})
         if a.stage == 'stage2' and sizes.stride and not a.resume and state.get('stage') != 'stage2':
             self.net.m.lang_encoder.model.decoder.spread_positions()
         # matrices turn in space, everything else (norms, biases, gates, embeddings, the patch head) takes AdamW
-        matrices = [p for n, p in self.net.named_parameters() if p.ndim == 2 and 'embed' not in n and 'latents' not in n and 'aux' not in n]
+        matrices = [p for n, p in self.net.named_parameters() if turns(n, p, sizes)]
         chosen = {id(p) for p in matrices}
-        self.muon = Muon(matrices, lr=.02 * a.lr)
-        self.adam = torch.optim.AdamW([p for p in self.net.parameters() if id(p) not in chosen], 1.5e-3 * a.lr, betas=(.9, .98), weight_decay=0.)
+        self.muon = Muon(matrices, [a.stem_lr if p.ndim == 4 else 1. for p in matrices], MUON_LR * a.lr)
+        self.adam = torch.optim.AdamW([p for p in self.net.parameters() if id(p) not in chosen], ADAM_LR * a.lr, betas=(.9, .98), weight_decay=0.)
         self.samples, self.before, self.curve = 0, state.get('seen', 0) if state else 0, []
         if a.resume:
             self.samples, self.before, self.curve = state['samples'], state['before'], state['curve']
@@ -98,7 +110,8 @@ class Run:
         state = {'model': self.net.state_dict(), 'sizes': asdict(self.net.sizes), 'stage': self.a.stage, 'samples': self.samples,
                  'before': self.before, 'seen': self.before + self.samples, 'curve': self.curve, 'muon': self.muon.state(),
                  'adam': self.adam.state_dict()}
-        for path, what in ((self.path, state), (os.path.join(self.a.out, self.a.stage + '.weights.pt'), state['model'])):
+        weights = {name: state[name] for name in ('model', 'sizes', 'stage', 'seen')}
+        for path, what in ((self.path, state), (os.path.join(self.a.out, self.a.stage + '.weights.pt'), weights)):
             torch.save(what, path + '.part')
             os.replace(path + '.part', path)
         draw_curve(self.curve, os.path.join(self.a.out, self.a.stage))
@@ -113,7 +126,7 @@ class Run:
         (read.sum() / real.sum() + patch).backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.)
         for group in self.adam.param_groups:
-            group['lr'] = 1.5e-3 * self.a.lr * scale
+            group['lr'] = ADAM_LR * self.a.lr * scale
         self.adam.step()
         self.muon.step(scale)
         self.samples += len(images)
@@ -152,25 +165,23 @@ def held_out(net, samples, device):
     return float(np.mean([a == s.text for a, s in zip(texts, samples)]))
 
 
-def main():
-    a = arguments()
-    os.makedirs(a.out, exist_ok=True)
-    if a.device == 'cpu':
-        torch.set_num_threads(os.cpu_count())
-    run = Run(a)
-    renderer = Renderer()
-    test = [s for i in range(300) for s in draw(renderer, f'held out {i}', 1)][:256]
-    del renderer
-    stream = Stream(a.workers, f'{a.seed} {a.stage} {run.samples + run.before}', run.net.sizes.patch, LENGTHS[a.stage], a.curriculum, a.batch)
-    print(f'{sum(p.numel() for p in run.net.parameters()):,} weights on {a.device}, {a.workers} rendering', flush=True)
-    began, steps, means, logged, saved = time.time(), 0, Means(), run.samples, run.samples
-    last = began
+def scale_of(a, steps, done):
+    """Learning rate as a share of the full one: 100 steps of warming up, and a fall to nothing over the last part of the run. done: 0..1."""
+    falling = (1 - done) / a.decay + .005 if a.decay else 1.
+    return min(1, steps / 100) * min(1, falling)
+
+
+def learn(a, run, stream, test):
+    """Steps until the run is done or its time is over, with a line of the log and a checkpoint from time to time."""
+    began = last = saved = time.time()
+    steps, means, logged = 0, Means(), run.samples
     while True:
-        done = (time.time() - began) / 60 / a.minutes if a.minutes else run.samples / a.samples
-        if done >= 1 or time.time() - began > 60 * a.minutes_at_most:
-            break
+        now = time.time()
+        done = (now - began) / 60 / a.minutes if a.minutes else run.samples / a.samples
+        if done >= 1 or now - began > 60 * a.minutes_at_most:
+            return
         steps += 1
-        scale = min(1, steps / 100) * min(1, (1 - done) / a.decay + .005 if a.decay else 1)
+        scale = scale_of(a, steps, done)
         means.add(*run.step(*next(stream), scale))
         if run.samples - logged >= LOG_EVERY:
             rate = (run.samples - logged) / (time.time() - last)
@@ -178,9 +189,23 @@ def main():
             run.curve.append(row)
             logged, last = run.samples, time.time()
             print('  '.join(f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k, v in row.items()), flush=True)
-            if run.samples - saved >= SAVE_EVERY:
-                run.save()
-                saved = run.samples
+        if time.time() - saved >= SAVE_EVERY:
+            run.save()
+            saved = time.time()
+
+
+def main():
+    a = arguments()
+    os.makedirs(a.out, exist_ok=True)
+    if a.device == 'cpu':
+        torch.set_num_threads(a.threads)
+    run = Run(a)
+    renderer = Renderer()
+    test = [s for i in range(300) for s in draw(renderer, f'held out {i}', 1)][:256]
+    del renderer
+    stream = Stream(a.workers, f'{a.seed} {a.stage} {run.samples + run.before}', run.net.sizes.patch, LENGTHS[a.stage], a.curriculum, a.batch)
+    print(f'{sum(p.numel() for p in run.net.parameters()):,} weights on {a.device}, {a.workers} rendering', flush=True)
+    learn(a, run, stream, test)
     run.save()
     print(f'{run.path}: {run.before + run.samples:,} samples in all, {held_out(run.net, test, a.device):.3f} of held-out words exact')
 
