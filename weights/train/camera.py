@@ -96,15 +96,15 @@ def murky(r, j, image):
     return image
 
 
-def visible(image, mask):
-    """Whether ink and paper still differ: what no one could read teaches nothing."""
+def visible(image, mask, least):
+    """Whether ink and paper still differ by more than `least`, of 255, and by more than the noise: what no one could read teaches nothing."""
     grey = image.astype(np.float32).mean(2)
     ink = cv2.resize(mask, image.shape[1::-1], interpolation=cv2.INTER_AREA)
     weight = ink.sum()
     if weight < 20 * image.shape[1] / WIDTH:
         return False
     around = cv2.GaussianBlur(ink, (0, 0), 3) * (1 - ink)
-    return abs((grey * ink).sum() / weight - (grey * around).sum() / max(around.sum(), 1)) > 6 + .15 * float(np.std(np.diff(grey)))
+    return abs((grey * ink).sum() / weight - (grey * around).sum() / max(around.sum(), 1)) > least + .15 * float(np.std(np.diff(grey)))
 
 
 def streak(r, k):

@@ -57,33 +57,36 @@ def split_positions(state, columns):
     state[VISION + 'column_embedding'] = columns
 
 
-def read(path, rest):
-    """(state dict, Sizes) of a Reader with the weights of the model file and of rest.npz."""
+def read(path, rest=None):
+    """The Reader that a model file holds. rest: what rest.npz holds; without it positions stay a table, and the patch head is random."""
     reader = gguf.GGUFReader(path)
-    own = sizes_in(reader, len(rest['columns']))
-    table = Reader(Sizes(**{**asdict(own), 'columns': 0}))
-    shapes = as_float32({k[2:]: v for k, v in table.state_dict().items() if k.startswith('m.')})
-    settings = Settings(stem_strides=STEM_STRIDES if own.stem else ())
+    sizes = sizes_in(reader, 0)
+    net = Reader(sizes)
+    shapes = as_float32({k[2:]: v for k, v in net.state_dict().items() if k.startswith('m.')})
+    settings = Settings(stem_strides=STEM_STRIDES if sizes.stem else ())
     tensors = {t.name: t for t in reader.tensors}
-    state = {}
+    state = net.state_dict()
     for entry in layout(sizes_of(shapes, settings), norm_post=True):
         rows = gguf.quants.dequantize(tensors[entry.name].data, tensors[entry.name].tensor_type).reshape(entry.shape)
         for part, (name, shape) in zip(np.split(rows, len(entry.parts)), entry.parts):
             state['m.' + name] = torch.from_numpy(np.array(part, np.float32).reshape(shape))
-    if own.columns:
-        split_positions(state, torch.from_numpy(rest['columns'].astype(np.float32)))
-    head = torch.from_numpy(rest['head'].astype(np.float32))
-    state['aux.weight'], state['aux.bias'] = head[:, :-1].contiguous(), head[:, -1].contiguous()
-    Reader(own).load_state_dict(state)
-    return state, own
+    if rest is not None:
+        sizes.columns = len(rest['columns'])
+        net = Reader(sizes)
+        if sizes.columns:
+            split_positions(state, torch.from_numpy(rest['columns'].astype(np.float32)))
+        head = torch.from_numpy(rest['head'].astype(np.float32))
+        state['aux.weight'], state['aux.bias'] = head[:, :-1].contiguous(), head[:, -1].contiguous()
+    net.load_state_dict(state)
+    return net
 
 
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     path = sys.argv[1] if len(sys.argv) == 3 else os.path.join(HERE, '..', 'e2str-small.gguf')
-    state, sizes = read(path, np.load(os.path.join(HERE, 'rest.npz')))
-    torch.save({'model': state, 'sizes': asdict(sizes), 'stage': 'stage2', 'seen': 0}, sys.argv[-1])
+    net = read(path, np.load(os.path.join(HERE, 'rest.npz')))
+    torch.save({'model': net.state_dict(), 'sizes': asdict(net.sizes), 'stage': 'stage2', 'seen': 0}, sys.argv[-1])
     print(f'{sys.argv[-1]}: the weights of {os.path.normpath(path)}')
 
 

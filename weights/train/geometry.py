@@ -54,9 +54,9 @@ def sources(corners, to, out_w, out_h):
     return u.astype(np.float32), v.astype(np.float32)
 
 
-def split(r, text, chars):
-    """Now and then only a part of the word, cut at character boxes (the S of the ST strategy); the rest stays visible at the edges."""
-    if len(text) < 3 or r.random() > .12:
+def split(r, text, chars, share):
+    """Of a share only a part of the word, cut at character boxes (the S of the ST strategy); the rest stays visible at the edges."""
+    if len(text) < 3 or r.random() > share:
         return text, chars
     first = r.randrange(len(text))
     last = r.randrange(first, len(text))
@@ -70,24 +70,24 @@ def split(r, text, chars):
     return text[first:last + 1], np.where(inside, chars - first, 0).astype(np.uint8)
 
 
-def crop(r, mask, chars, least):
-    """The word with a margin that differs by side, sometimes cutting into it a little; now and then far too loose. least: how far three of
-    four crops reach at least, in heights of the text."""
+def crop(r, mask, chars, least, share):
+    """The word with a margin that differs by side, sometimes cutting into it a little; a share of them far too loose. least: how far three
+    of four crops reach at least, in heights of the text."""
     ink = (mask > .2) & (chars > 0)
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     if len(rows) < 3 or len(columns) < 2:
         return None
     h = rows[-1] + 1 - rows[0]
-    loose = r.random()
-    reach = max(least, .5 if loose < .08 else .2)
-    beside = r.uniform(.5, 2.) if loose > .94 else reach
-    above = r.uniform(.3, .9) if loose > .97 else reach
+    loose = r.random() < share
+    reach = max(least, .5 if r.random() < .08 else .2)
+    beside = r.uniform(.5, 2.) if loose else reach
+    above = r.uniform(.3, .9) if loose and r.random() < .5 else reach
     least = least if r.random() < .75 else -.03
 
     def margin(reach):
         return int(round(h * (r.uniform(min(least, reach), reach) if r.random() < .93 else r.uniform(-.12, 0))))
-    more = int(2 * h)
-    if loose > .94:
+    if loose:
+        more = int(2 * h)
         mask, chars, rows, columns = np.pad(mask, more), np.pad(chars, more), rows + more, columns + more
     top, bottom = max(0, rows[0] - margin(above)), min(mask.shape[0], rows[-1] + 1 + margin(above))
     left, right = max(0, columns[0] - margin(beside)), min(mask.shape[1], columns[-1] + 1 + margin(beside))

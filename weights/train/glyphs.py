@@ -29,8 +29,9 @@ def edges_of(text, font, loose, apart):
     return list(itertools.accumulate(widths, initial=0))
 
 
-def typeset(r, style, text, font, easy):
-    """Ink mask [h,w] in 0..1 and character map of a line of type, with margins that may show what stands beside it on the page."""
+def typeset(r, style, text, font, easy, ghost=0.):
+    """Ink mask [h,w] in 0..1 and character map of a line of type, with margins that may show what stands beside it on the page. ghost: how
+    strongly the dark segments of a display show."""
     left, top, right, bottom = font.getbbox(text)
     if right - left < 2 or bottom - top < 2:
         return None
@@ -47,6 +48,8 @@ def typeset(r, style, text, font, easy):
         return None
     image = Image.new('L', size, 0)
     draw = ImageDraw.Draw(image)
+    if ghost and not apart:
+        draw.text((pad - left, pad - top), re.sub('[^.:]', '8', text), fill=int(255 * ghost), font=font)
     if apart:
         for c, x in zip(text, edges):
             draw.text((x, pad - top + r.uniform(-bounce, bounce)), c, fill=255, font=font)
@@ -75,34 +78,42 @@ def struck(r, style, mask, chars):
     return mask * cv2.GaussianBlur(strength[chars], (0, 0), 1.)
 
 
-def frame(r, mask, chars, domain):
+#         lines around the text: (share, share on plates)
+FRAMES = {'box': (.30, .35), 'round': (.12, .40), 'sides': (.19, .08), 'rules': (.19, .08), 'corner': (.12, .05), 'cells': (.08, .04)}
+
+
+def frame(r, mask, chars, domain, share):
     """Lines of a table, a box or a plate around the text, of its ink but no part of it: mask, chars, and how far (in heights of the text)
     a crop has to reach to show them."""
-    if r.random() > (.6 if domain == 'plate' else .12):
-        return mask, chars, 0.
     rows, columns = np.flatnonzero(chars.any(1)), np.flatnonzero(chars.any(0))
-    if len(rows) < 4:
+    if r.random() > share or len(rows) < 4:
         return mask, chars, 0.
     h = rows[-1] + 1 - rows[0]
     more = int(.7 * h)
     mask, chars = np.pad(mask, more), np.pad(chars, more)
-    gap = [int(h * r.uniform(.0, .4)) for _ in range(4)] if r.random() < .5 else [int(h * r.uniform(.0, .35))] * 4
-    top, bottom = rows[0] + more - gap[0], rows[-1] + more + gap[1]
-    left, right = columns[0] + more - gap[2] - 2, columns[-1] + more + gap[3] + 2
+    gaps = [int(h * r.uniform(0, .4)) for _ in range(4)] if r.random() < .5 else [int(h * r.uniform(0, .35))] * 4
+    top, bottom = rows[0] + more - gaps[0], rows[-1] + more + gaps[1]
+    left, right = columns[0] + more - gaps[2] - 2, columns[-1] + more + gaps[3] + 2
     thick = max(1, int(h * r.uniform(.015, .1)))
-    kind = r.choices(('box', 'round', 'sides', 'rules', 'corner'), (.3, .3 if domain == 'plate' else .12, .2, .2, .15))[0]
+    kind = r.choices(list(FRAMES), [shares[domain == 'plate'] for shares in FRAMES.values()])[0]
     lines = np.zeros(mask.shape, np.float32)
-    if kind == 'box':
+    if kind in ('box', 'cells'):
         cv2.rectangle(lines, (left, top), (right, bottom), 1., thick)
-    elif kind == 'round':
+    if kind == 'round':
         rounded_box(lines, left, top, right, bottom, int(h * r.uniform(.1, .45)), thick)
+    upright, level = [], []
+    if kind == 'cells':
+        upright = [int(np.flatnonzero((chars == i).any(0))[0]) for i in range(2, chars.max() + 1) if (chars == i).any()]
     if kind in ('sides', 'corner'):
-        for x in r.choice(((left,), (right,), (left, right))):
-            cv2.line(lines, (x, top - more * r.randint(0, 1)), (x, bottom + more * r.randint(0, 1)), 1., thick)
+        upright = r.choice(((left,), (right,), (left, right)))
     if kind in ('rules', 'corner'):
-        for y in r.choice(((top,), (bottom,), (bottom,), (top, bottom))):
-            cv2.line(lines, (left - more * r.randint(0, 1), y), (right + more * r.randint(0, 1), y), 1., thick)
-    return np.maximum(mask, lines * r.uniform(.6, 1)), chars, max(gap) / h + .12
+        level = r.choice(((top,), (bottom,), (bottom,), (top, bottom)))
+    beyond = 0 if kind == 'cells' else more
+    for x in upright:
+        cv2.line(lines, (x, top - beyond * r.randint(0, 1)), (x, bottom + beyond * r.randint(0, 1)), 1., thick)
+    for y in level:
+        cv2.line(lines, (left - beyond * r.randint(0, 1), y), (right + beyond * r.randint(0, 1), y), 1., thick)
+    return np.maximum(mask, lines * r.uniform(.6, 1)), chars, max(gaps) / h + .12
 
 
 def rounded_box(image, left, top, right, bottom, radius, thick):

@@ -44,8 +44,28 @@ class Sample(NamedTuple):
 
 
 class Renderer:
-    def __init__(self):
-        self.fonts, self.texts = Fonts(), Text()
+    """Draws samples. kinds.py draws otherwise by the attributes and the methods below them."""
+    loose = .06                     # share of crops that are far too loose
+    parts = .12                     # share of words of which only a part is cut out
+    contrast = 6                    # least difference of ink and paper, of 255
+
+    def __init__(self, unseen=False):
+        """unseen: with the faces that are kept from training, and none of the others."""
+        self.fonts, self.texts = Fonts(unseen), Text()
+
+    def domain(self, r):
+        return r.choices(list(DOMAINS), [share for share, _, _ in DOMAINS.values()])[0]
+
+    def kinds_of_faces(self, domain):
+        """{kind of face: share}."""
+        return DOMAINS[domain][1]
+
+    def share_by_hand(self, domain):
+        return DOMAINS[domain][2]
+
+    def framed(self, domain):
+        """Share of texts with a frame."""
+        return .6 if domain == 'plate' else .12
 
     def sample(self, dice, hard=1., free=False):
         """hard: share of samples with the full range of looks; the others are short, plain words for the beginning of training.
@@ -53,24 +73,24 @@ class Renderer:
         if dice.style.seed == '' and dice('blank').random() < .012:
             return self.textless(dice, free)
         easy = dice('easy').random() > hard
-        domain = dice('domain').choices(list(DOMAINS), [d[0] for d in DOMAINS.values()])[0]
+        domain = self.domain(dice('domain'))
         written = self.write(dice, domain, easy, FREE_LENGTH if free else MAX_LENGTH)
         if written is None:
             return None
         text, mask, chars = written
         reach = 0.
         if not easy:
-            mask, chars, reach = frame(dice('frame'), mask, chars, domain)
+            mask, chars, reach = frame(dice('frame'), mask, chars, domain, self.framed(domain))
             mask = shape(dice('shape'), mask, domain)
             mask, chars = warp(dice('warp'), dice('jitter'), mask, chars, domain)
-            text, chars = split(dice('split'), text, chars)
-        cropped = crop(dice('crop'), mask, chars, reach)
+            text, chars = split(dice('split'), text, chars, self.parts)
+        cropped = crop(dice('crop'), mask, chars, reach, self.loose)
         if cropped is None:
             return None
         mask, chars = cropped
         width = free_width(*mask.shape) if free else WIDTH
         image = degrade(dice, paint(dice, mask, domain, easy), len(text), domain, easy, width)
-        if not visible(image, mask):
+        if not visible(image, mask, self.contrast):
             return None
         label = convention(dice('convention'), text) if dice.style.convention else text
         if not label:
@@ -97,9 +117,9 @@ class Renderer:
 
     def write(self, dice, domain, easy, longest):
         """(label, mask, chars) of a new text in a face or by a hand."""
-        r, (_, kinds, by_hand) = dice('face'), DOMAINS[domain]
-        hand = Hand(r) if not easy and r.random() < by_hand else None
-        face = None if hand else self.fonts.pick(r, {'plain': 1.} if easy else kinds)
+        r = dice('face')
+        hand = Hand(r) if not easy and r.random() < self.share_by_hand(domain) else None
+        face = None if hand else self.fonts.pick(r, {'plain': 1.} if easy else self.kinds_of_faces(domain))
         size = r.choice((24, 32, 40, 48))
         text = self.text_for(hand, face, dice, domain, easy, longest)
         if text is None:
@@ -118,9 +138,12 @@ class Renderer:
             text = word(self.texts, dice, r, domain, longest)
             if easy:
                 text = text[:r.randint(1, 5)].strip()
-            if CAN_WRITE.issuperset(text) if hand else not face.missing.intersection(text):
+            if self.writable(hand, face, text):
                 return text
         return None
+
+    def writable(self, hand, face, text):
+        return CAN_WRITE.issuperset(text) if hand else not face.missing.intersection(text)
 
     def set_in_type(self, r, face, size, text, dice, domain, easy):
         """(mask, chars) of a text in a face, or None."""
@@ -129,7 +152,8 @@ class Renderer:
             shapes = cipher(dice('cipher'), font, text)
         elif domain == 'print' and LONG_S not in face.missing and r.random() < .4:
             shapes = with_long_s(r, text)
-        drawn = typeset(dice('jitter'), r, shapes, font, easy)
+        lit = 'dseg' in face.path.lower() and r.random() < .4
+        drawn = typeset(dice('jitter'), r, shapes, font, easy, r.uniform(.05, .3) if lit else 0.)
         if drawn is None:
             return None
         if not easy and (face.kind in ('mono', 'pixel') or domain == 'digits') and r.random() < .15:
