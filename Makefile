@@ -47,7 +47,8 @@ INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpn
 BASE = -std=c11 -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
 BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
 
-# The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else.
+# The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else. Kernels
+# include nothing but kernels.
 ISA_x86_64 = avx2 avx512 avx512_vnni avx512_bf16
 ISA_aarch64 = neon neon_dot
 FLAGS_avx2 = -mavx2 -mfma
@@ -59,11 +60,11 @@ FLAGS_neon = -fno-schedule-insns
 FLAGS_neon_dot = -fno-schedule-insns -march=armv8.2-a+dotprod
 TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
-# Examples: each examples/*.c is one program, except that e2str is made of e2str.c and all cli_*.c.
+# Examples: each examples/*.c is one program; the command is the folder examples/e2str/.
 KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_$(TARGET)))))
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c)) $(KERNEL_OBJ)
-CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str.c examples/cli_*.c))
-EXAMPLE_SRC = $(filter-out examples/e2str.c examples/cli_%.c,$(wildcard examples/*.c))
+CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str/*.c))
+EXAMPLE_SRC = $(wildcard examples/*.c)
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
            $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
 COMMAND = $(if $(CLI_OBJ),$(BUILD)/e2str)
@@ -102,8 +103,9 @@ help:
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
+	@echo 'make golden        golden values and other generated test files, made again and compared; UPDATE=1 replaces them'
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
-	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 REFERENCE= CROPS='
+	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); F32= STAGE1= MODEL= GALLERY= LIMIT='
 	@echo 'make clean'
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
@@ -130,6 +132,7 @@ always:
 
 # ---- objects and libraries ----
 
+$(BUILD)/kernels/%.o: INCLUDES = -Ikernels
 $(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $(FLAGS_$(notdir $(@D)))
 $(LIB_OBJ): $(BUILD)/.blas
 $(BUILD)/examples/%.o: BASE += -DE2STR_DATADIR='"$(DATADIR)"'
@@ -167,9 +170,6 @@ $(BUILD)/libe2str.so: $(BUILD)/$(SONAME)
 $(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
-
-# It reads labels files as the command does.
-$(BUILD)/hard_samples: $(BUILD)/examples/cli_labels.o $(BUILD)/examples/cli_open.o
 
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@
@@ -253,6 +253,9 @@ parity: shared $(COMMAND) $(BUILD)/venv/.ready
 interop: shared $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(BUILD)/venv/bin/python sh tests/run.sh tests/interop.py
 
+golden: $(BUILD)/venv/.ready
+	@UPDATE=$(UPDATE) RUN=$(BUILD)/venv/bin/python sh tests/run.sh tests/golden/make_all.py
+
 train-test: $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/train.py
 
@@ -297,6 +300,6 @@ clean:
     $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
 
 .PHONY: always aarch64 kernel-tests all lib shared examples help deps check test test-programs sanitized-tests asan ubsan tsan fuzz fuzz-tests \
-    parity interop train-test demo install uninstall clean
+    parity interop golden train-test demo install uninstall clean
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -22,7 +22,7 @@ import accuracy_gallery
 import accuracy_report
 from cpu_time import busy_seconds
 from accuracy_runs import CACHE, POOLS, ROOT, SEED, Run, Set
-from accuracy_runs import cached, find_sets, mixed_rows, open_model, shuffled, tesseract_reads, wrong_labels
+from accuracy_runs import cached, find_sets, mixed_rows, open_model, tesseract_reads, wrong_labels
 
 SMALL = os.path.join(ROOT, 'weights', 'e2str-small.gguf')
 KS = (1, 2, 4, 8)
@@ -57,20 +57,20 @@ class Study:
         self.chosen_by_us = self.k is None
         self.reads = {one.name: {} for one in self.sets}
         self.others = {one.name: other_set(one, self.sets) for one in self.sets}
-        self.shown = {}  # (set name, share): places of the wrong reads that became the pool
+        self.hard = {one.name: {} for one in self.sets}  # [set name][share]: Hard
         self.times, self.busy = {}, 0
 
     def measure(self):
-        self.run(self.grid())
+        self.run(self.grid(), self.reads)
         if self.chosen_by_us:
             self.k = max(KS, key=self.mean_at)
             print(f'k = {self.k}', file=sys.stderr)
-        self.run(self.comparisons())
-        self.run(self.hard_samples())
+        self.run(self.comparisons(), self.reads)
+        self.run(self.hard_samples(), self.hard)
         self.measure_times()
 
-    def run(self, jobs):
-        """Several at a time; what they found is kept in the order of the jobs."""
+    def run(self, jobs, results):
+        """Several at a time; what they found goes into results[set name][key] in the order of the jobs."""
         jobs, found, begin = list(jobs), {}, time.time()
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as executor:
             futures = {executor.submit(work): (name, key) for name, key, work in jobs}
@@ -85,7 +85,7 @@ class Study:
                 raise
         for name, key, _ in jobs:
             if found[name, key]:
-                self.reads[name][key] = found[name, key]
+                results[name][key] = found[name, key]
 
     def job(self, key, one, *arguments, **named):
         run = Run(key if isinstance(key, str) else 'own', one, *arguments, **named)
@@ -124,16 +124,10 @@ class Study:
                 yield self.job('f32', one, self.f32, CHOSEN_POOL, self.k)
 
     def hard_samples(self):
-        """Some of the wrong reads become the pool; all is read again, those included, which the table leaves out."""
         for one in self.sets:
-            zero = self.reads[one.name][0, 0]
-            errors = shuffled(place for place, right in enumerate(zero.right) if not right)
             for share in HARD:
-                shown = errors[: round(len(errors) * share / 100)]
-                self.shown[one.name, share] = set(shown)
-                if shown:
-                    pool = tuple(zero.rows[place] for place in shown)
-                    yield self.job(f'hard {share} %', one, self.model, pool, self.k)
+                run = Run(f'hard {share} %', one, self.model, 0, self.k, ('--hard', str(share)))
+                yield one.name, share, lambda run=run: run.hard(self.limit)
 
     def measure_times(self):
         """Milliseconds of a read, without its file, with one thread; nothing else of ours runs."""

@@ -1,5 +1,5 @@
-"""The picture of `accuracy.py --gallery SET`: reads that a pool corrected and reads that it broke, with the examples that
-stood before the query."""
+"""The picture of `accuracy.py --gallery SET`: reads that a pool corrected and reads that it broke, with the examples
+that stood before the query."""
 
 import json
 import os
@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 
-from accuracy_runs import CACHE, E2STR, ONE_THREAD, kept
+from accuracy_runs import CACHE, E2STR, ONE_THREAD
+from metric import alphanumeric
 
 POOL = 100
 ROWS = (7, 4)  # most corrected and broken reads that are shown
@@ -19,7 +20,7 @@ def call(*arguments):
     done = subprocess.run([E2STR, *arguments], capture_output=True, encoding='utf-8', env=ONE_THREAD)
     if done.returncode:
         sys.exit(f"e2str {' '.join(arguments[:2])}: {done.stderr}")
-    return done.stdout.splitlines()
+    return done.stdout.split('\n')[:-1]
 
 
 def read_all(model, rows, *arguments):
@@ -50,7 +51,7 @@ def draw(one, model, k, limit, path):
     pool, test, without, with_pool = read_twice(one, model, k, limit)
     changes = {(False, True): [], (True, False): []}
     for (image, label), before, after in zip(test, without, with_pool):
-        change = kept(before['text']) == kept(label), kept(after['text']) == kept(label)
+        change = tuple(alphanumeric(read['text']) == alphanumeric(label) for read in (before, after))
         changes.get(change, []).append((image, label, before['text'], after))
     corrected, broken = changes.values()
     shown = [part[:most] for part, most in zip((corrected, broken), ROWS)]
@@ -82,7 +83,7 @@ def draw(one, model, k, limit, path):
         for image, label, before, after in some:
             paste(image, 24, y + 12)
             for line, (what, text) in enumerate((('label', label), ('no pool', before), ('pool', after['text']))):
-                colour = GREEN if kept(text) == kept(label) else RED
+                colour = GREEN if alphanumeric(text) == alphanumeric(label) else RED
                 write(190, y + 4 + 22 * line, what, GREY)
                 write(256, y + 4 + 22 * line, text, colour if line else BLACK, room=200)
             for i, example in enumerate(after['examples'][:4]):

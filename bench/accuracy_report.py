@@ -1,4 +1,4 @@
-"""What `make accuracy` writes: the tables of accuracy.md, accuracy.csv and accuracy.svg, from a Study of accuracy.py."""
+"""What `make accuracy` writes from a Study of accuracy.py: the tables of accuracy.md, accuracy.csv and accuracy.svg."""
 
 import csv
 import os
@@ -37,17 +37,6 @@ def changed(study, one, key):
     return pairs.count((False, True)), pairs.count((True, False))
 
 
-def hard(study, one, share):
-    """Of the wrong reads that were not shown, and of those that were right without a pool: (number, right now)."""
-    before, after = study.reads[one.name][0, 0], study.reads[one.name].get(f'hard {share} %')
-    if not after:
-        return None
-    shown = study.shown[one.name, share]
-    others = [place for place, right in enumerate(before.right) if not right and place not in shown]
-    fine = [place for place, right in enumerate(before.right) if right]
-    return [(len(places), sum(after.right[place] for place in places)) for places in (others, fine)]
-
-
 # ---- tables ----
 
 
@@ -72,7 +61,8 @@ def with_mean(study, row, label='mean'):
 
 def side_by_side(study):
     pools = [(pool, study.k) for pool in study.pools if pool != 30]
-    keys = [key for key in ('stage 1', (0, 0), *pools, 'Tesseract') if any(key in study.reads[o.name] for o in study.sets)]
+    keys = ['stage 1', (0, 0), *pools, 'Tesseract']
+    keys = [key for key in keys if any(key in study.reads[one.name] for one in study.sets)]
     names = {'stage 1': 'stage 1, no pool', (0, 0): 'no pool', 'Tesseract': f'Tesseract {study.tesseract}'}
     head = [names.get(key) or f'{key[0]} examples' for key in keys]
     lines = list(with_mean(study, lambda one: [accuracy(study, one, key) for key in keys]))
@@ -99,7 +89,8 @@ def grid(study):
     for pool in study.pools:
         having = [one for one in study.sets if pool in one.pools]
         for one in having:
-            lines.append([one.name, pool, *(accuracy(study, one, key) for key in ((0, 0), *((pool, k) for k in study.ks)))])
+            keys = (0, 0), *((pool, k) for k in study.ks)
+            lines.append([one.name, pool, *(accuracy(study, one, key) for key in keys)])
         if having:
             columns = zip(*(line[2:] for line in lines[-len(having) :]))
             label = 'mean' if len(having) == len(study.sets) else f'mean of these {len(having)}'
@@ -109,13 +100,14 @@ def grid(study):
 
 
 def pools(study):
-    keys = [(0, 0), (study.chosen_pool, study.k), 'mixed', 'wrong domain', 'random examples', '25 % wrong', '100 % wrong']
+    own = study.chosen_pool, study.k
+    keys = [(0, 0), own, 'mixed', 'wrong domain', 'random examples', '25 % wrong', '100 % wrong']
     lines = list(with_mean(study, lambda one: [accuracy(study, one, key) for key in keys]))
     for line, one in zip(lines, study.sets):
         if study.others[one.name]:
             line[4] += f' ({study.others[one.name].name})'
     size = max((r['mixed'].about['pool'] for r in study.reads.values() if 'mixed' in r), default=0)
-    head = ['no pool', f'{study.chosen_pool} of its own', f'{size:,} of all sets', f'{study.chosen_pool} of another domain']
+    head = ['no pool', f'{own[0]} of its own', f'{size:,} of all sets', f'{own[0]} of another domain']
     return table(['set', *head, 'its own, drawn at random', 'its own, 25 % of labels wrong', 'all labels wrong'], lines)
 
 
@@ -129,25 +121,20 @@ def types(study):
 
 
 def hard_samples(study):
-    head, lines, sums = ['set', 'wrong without a pool'], [], {share: [0, 0, 0, 0] for share in study.shares}
+    head, lines = ['set', 'wrong without a pool'], []
     for share in study.shares:
         head += [f'{share} %: shown', 'right of the other wrong ones', 'broken of the right ones']
-    for one in study.sets:
-        line = [one.name, study.reads[one.name][0, 0].right.count(False)]
+    names = [one.name for one in study.sets]
+    for label, some in (*((name, [name]) for name in names), ('**all**', names)):
+        line = [label, sum(study.hard[name][study.shares[0]].wrong for name in some)]
         for share in study.shares:
-            found = hard(study, one, share)
-            if not found:
-                line += [0, NONE, NONE]
-                continue
-            (others, mended), (fine, kept) = found
-            line += [len(study.shown[one.name, share]), part(mended, others), part(fine - kept, fine)]
-            sums[share] = [a + b for a, b in zip(sums[share], (others, mended, fine, fine - kept))]
+            found = [study.hard[name][share] for name in some]
+            shown, others, mended, fine, broken = (
+                sum(getattr(hard, what) for hard in found) for what in ('shown', 'others', 'mended', 'fine', 'broken')
+            )
+            line += [shown, part(mended, others), part(broken, fine)]
         lines.append(line)
-    last = ['**all**', sum(line[1] for line in lines)]
-    for share, (others, mended, fine, broken) in sums.items():
-        shown = sum(len(study.shown[one.name, share]) for one in study.sets)
-        last += [shown, part(mended, others), part(broken, fine)]
-    return table(head, [*lines, last])
+    return table(head, lines)
 
 
 def part(some, whole):
@@ -168,7 +155,7 @@ def times(study):
 def about(study, machine, commit):
     model = study.model
     limited = f' **Only {study.limit} images of each set: figures for testing the program.**' if study.limit else ''
-    why = 'the best mean with a pool of 100 in the second table' if study.chosen_by_us else 'as asked for'
+    why = 'the best mean with a pool of 100 in the second table' if study.chosen_by_us else 'given as K'
     name = os.path.basename(model.path)
     yield f'`{name}`, {model.size / 1e6:.1f} MB, SHA-256 {model.digest[:16]}…; commit {commit}; {machine}.'
     yield f'k = {study.k} unless said otherwise: {why}.{limited}'
@@ -186,12 +173,12 @@ def rows(study):
             yield {'set': one.name, 'images': len(reads.rows), **reads.about, **measured}
         for value, (pool, k) in zip(study.times[one.name], ((0, 0), (study.chosen_pool, study.k))):
             yield {'set': one.name, 'what': 'time', 'weights': 'shipped', 'pool': pool, 'k': k, 'ms': f'{value:.3f}'}
-        for share in study.shares:
-            found = hard(study, one, share)
-            for what, (number, right) in zip(('not shown', 'right before'), found or []):
-                size = len(study.shown[one.name, share])
-                line = {'set': one.name, 'what': f'hard {share} %: {what}', 'weights': 'shipped', 'pool': size, 'k': study.k}
-                yield {**line, 'images': number, 'alphanumeric': f'{100 * right / number:.2f}' if number else ''}
+        for share, hard in study.hard[one.name].items():
+            counted = (('not shown', hard.others, hard.mended), ('right before', hard.fine, hard.fine - hard.broken))
+            for what, number, right in counted:
+                line = {'set': one.name, 'what': f'hard {share} %: {what}', 'weights': 'shipped', 'pool': hard.shown}
+                right_now = f'{100 * right / number:.2f}' if number else ''
+                yield {**line, 'k': study.k, 'images': number, 'alphanumeric': right_now}
 
 
 def write_csv(study, path):

@@ -1,15 +1,16 @@
-"""What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract, and
-where their results are kept. Environment: BUILD."""
+"""What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract,
+and where their results are kept. Environment: BUILD."""
 
 import functools
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+
+from metric import alphanumeric, any_case
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get('BUILD') or 'build')
@@ -106,17 +107,12 @@ def wrong_labels(rows, share):
 # ---- reads ----
 
 
-def kept(text):
-    """What is compared: WordMetric of the specification, as in examples/cli_eval.c."""
-    return re.sub('[^A-Za-z0-9^\u4e00-\u9fa5]', '', text).lower()
-
-
 class Reads:
     """What was read in the test part of a set; `about` goes into the CSV file."""
 
     def __init__(self, rows, texts, **about):
         self.rows, self.texts, self.about = rows, texts, about
-        self.right = [kept(label) == kept(text) for (_, label), text in zip(rows, texts)]
+        self.right = [alphanumeric(label) == alphanumeric(text) for (_, label), text in zip(rows, texts)]
 
     def share(self, same):
         return 100 * sum(same(label, text) for (_, label), text in zip(self.rows, self.texts)) / len(self.rows)
@@ -128,7 +124,19 @@ class Reads:
         return self.share(lambda label, text: label == text)
 
     def case_insensitive(self):
-        return self.share(lambda label, text: label.lower() == text.lower())
+        return self.share(lambda label, text: any_case(label) == any_case(text))
+
+
+class Hard:
+    """What `e2str eval --hard` counted: wrong reads, how many became the pool, what the others were read as then."""
+
+    def __init__(self, summary):
+        self.wrong, self.shown = summary['errors'], summary['pool_examples']
+        self.others, self.fine = self.wrong - self.shown, summary['images'] - self.wrong
+        self.mended, self.broken = self.others - summary['still_wrong'], summary['now_wrong']
+
+    def accuracy(self):
+        return 100 * (self.mended + self.fine - self.broken) / ((self.others + self.fine) or 1)
 
 
 @dataclass(frozen=True)
@@ -163,11 +171,18 @@ class Run:
             pool = [(*path.split(os.sep)[-3:], text) for path, text in pool]
         return [version(), self.model.digest, self.set.name, self.set.digest, pool, self.k, self.options, limit]
 
-    def reads(self, limit):
-        test = self.set.test(limit)
+    def stored(self, limit):
+        """The summary and the wrong reads, measured or found."""
         size = self.pool if isinstance(self.pool, int) else len(self.pool)
         name = f"{self.set.name}-{self.what.replace(' ', '-')}-{size}-k{self.k}"
-        stored = cached(name, self.key(limit), lambda: self.evaluate(test))
+        return cached(name, self.key(limit), lambda: self.evaluate(self.set.test(limit)))
+
+    def hard(self, limit):
+        """The summary of a run with --hard."""
+        return Hard(self.stored(limit)['summary'])
+
+    def reads(self, limit):
+        test, stored = self.set.test(limit), self.stored(limit)
         wrong = {int(index): text for index, text in stored['wrong'].items()}
         texts = [wrong.get(index, label) for index, (_, label) in enumerate(test)]
         found = stored['summary']
@@ -190,7 +205,7 @@ class Run:
 def evaluate(command, test):
     """The summary, and the reads that are not exactly right by their place in the test part."""
     done = subprocess.run(command, capture_output=True, encoding='utf-8', env=ONE_THREAD)
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    lines = [json.loads(line) for line in done.stdout.split('\n')[:-1]]
     if not lines or 'alphanumeric' not in lines[-1] or lines[-1]['failed']:
         raise RuntimeError(f"{' '.join(command)}\nfailed: {done.stderr}")
     places = {path: index for index, (path, _) in enumerate(test)}

@@ -6,7 +6,7 @@ BENCH_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/*.c)) $(BENCH_SUPPORT)
 
 # $(call peer,header,NAME,library): -DBENCH_NAME, or -llibrary for the linker, where the header is found. Asked for at
 # each use, so only when the bench is built.
-has = $(shell printf '\#include <%s>\n' $(1) | $(CC) -E - >/dev/null 2>&1 && echo yes)
+has = $(shell $(CC) -E -x c -include $(1) /dev/null >/dev/null 2>&1 && echo yes)
 PEER_CFLAGS = $(if $(call has,dnnl.h),-DBENCH_ONEDNN=1) $(if $(call has,tesseract/capi.h),-DBENCH_TESSERACT=1)
 PEER_LIBS = $(if $(call has,dnnl.h),-ldnnl) $(if $(call has,tesseract/capi.h),-ltesseract)
 
@@ -21,13 +21,13 @@ bench-programs: $(BENCH) shared
 	@:
 
 # QUICK=1: a minute, fewer shapes. UPDATE=1: also writes docs/performance.csv, docs/roofline.svg and the table of
-# docs/performance.md. REFERENCE=path of reference.py: PyTorch too. CROPS=folder: other words for Tesseract.
+# docs/performance.md. CROPS=folder: other words for Tesseract.
 # Debian's own Python sees Debian's torch and matplotlib.
 BENCH_PYTHON ?= $(or $(wildcard /usr/bin/python3),$(PYTHON))
 bench: deps
 	+@$(MAKE) --no-print-directory bench-programs
 	@command -v $(BENCH_PYTHON) >/dev/null || { echo 'make bench is driven by bench/run.py: no $(BENCH_PYTHON)'; exit 1; }
-	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) REFERENCE=$(REFERENCE) CROPS=$(CROPS) $(BENCH_PYTHON) bench/run.py
+	@BUILD=$(BUILD) QUICK=$(QUICK) UPDATE=$(UPDATE) CROPS=$(CROPS) $(BENCH_PYTHON) bench/run.py
 
 # Accuracy on every set in DATA: the tables of docs/accuracy.md, accuracy.csv and accuracy.svg. MODEL=file instead of the
 # shipped one, F32=file with the same weights in f32, STAGE1=file before it learnt from examples, K=examples, JOBS=runs

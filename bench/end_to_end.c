@@ -62,17 +62,17 @@ static void run_prefill(void *context) {
     subject *s = context;
     const e2_compute *compute = &s->inner->compute;
     size_t last = (PREFILL - 1) * (size_t)s->model->decoder.width;
-    if (!e2_media_set(compute, s->model, &s->media, EXAMPLES, s->tokens) ||
-        !e2_decode(compute, s->model, &s->media, &s->cache, s->rows, PREFILL, s->hidden) ||
-        !e2_logits(compute, s->model, s->hidden + last, 1, s->logits))
+    if (!e2_media_set(compute, &s->media, EXAMPLES, s->tokens) ||
+        !e2_decode(compute, &s->media, &s->cache, s->rows, PREFILL, s->hidden, NULL) ||
+        !e2_logits(compute, s->hidden + last, 1, s->logits))
         bench_die("out of memory");
 }
 
 static void run_step(void *context) {
     subject *s = context;
     const e2_compute *compute = &s->inner->compute;
-    if (!e2_decode(compute, s->model, &s->media, &s->cache, &s->rows[PREFILL], 1, s->hidden) ||
-        !e2_logits(compute, s->model, s->hidden, 1, s->logits))
+    if (!e2_decode(compute, &s->media, &s->cache, &s->rows[PREFILL], 1, s->hidden, NULL) ||
+        !e2_logits(compute, s->hidden, 1, s->logits))
         bench_die("out of memory");
 }
 
@@ -92,11 +92,11 @@ static void stages_new(subject *s, unsigned threads) {
     const e2str_model *model = s->model;
     size_t width = model->decoder.width;
     s->inner = bench_session(model, threads);
-    if (!e2_media_new(&s->inner->compute, model, EXAMPLES + 1, &s->media) ||
-        !e2_kv_cache_new(&s->inner->compute, model, PREFILL + 1, &s->cache))
+    if (!e2_media_new(&s->inner->compute, EXAMPLES + 1, &s->media) ||
+        !e2_kv_cache_new(&s->inner->compute, PREFILL + 1, &s->cache))
         bench_die("out of memory");
     for (size_t i = 0; i <= EXAMPLES; i++)
-        if (!e2_media_set(&s->inner->compute, model, &s->media, i, s->tokens)) bench_die("out of memory");
+        if (!e2_media_set(&s->inner->compute, &s->media, i, s->tokens)) bench_die("out of memory");
     for (uint32_t i = 0; i <= PREFILL; i++) {
         s->context[i] = i;
         s->rows[i] = (e2_decoder_row){10 + i, i, 0, i == 0 ? 0 : (i - 1) / 6 + 1, i, s->context, i + 1};
@@ -111,7 +111,7 @@ static void subject_new(subject *s, const char *type, const e2str_model *model, 
     *s = (subject){.type = type, .model = model, .image = &images[EXAMPLES], .result = bench_result()};
     s->session = bench_session(model, threads);
     s->pool = pool_of(model, s->session, images);
-    s->tokens = bench_alloc((size_t)model->media_tokens * model->vision.width * sizeof(float));
+    s->tokens = bench_alloc((size_t)model->visual_tokens * model->vision.width * sizeof(float));
     run_encode(s);
     e2str_read_options_init(&s->alone);
     s->alone.max_tokens = NEW_TOKENS;
@@ -140,7 +140,7 @@ static double linear_flops(const e2_linear *linear, size_t rows) {
     return 2.0 * (double)rows * linear->in * linear->out;
 }
 
-/* Two per multiply-add, matrix products only (spec section 8). */
+/* Two per multiply-add, matrix products only (docs/model.md, section 8). */
 static double encode_flops(const e2str_model *model) {
     const e2_vision *v = &model->vision;
     const e2_resampler *r = &model->resampler;
@@ -240,7 +240,7 @@ static void compare_bits(const e2str_model *model, const char *type, const e2str
     for (unsigned threads = 2; threads <= 3; threads++) {
         subject_new(&other, type, model, threads, images);
         float a = e2str_result_score(one.result), b = e2str_result_score(other.result);
-        same = same && !memcmp(one.tokens, other.tokens, (size_t)model->media_tokens * model->vision.width * 4) &&
+        same = same && !memcmp(one.tokens, other.tokens, (size_t)model->visual_tokens * model->vision.width * 4) &&
                !memcmp(one.logits, other.logits, model->decoder.vocabulary * 4) && !memcmp(&a, &b, sizeof a) &&
                !strcmp(e2str_result_text(one.result), e2str_result_text(other.result));
         subject_free(&other);

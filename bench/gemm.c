@@ -17,36 +17,23 @@
 #include "support/peers.h"
 #include "support/shapes.h"
 
+/* The lines of kernels.def for gemm. */
 typedef struct line {
-    const char *level;
-    e2_level number;
-    e2_weight_type type;
+    const char *type, *name;
+    e2_level level;
     e2_gemm_fn *gemm;
 } line;
-
-/* The lines of kernels.def for gemm; the others have E2_WEIGHT_TYPES. */
-#define TYPE_gemm_f32     E2_WEIGHT_F32
-#define TYPE_gemm_bf16    E2_WEIGHT_BF16
-#define TYPE_gemm_q8      E2_WEIGHT_Q8
-#define TYPE_layer_norm   E2_WEIGHT_TYPES
-#define TYPE_softmax      E2_WEIGHT_TYPES
-#define TYPE_gelu         E2_WEIGHT_TYPES
-#define TYPE_quick_gelu   E2_WEIGHT_TYPES
-#define TYPE_relu         E2_WEIGHT_TYPES
-#define TYPE_similarity   E2_WEIGHT_TYPES
-#define TYPE_attention    E2_WEIGHT_TYPES
-#define TYPE_attend       E2_WEIGHT_TYPES
-#define TYPE_prepare_bf16 E2_WEIGHT_TYPES
-#define TYPE_prepare_q8   E2_WEIGHT_TYPES
-#define E2_KERNEL(operation, level, symbol, tolerance)                                                                 \
-    {#level, (e2_level)e2_level_##level, TYPE_##operation, (e2_gemm_fn *)(void (*)(void))symbol},
 static const line lines[] = {
+#define E2_GEMM(type, level, symbol, tolerance) {#type, #level, e2_level_##level, symbol},
 #include "kernels.def"
 };
-#undef E2_KERNEL
 #define LINES (sizeof lines / sizeof lines[0])
 
 static const char *const type_names[E2_WEIGHT_TYPES] = {"f32", "bf16", "q8"};
+
+static bool runs(const line *l, e2_weight_type type) {
+    return !strcmp(l->type, type_names[type]) && l->level <= e2_cpu_level();
+}
 
 /* ---- our contender ---- */
 
@@ -72,9 +59,10 @@ static void ours_new(ours *o, const line *from, const peer_problem *p, e2_matrix
     o->epilogue = (e2_epilogue){.bias = p->bias, .gate = 1.0f};
     size_t bytes = e2_prepared_bytes(p->type, p->m, p->k);
     if (!bytes) return;
-    const e2_kernels *kernels = e2_kernels_at(from->number);
+    e2_kernels kernels;
+    e2_kernels_at(from->level, &kernels);
     o->prepared = bench_alloc(bytes);
-    (p->type == E2_WEIGHT_BF16 ? kernels->prepare_bf16 : kernels->prepare_q8)(p->a, p->m, p->k, p->k, o->prepared);
+    (p->type == E2_WEIGHT_BF16 ? kernels.prepare_bf16 : kernels.prepare_q8)(p->a, p->m, p->k, p->k, o->prepared);
 }
 
 static e2_matrix *pack(const peer_problem *p) {
@@ -138,24 +126,24 @@ static void race(const bench_shape *shape, e2_weight_type type, double seconds, 
     size_t n = 0, next = 0, size = p.m * p.n * sizeof(float);
     peak_job *peak = &peaks[shape->cold ? PEAK_READ : peak_of[type]];
     entries[n++] = (bench_entry){.by = "peak", .run = peak_run, .context = peak};
-    e2_level best = E2_LEVEL_REF;
+    e2_level best = e2_level_ref;
     for (size_t i = 0; i < LINES; i++)
-        if (lines[i].type == type && e2_kernels_at(lines[i].number)) best = lines[i].number;
+        if (runs(&lines[i], type)) best = lines[i].level;
     float *right = bench_alloc(size);
     for (size_t i = 0; !only_blas && i < LINES; i++) {
-        if (lines[i].type != type || !e2_kernels_at(lines[i].number)) continue;
+        if (!runs(&lines[i], type)) continue;
         p.c = bench_alloc(size);
         ours_new(&mine[n], &lines[i], &p, w, &next);
-        if (lines[i].number == E2_LEVEL_REF) {
+        if (lines[i].level == e2_level_ref) {
             ours_run(&mine[n]);
             memcpy(right, p.c, size);
         }
-        if (lines[i].number != best && strcmp(mode, "all")) {
+        if (lines[i].level != best && strcmp(mode, "all")) {
             free(mine[n].prepared), free(p.c);
             continue;
         }
         results[n] = p.c;
-        entries[n] = (bench_entry){.by = lines[i].level, .run = ours_run, .context = &mine[n]};
+        entries[n] = (bench_entry){.by = lines[i].name, .run = ours_run, .context = &mine[n]};
         n++;
     }
     size_t peers = n;

@@ -56,11 +56,11 @@ static void run_attention(void *context) {
                                                         s->k, s->k, 1.0f / sqrtf((float)s->k), j->scratch});
 }
 
-static void run_attend(void *context) {
+static void run_cached_attention(void *context) {
     const job *j = context;
     const bench_shape *s = j->shape;
-    ((e2_attend_fn *)j->symbol)(j->x, j->key, j->value, s->m * s->k, j->slots, s->n, s->m, s->k,
-                                1.0f / sqrtf((float)s->k), j->scratch, j->y);
+    ((e2_cached_attention_fn *)j->symbol)(j->x, j->key, j->value, s->m * s->k, j->slots, s->n, s->m, s->k,
+                                          1.0f / sqrtf((float)s->k), j->scratch, j->y);
 }
 
 /* An operation of kernels.def: its name in shapes.txt, its call, what a call does in `unit`s / 1e9 and against what. */
@@ -80,7 +80,7 @@ static const operation operations[] = {
     {"prepare_q8", "prepare", run_prepare, "Gvalue/s", PEAKS},
     {"similarity", "similarity", run_similarity, "GB/s", PEAK_READ},
     {"attention", "attention", run_attention, "GFLOP/s", PEAK_F32},
-    {"attend", "attend", run_attend, "GFLOP/s", PEAK_F32},
+    {"cached_attention", "cached_attention", run_cached_attention, "GFLOP/s", PEAK_F32},
 };
 
 static double work_of(const operation *o, const bench_shape *s) {
@@ -91,30 +91,29 @@ static double work_of(const operation *o, const bench_shape *s) {
 }
 
 typedef struct line {
-    const char *operation, *level;
-    e2_level number;
+    const char *operation, *name;
+    e2_level level;
     void (*symbol)(void);
 } line;
-#define E2_KERNEL(operation, level, symbol, tolerance)                                                                 \
-    {#operation, #level, (e2_level)e2_level_##level, (void (*)(void))symbol},
 static const line lines[] = {
+/* bench/gemm.c has those */
+#define E2_GEMM(type, level, symbol, tolerance)
+#define E2_KERNEL(operation, level, symbol, tolerance) {#operation, #level, e2_level_##level, (void (*)(void))symbol},
 #include "kernels.def"
 };
-#undef E2_KERNEL
 #define LINES (sizeof lines / sizeof lines[0])
 
 static job job_new(const bench_shape *s) {
     size_t m = s->m ? s->m : 1, n = s->n ? s->n : 1, k = s->k ? s->k : 1;
-    size_t wide = m * (n > k ? n : k), rows = n * k * m; /* rows: attend has m heads side by side */
-    if (!strcmp(s->operation, "attention")) rows = n * k;
+    bool attention = !strcmp(s->operation, "attention"), cached = !strcmp(s->operation, "cached_attention");
+    size_t wide = m * (n > k ? n : k), rows = cached ? n * k * m : n * k; /* a cache has m heads side by side */
     job j = {.shape = s};
     j.x = bench_random(wide + m * k, strcmp(s->operation, "activation") ? 1.0f : 16.0f);
     j.y = bench_alloc(m * ((wide / m + 127) / 64 * 64 + 64) * sizeof(float));
     j.key = bench_random(rows, 1.0f);
-    j.value = bench_random(strncmp(s->operation, "atten", 5) ? 1 : rows, 1.0f);
+    j.value = bench_random(attention || cached ? rows : 1, 1.0f);
     j.weight = bench_random(n > k ? n : k, 1.0f);
-    j.scratch = bench_alloc(strcmp(s->operation, "attention") ? n * m * sizeof(float)
-                                                              : e2_attention_scratch(n, k) * sizeof(float));
+    j.scratch = bench_alloc((attention ? e2_attention_scratch(n, k) : n * m) * sizeof(float));
     j.slots = bench_alloc(n * sizeof *j.slots);
     for (size_t i = 0; i < n; i++) j.slots[i] = (uint32_t)i;
     return j;
@@ -129,11 +128,11 @@ static void race(const operation *o, const bench_shape *shape, double seconds, b
     job jobs[E2_LEVELS + 1];
     size_t n = 0;
     for (size_t i = 0; i < LINES; i++) {
-        if (strcmp(lines[i].operation, o->name) || !e2_kernels_at(lines[i].number)) continue;
+        if (strcmp(lines[i].operation, o->name) || lines[i].level > e2_cpu_level()) continue;
         if (!all && n) job_free(&jobs[--n]); /* a better level comes later in the list */
         jobs[n] = job_new(shape);
         jobs[n].symbol = lines[i].symbol;
-        entries[n] = (bench_entry){.by = lines[i].level, .run = o->run, .context = &jobs[n]};
+        entries[n] = (bench_entry){.by = lines[i].name, .run = o->run, .context = &jobs[n]};
         n++;
     }
     size_t levels = n;

@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "pool.h"
+#include "nearest.h"
 #include "support/peaks.h"
 #include "tiny_model.h"
 
@@ -41,18 +41,18 @@ static void unit_length(float *key) {
 static e2str_pool *pool_of(const e2str_model *model, float *keys, size_t n) {
     e2str_pool *pool;
     e2str_error error;
-    uint32_t *ids, n_ids;
+    e2_label label;
     e2str_status status = e2str_pool_new(model, NULL, &pool, &error);
-    if (!status) status = e2_label_ids(model, "word", 4, &ids, &n_ids, &error);
+    if (!status) status = e2_label_read(model, "word", 4, &label, &error);
     for (size_t i = 0; !status && i < n; i++) {
         float *key = keys + i * WIDTH;
         e2_example *example;
         unit_length(key);
-        status = e2_example_new(model, E2STR_STORE_F16, key, key, "word", 4, ids, n_ids, &example, &error);
-        if (!status) status = e2_pool_insert(pool, example, &error);
+        status = e2_example_new(model, E2STR_STORE_F16, key, key, &label, &example, &error);
+        if (!status) status = e2_pool_insert(pool, example, NULL, &error);
     }
     if (status) bench_die("pool: %s", error.message);
-    free(ids);
+    e2_label_free(&label);
     return pool;
 }
 
@@ -65,7 +65,7 @@ static void race(e2str_pool *pool, const float *keys, double seconds) {
     e2str_error error;
     if (e2_threads_new(2, &threads[1], &error)) bench_die("%s", error.message);
     for (unsigned i = 0; i < 2; i++) {
-        searches[i] = (search){{pool->model->kernels, threads[i], &arena, NULL}, pool, keys};
+        searches[i] = (search){{.model = pool->model, .kernels = pool->model->kernels, .arena = &arena, .threads = threads[i]}, pool, keys};
         peak_jobs(threads[i], peaks[i]);
         entries[2 * i] = (bench_entry){.by = "libe2str", .run = run_nearest, .context = &searches[i]};
         entries[2 * i + 1] = (bench_entry){.by = "peak", .run = peak_run, .context = &peaks[i][PEAK_READ]};

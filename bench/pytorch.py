@@ -36,7 +36,10 @@ def library_encoder(library, path, pixels):
 
 
 def torch_encoder(reference, dtype, pixels):
-    model = reference.E2STR(reference.Config()).eval().to(dtype)
+    config = reference.Config()
+    random = {name: torch.randn(shape) for name, shape in reference.shapes(config).items()}
+    scaled = {name: weight / max(1, weight[0].numel()) ** 0.5 for name, weight in random.items()}
+    model = reference.E2STR(config, {name: weight.to(dtype) for name, weight in scaled.items()})
     planes = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(dtype) / 255
 
     def run():

@@ -2,8 +2,8 @@
 roofline.svg in build/bench/.
 
 Environment: BUILD; QUICK=1 (a minute, without the f32 model of the paper's size); UPDATE=1 (also writes
-docs/performance.csv, docs/roofline.svg and the table in docs/performance.md, if the machine was quiet); REFERENCE=path
-of reference.py (PyTorch too); CROPS=folder of word images.
+docs/performance.csv, docs/roofline.svg and the table in docs/performance.md, if the machine was quiet); CROPS=folder
+of word images.
 """
 
 import csv
@@ -19,7 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.join(ROOT, os.environ.get('BUILD') or 'build')
 QUICK = bool(os.environ.get('QUICK'))
 UPDATE = bool(os.environ.get('UPDATE'))
-REFERENCE = os.environ.get('REFERENCE')
+REFERENCE = os.path.join(ROOT, 'tests', 'golden', 'reference.py')
 CROPS = os.environ.get('CROPS') or os.path.join(ROOT, 'examples', 'images')
 SMALL = os.path.join(ROOT, 'weights', 'e2str-small.gguf')
 SHAPES = os.path.join(ROOT, 'bench', 'shapes.txt')
@@ -92,9 +92,7 @@ def measure():
     run('batch', 2 * scale, SMALL, CROPS)
     run('words', 2 * scale, SMALL, CROPS)
     run('nearest', 1 * scale, 100000)
-    if not REFERENCE:
-        skipped.append('PyTorch: no REFERENCE=path of reference.py')
-    elif not has_torch():
+    if not has_torch():
         skipped.append('PyTorch: this Python has no torch (Debian: python3-torch)')
     else:
         threads = {'OMP_NUM_THREADS': '2', 'OMP_THREAD_LIMIT': '2'}

@@ -164,6 +164,7 @@ typedef struct e2str_model_info {
     uint32_t segment_stride;       /* 0: positions count through; otherwise each image's text has this many of its own,
                                       so that positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens at most */
     float min_similarity;          /* -1..1: examples less similar than this are left out of prompts unless a read says otherwise */
+    uint32_t memory;               /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init(e2str_model_info *info);
@@ -231,7 +232,7 @@ E2STR_API void e2str_image_free(e2str_image *image); /* frees owned pixels and z
 
 /* Visual tokens and retrieval keys of n images, for the caller's own search or clustering.
  * tokens: [n][visual_tokens][visual_width] floats, or NULL; keys: [n][visual_width] floats of unit length (mean of the
- * tokens, spec section 7), or NULL. Errors: ARGUMENT, MEMORY. */
+ * tokens; docs/model.md, section 7), or NULL. Errors: ARGUMENT, MEMORY. */
 E2STR_API e2str_status e2str_encode(e2str_session *session, const e2str_image *images, size_t n, float *tokens,
                                     float *keys, e2str_error *error);
 
@@ -272,8 +273,12 @@ E2STR_API size_t e2str_pool_ids(const e2str_pool *pool, uint64_t *ids, size_t ca
 E2STR_API e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, char *label, size_t capacity,
                                         size_t *label_size, e2str_error *error);
 
+/* Copies an example's retrieval key, visual_width floats of unit length. NOT_FOUND. */
+E2STR_API e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float *key, e2str_error *error);
+
 /* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
- * (cosine; spec section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none are).
+ * (cosine; docs/model.md, section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none
+ * are).
  * ids and similarities have room for k; *found says how many were written. The caller's thread searches alone; a read
  * finds the same and shares its search over the session's threads. */
 E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
@@ -287,9 +292,72 @@ E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *pat
                                        e2str_pool **pool, e2str_error *error);
 E2STR_API void e2str_pool_free(e2str_pool *pool);
 
+/* ------------------------------------------------------------------------------------------------------- memory -- */
+
+/* A pool acts in two ways. Its nearest examples stand before a query as a prompt: that finds words that come again. And
+ * its memory, once learnt, changes the model's output layer by what every character of every example showed: that acts on
+ * words that are in no example, costs next to nothing per read, and is undone when it is forgotten (docs/in-context.md).
+ *
+ * e2str_pool_learn makes the memory from the examples that are in the pool at that moment, replacing the one before; reads
+ * with the pool then use it. Adding an example does not change it until the next learning. Removing one forgets a memory
+ * that was learnt from it: nothing of an example is left when it is gone. The memory depends on the examples only, not on
+ * the order of calls before, threads, or what was removed: the same bits each time. It is saved with the pool.
+ *
+ * Labels may hold characters that the model has no token for (at most 256 different ones in a pool): the memory learns
+ * them, from some 20 occurrences each. Characters that the model sees but the labels leave out, such as dashes on number
+ * plates, are read and not shown. */
+
+#define E2STR_STRENGTH_CHECKED (-1.0f)
+
+typedef struct e2str_learn_options {
+    size_t size;
+    float strength; /* 0 to 4: of what is added; 1 is what was learnt. Default E2STR_STRENGTH_CHECKED: the pool's examples,
+                       read held out, decide, and 0 (off) is one of the choices */
+    uint32_t keep_doubtful; /* 1: learn from labels that contradict both readings of their picture, too; default 0 */
+} e2str_learn_options;
+E2STR_API void e2str_learn_options_init(e2str_learn_options *options);
+
+/* What learning found. Counts of words read right are of exact matches among `checked` examples, each read by a memory that
+ * was learnt without it. */
+typedef struct e2str_memory_report {
+    size_t size;
+    uint64_t examples;       /* learnt from */
+    uint64_t doubtful;       /* left out: the label contradicts the picture */
+    uint64_t characters;     /* of their labels, ends included */
+    uint32_t tokens;         /* different ones */
+    uint32_t new_characters; /* that the model has no token for */
+    uint32_t silent;         /* characters that the labels leave out */
+    float strength;          /* in use; 0: the memory is off, since it does not help its own examples */
+    uint64_t checked;        /* examples read held out; 0: too few to check */
+    uint64_t right_without;
+    uint64_t right_with;
+} e2str_memory_report;
+E2STR_API void e2str_memory_report_init(e2str_memory_report *report);
+
+/* Errors: UNSUPPORTED (the model file lacks memory statistics; weights/memory adds them), MISMATCH, LIMIT, MEMORY. The pool
+ * keeps its former memory then. With no examples the pool forgets. Other threads may read with the pool meanwhile. */
+E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,
+                                        e2str_error *error);
+E2STR_API void e2str_pool_forget(e2str_pool *pool); /* the memory, not the examples */
+E2STR_API e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *report,
+                                         e2str_error *error); /* NOT_FOUND: nothing learnt */
+
+/* How far an example's label is from what is read of its picture, by the model alone or by a memory of the other examples,
+ * whichever is nearer: 0 (as the label says) to 1 (nothing in common). From the last learning; high values are mostly typing
+ * errors in labels. NOT_FOUND: no such example, or nothing learnt since it was added. */
+E2STR_API e2str_status e2str_pool_doubt(const e2str_pool *pool, uint64_t id, float *doubt, e2str_error *error);
+
+/* The memory as it is now, apart from its pool: immutable, for any number of sessions of the same model; it stays when the
+ * pool learns anew or goes. For servers that hold many memories and no examples. NOT_FOUND: nothing learnt. */
+typedef struct e2str_memory e2str_memory;
+E2STR_API e2str_status e2str_pool_memory(const e2str_pool *pool, e2str_memory **memory, e2str_error *error);
+E2STR_API uint64_t e2str_memory_bytes(const e2str_memory *memory);
+E2STR_API void e2str_memory_free(e2str_memory *memory);
+
 /* A prepared prompt: the same examples for every read, run through the decoder once instead of at each read. Immutable;
  * any number of sessions of the same model may read with it at once. It does not change when the pool does, and may
- * outlive it. ids: in prompt order (first = farthest from the query), at most E2STR_MAX_EXAMPLES.
+ * outlive it. ids: in the order in which they stand in the prompt, at most E2STR_MAX_EXAMPLES; reads put the most similar
+ * example first.
  * Errors: ARGUMENT, NOT_FOUND, MISMATCH, LIMIT (no position left for an answer), MEMORY. */
 typedef struct e2str_prompt e2str_prompt;
 E2STR_API e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool *pool, const uint64_t *ids, size_t n,
@@ -302,6 +370,7 @@ E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
 #define E2STR_MAX_EXAMPLES 64
 #define E2STR_MAX_BEAMS 16
 #define E2STR_MAX_ALTERNATIVES 8
+#define E2STR_MAX_INFLUENCES 16
 #define E2STR_SIMILARITY_OF_MODEL (-2.0f)
 
 typedef struct e2str_read_options {
@@ -309,13 +378,16 @@ typedef struct e2str_read_options {
     uint32_t k;                 /* examples put before the query, the nearest ones; 0..64, default 2. Without a pool: none */
     float min_similarity;       /* examples less similar than this are left out: -1 (none are) to 1, or the default
                                    E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
-    const uint64_t *examples;   /* instead of the nearest k: these ids, in this order (first = farthest from the query) */
+    const uint64_t *examples;   /* instead of the nearest k: these ids, in the order in which they stand in the prompt */
     size_t n_examples;          /* 0..64; 0 = use the nearest k */
     const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */
-    uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (spec section 6) */
+    uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (docs/model.md, section 6) */
     uint32_t max_tokens;        /* most tokens to write, the end token included; 1 or more, default 48; never more than positions */
     uint32_t alternatives;      /* per character, 0..8; default 0 */
     uint32_t clean_up;          /* 1: drop the blank in " .", " n't" and the like, as HF tokenizers do; default 0 */
+    const e2str_memory *memory; /* instead of the pool's; default NULL: the pool's, if it has learnt */
+    float memory_factor;        /* 0 to 4, of the memory's own strength: 0 reads without it; default 1 */
+    uint32_t influences;        /* per character, 0..16: the examples' characters that moved it most; default 0 */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init(e2str_read_options *options);
 
@@ -367,12 +439,27 @@ E2STR_API size_t e2str_result_alternatives(const e2str_result *result, size_t in
 E2STR_API e2str_status e2str_result_alternative(const e2str_result *result, size_t index, size_t rank,
                                                 const char **text, float *probability, e2str_error *error);
 
-/* The examples that stood in the prompt, in prompt order (nearest first), with their cosine similarity to the query. */
+/* The examples that stood in the prompt, in the order in which they stood (of the nearest k the most similar comes
+ * first), with their cosine similarity to the query. */
 E2STR_API size_t e2str_result_examples(const e2str_result *result);
 E2STR_API e2str_status e2str_result_example(const e2str_result *result, size_t index, uint64_t *id, float *similarity,
                                             e2str_error *error);
 
-/* Tokens as the decoder wrote them, special tokens and the end token left out. For tests and research. */
+/* What the memory did to character `index`: the logit that it added to the token that was written (all examples together; 0
+ * without a memory), and, with options.influences, the characters of examples that did most of it, the strongest first.
+ * The amounts of all characters of all examples sum to the total. Only where a token begins; otherwise 0 and none. */
+typedef struct e2str_influence {
+    uint64_t example; /* id */
+    size_t offset;    /* bytes, of the character in the example's label; the label's size: its end */
+    float amount;     /* logit; below 0: against */
+} e2str_influence;
+E2STR_API float e2str_result_memory(const e2str_result *result, size_t index);
+E2STR_API size_t e2str_result_influences(const e2str_result *result, size_t index);
+E2STR_API e2str_status e2str_result_influence(const e2str_result *result, size_t index, size_t rank,
+                                              e2str_influence *influence, e2str_error *error);
+
+/* Tokens as the decoder wrote them, special tokens and the end token left out. A new character of the memory
+ * counts from the vocabulary on. For tests and research. */
 E2STR_API size_t e2str_result_tokens(const e2str_result *result, const uint32_t **tokens);
 
 #ifdef __cplusplus

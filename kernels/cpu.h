@@ -6,28 +6,23 @@
 
 #include "kernels.h"
 
-/* The levels by their names in kernels.def: e2_level_##level. */
-enum {
-    e2_level_ref = E2_LEVEL_REF,
-    e2_level_avx2 = E2_LEVEL_AVX2,
-    e2_level_avx512 = E2_LEVEL_AVX512,
-    e2_level_avx512_vnni = E2_LEVEL_AVX512_VNNI,
-    e2_level_avx512_bf16 = E2_LEVEL_AVX512_BF16,
-    e2_level_neon = E2_LEVEL_NEON,
-    e2_level_neon_dot = E2_LEVEL_NEON_DOT
-};
+/* A CPU in its own words, whose bits are those of E2_LEVEL in kernels.def. x86-64: CPUID registers, 0 for leaves that
+ * it does not have, and XCR0, 0 without OSXSAVE. AArch64: Linux's AT_HWCAP. What the other architecture says is 0. */
+typedef enum e2_cpu_word {
+    E2_LEAF1_ECX,
+    E2_LEAF7_EBX,
+    E2_LEAF7_ECX,
+    E2_LEAF7_1_EAX,
+    E2_XCR0,
+    E2_HWCAP,
+    E2_CPU_WORDS
+} e2_cpu_word;
+typedef struct e2_cpu {
+    uint64_t word[E2_CPU_WORDS];
+} e2_cpu;
 
-/* A set of levels: bit 1 << level. ref is always in it. */
-typedef uint32_t e2_level_set;
-
-/* The levels that can run here, whether or not there are kernels for them. */
-e2_level_set e2_cpu_levels(void);
-
-/* An x86-64 CPU in its own words: CPUID registers, 0 for leaves that it does not have, and XCR0 (0 without OSXSAVE). */
-typedef struct e2_cpuid {
-    uint32_t leaf1_ecx, leaf7_ebx, leaf7_ecx, leaf7_1_eax;
-    uint64_t xcr0;
-} e2_cpuid;
-e2_level_set e2_cpuid_levels(const e2_cpuid *cpu);
+/* The highest level that can run here, and on such a CPU: one that has the bits of this level and of all below. */
+e2_level e2_cpu_level(void);
+e2_level e2_cpu_level_of(const e2_cpu *cpu);
 
 #endif

@@ -10,6 +10,7 @@
 #ifndef E2_KERNELS_H
 #define E2_KERNELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ typedef void e2_softmax_fn(float *x, size_t rows, size_t columns, size_t stride)
 
 /* x = activation(x), n values: exact GELU x/2 (1 + erf(x/sqrt 2)); x * sigmoid(1.702 x); max(x, 0). */
 typedef void e2_activation_fn(float *x, size_t n);
+typedef e2_activation_fn e2_gelu_fn, e2_quick_gelu_fn, e2_relu_fn;
 
 /* out[r] = sum of key[i] * rows[r][i]: cosine similarity when all have unit length. The order of the sum depends on
  * width only. */
@@ -51,9 +53,9 @@ static inline size_t e2_attention_scratch(size_t n_keys, size_t head_size) {
 
 /* One query row against chosen rows of a KV cache, all heads: head h uses columns h * head_size .. + head_size of
  * query, of row slots[j] of keys and values ([.][stride]), and of out. scores: scratch of heads * n floats. n >= 1. */
-typedef void e2_attend_fn(const float *query, const float *keys, const float *values, size_t stride,
-                          const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale, float *scores,
-                          float *out);
+typedef void e2_cached_attention_fn(const float *query, const float *keys, const float *values, size_t stride,
+                                    const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale,
+                                    float *scores, float *out);
 
 /* ---- matrix products with packed weights ---- */
 
@@ -92,6 +94,7 @@ void e2_unpack_row(const e2_matrix *w, size_t row, float *out);
  * of x only, so rows may be prepared in any split; what a row holds is the level's own business. Q8: quantised per row
  * by largest |x| / 127. */
 typedef void e2_prepare_fn(const float *x, size_t m, size_t k, size_t stride, void *prepared);
+typedef e2_prepare_fn e2_prepare_bf16_fn, e2_prepare_q8_fn;
 static inline size_t e2_prepared_bytes(e2_weight_type type, size_t m, size_t k) {
     size_t row = (k + 63) / 64 * 64;
     if (type == E2_WEIGHT_BF16) return m * row * 2;
@@ -118,43 +121,44 @@ typedef struct e2_epilogue {
  * matrix-vector product: it reads the panels once, at the speed of memory. */
 typedef void e2_gemm_fn(const void *a, size_t m, size_t a_stride, const e2_matrix *w, size_t first_panel,
                         size_t n_panels, const e2_epilogue *epilogue, float *c, size_t c_stride);
+typedef e2_gemm_fn e2_gemm_f32_fn, e2_gemm_bf16_fn, e2_gemm_q8_fn;
 
-/* ---- the table of a level ---- */
+/* ---- levels and tables ---- */
 
+/* Levels in ascending order: e2_level_ref, e2_level_avx2, ... Each holds everything below that it does not replace. */
+typedef enum e2_level {
+#define E2_LEVEL(level, ...) e2_level_##level,
+#include "kernels.def"
+    E2_LEVELS
+} e2_level;
+
+/* A level's functions. */
 typedef struct e2_kernels {
     const char *name; /* of the level: "ref", "avx2", ... */
     e2_layer_norm_fn *layer_norm;
     e2_softmax_fn *softmax;
-    e2_activation_fn *gelu, *quick_gelu, *relu;
+    e2_gelu_fn *gelu;
+    e2_quick_gelu_fn *quick_gelu;
+    e2_relu_fn *relu;
     e2_similarity_fn *similarity;
     e2_attention_fn *attention;
-    e2_attend_fn *attend;
-    e2_prepare_fn *prepare_bf16, *prepare_q8;
-    e2_gemm_fn *gemm_f32, *gemm_bf16, *gemm_q8;
+    e2_cached_attention_fn *cached_attention;
+    e2_prepare_bf16_fn *prepare_bf16;
+    e2_prepare_q8_fn *prepare_q8;
+    e2_gemm_f32_fn *gemm_f32;
+    e2_gemm_bf16_fn *gemm_bf16;
+    e2_gemm_q8_fn *gemm_q8;
 } e2_kernels;
 
-/* Levels in ascending order. Each holds everything below it that it does not replace. */
-typedef enum e2_level {
-    E2_LEVEL_REF,
-    E2_LEVEL_AVX2,        /* AVX2, FMA */
-    E2_LEVEL_AVX512,      /* F, BW, DQ, VL */
-    E2_LEVEL_AVX512_VNNI, /* + VNNI */
-    E2_LEVEL_AVX512_BF16, /* + VNNI and BF16 */
-    E2_LEVEL_NEON,        /* AArch64 */
-    E2_LEVEL_NEON_DOT,    /* + dotprod */
-    E2_LEVELS
-} e2_level;
+/* Fills the table of a level, whether or not this CPU can run it. */
+void e2_kernels_at(e2_level level, e2_kernels *table);
 
-/* The table of a level, or NULL if this CPU, operating system or build lacks it. ref is always there. */
-const e2_kernels *e2_kernels_at(e2_level level);
-
-/* The best level here, not above the one that the environment variable E2STR_CPU names. NULL when its value is unknown;
- * e2_kernels_names() lists what is known: "ref, avx2, ...". */
-const e2_kernels *e2_kernels_best(void);
+/* Fills the table of the best level that CPU and operating system can run, but not above the one named `cap` ("": none
+ * is). False when there is no level of that name; e2_kernels_names() lists them: "ref, avx2, ...". */
+bool e2_kernels_best(const char *cap, e2_kernels *table);
 const char *e2_kernels_names(void);
 
-#define E2_KERNEL(operation, level, symbol, tolerance) extern e2_##operation##_fn symbol;
+#define E2_KERNEL(operation, level, symbol, tolerance) e2_##operation##_fn symbol;
 #include "kernels.def"
-#undef E2_KERNEL
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tokenizer.h"
 #include "unicode.h"
 
 #define MERGES     "tokenizer.ggml.merges"
@@ -48,8 +47,8 @@ static e2str_status find_ordinary(const e2_vocabulary *vocabulary, e2_string lef
                                   uint32_t *token, e2str_error *error) {
     *token = e2_vocabulary_find(vocabulary, left, right);
     if (*token != E2_NO_TOKEN && !vocabulary->special[*token]) return E2STR_OK;
-    return e2_fail(error, E2STR_ERROR_FORMAT, MERGES ": entry %zu: '%.*s%.*s' is %s", rank, E2_SHOWN(left),
-                   E2_SHOWN(right), *token == E2_NO_TOKEN ? "not a token" : "a special token");
+    return e2_fail(error, E2STR_ERROR_FORMAT, MERGES ": entry %zu: '%s%s' is %s", rank, e2_show(left).text,
+                   e2_show(right).text, *token == E2_NO_TOKEN ? "not a token" : "a special token");
 }
 
 static e2str_status parse_merge(const e2_vocabulary *vocabulary, e2_string text, size_t rank, e2_merge *merge,
@@ -57,8 +56,8 @@ static e2str_status parse_merge(const e2_vocabulary *vocabulary, e2_string text,
     const char *end = text.data + text.size;
     const char *blank = text.size ? memchr(text.data, ' ', text.size) : NULL;
     if (!blank || blank == text.data || blank + 1 == end || memchr(blank + 1, ' ', (size_t)(end - blank - 1)))
-        return e2_fail(error, E2STR_ERROR_FORMAT, MERGES ": entry %zu '%.*s' is not two tokens with one blank between",
-                       rank, E2_SHOWN(text));
+        return e2_fail(error, E2STR_ERROR_FORMAT, MERGES ": entry %zu '%s' is not two tokens with one blank between",
+                       rank, e2_show(text).text);
     e2_string left = {text.data, (size_t)(blank - text.data)}, right = {blank + 1, (size_t)(end - blank - 1)};
     uint32_t left_token, right_token;
     e2str_status status = find_ordinary(vocabulary, left, (e2_string){"", 0}, rank, &left_token, error);
@@ -109,8 +108,8 @@ static e2str_status spell_out(e2_vocabulary *vocabulary, e2_bpe *bpe, e2str_erro
             int byte = length ? visible_byte(code) : -1;
             if (byte < 0)
                 return e2_fail(error, E2STR_ERROR_FORMAT,
-                               "tokenizer.ggml.tokens: token %zu '%.*s' is not in the spelling of byte-level BPE", i,
-                               E2_SHOWN(spelling));
+                               "tokenizer.ggml.tokens: token %zu '%s' is not in the spelling of byte-level BPE", i,
+                               e2_show(spelling).text);
             *out++ = (char)byte;
         }
         vocabulary->tokens[i] = (e2_string){first, (size_t)(out - first)};

@@ -1,4 +1,5 @@
-/* Byte-level BPE (spec section 10): split into pieces as GPT-2 does, then merge each piece's bytes by rank. */
+/* Byte-level BPE (docs/model.md, section 10): split into pieces as GPT-2 does, then merge each piece's bytes by
+ * rank. */
 #ifndef E2_BPE_H
 #define E2_BPE_H
 

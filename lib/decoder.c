@@ -9,27 +9,27 @@ static size_t cross_inner(const e2_decoder *decoder) { return (size_t)decoder->c
 
 /* Floats of one image's keys and values in one layer. */
 static size_t media_step(const e2str_model *model) {
-    return (size_t)model->media_tokens * 2 * cross_inner(&model->decoder);
+    return (size_t)model->visual_tokens * 2 * cross_inner(&model->decoder);
 }
 
-size_t e2_media_values(const e2str_model *model) { return model->decoder.cross_layers * media_step(model); }
+size_t e2_projection_values(const e2str_model *model) { return model->decoder.cross_layers * media_step(model); }
 
 static float *media_of(const e2str_model *model, const e2_media *media, size_t layer, size_t image) {
     return media->key_values + (layer * media->images + image) * media_step(model);
 }
 
-bool e2_media_new(const e2_compute *compute, const e2str_model *model, size_t images, e2_media *media) {
+bool e2_media_new(const e2_compute *compute, size_t images, e2_media *media) {
     size_t count;
-    if (images > UINT32_MAX || !e2_mul(e2_media_values(model), images, &count)) return false;
+    if (images > UINT32_MAX || !e2_mul(e2_projection_values(compute->model), images, &count)) return false;
     *media = (e2_media){e2_arena_floats(compute->arena, count), (uint32_t)images};
     return media->key_values != NULL;
 }
 
-bool e2_media_set(const e2_compute *compute, const e2str_model *model, e2_media *media, size_t index,
-                  const float *tokens) {
+bool e2_media_set(const e2_compute *compute, e2_media *media, size_t index, const float *tokens) {
+    const e2str_model *model = compute->model;
     bool ok = true;
     for (uint32_t i = 0; ok && i < model->decoder.cross_layers; i++)
-        ok = e2_linear_apply(compute, &model->decoder.crosses[i].key_value, tokens, model->media_tokens,
+        ok = e2_linear_apply(compute, &model->decoder.crosses[i].key_value, tokens, model->visual_tokens,
                              E2_NO_ACTIVATION, media_of(model, media, i, index));
     return ok;
 }
@@ -48,30 +48,22 @@ void e2_media_put(const e2str_model *model, e2_media *media, size_t index, const
 
 /* ------------------------------------------------------------------------------------------------------ layers -- */
 
-bool e2_kv_cache_new(const e2_compute *compute, const e2str_model *model, size_t slots, e2_kv_cache *cache) {
+bool e2_kv_cache_new(const e2_compute *compute, size_t slots, e2_kv_cache *cache) {
+    const e2_decoder *decoder = &compute->model->decoder;
     size_t count;
-    if (slots > UINT32_MAX || !e2_mul((size_t)model->decoder.layers * model->decoder.width, slots, &count))
-        return false;
+    if (slots > UINT32_MAX || !e2_mul((size_t)decoder->layers * decoder->width, slots, &count)) return false;
     *cache = (e2_kv_cache){e2_arena_floats(compute->arena, count), e2_arena_floats(compute->arena, count), slots};
     return cache->keys && cache->values;
 }
 
-/* A row of the token table, which is the output matrix: the file's pages are not needed for it any more. */
-static void token_row(const e2_linear *output, uint32_t token, float *out) {
-    if (output->matrix.panels)
-        e2_unpack_row(&output->matrix, token, out);
-    else
-        memcpy(out, output->weight + (size_t)token * output->in, output->in * sizeof *out);
-}
-
 /* h = E[token] + P[position + offset]. false: out of memory. */
-static bool embed(const e2_compute *compute, const e2_decoder *decoder, const e2_decoder_row *rows, size_t n,
-                  float *x) {
+static bool embed(const e2_compute *compute, const e2_decoder_row *rows, size_t n, float *x) {
+    const e2_decoder *decoder = &compute->model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *position = e2_arena_floats(compute->arena, decoder->width);
     if (!position) return false;
     for (size_t r = 0; r < n; r++, x += decoder->width) {
-        token_row(&decoder->output, rows[r].token, x);
+        e2_linear_row(&decoder->output, rows[r].token, x); /* the token table is the output matrix */
         e2_tensor_row(decoder->position_table, (size_t)rows[r].position + decoder->position_offset, decoder->width,
                       position);
         for (uint32_t i = 0; i < decoder->width; i++) x[i] += position[i];
@@ -82,9 +74,9 @@ static bool embed(const e2_compute *compute, const e2_decoder *decoder, const e2
 
 /* Attention of the text rows to the images: consecutive rows that see the same images are one job. Rows that see none
  * get 0. query and out: [n][heads * head_size]. */
-static bool attend_media(const e2_compute *compute, const e2str_model *model, const e2_media *media, size_t layer,
-                         const e2_decoder_row *rows, size_t n, const float *query, float *out) {
-    const e2_decoder *decoder = &model->decoder;
+static bool attend_media(const e2_compute *compute, const e2_media *media, size_t layer, const e2_decoder_row *rows,
+                         size_t n, const float *query, float *out) {
+    const e2_decoder *decoder = &compute->model->decoder;
     size_t inner = cross_inner(decoder), n_jobs = 0;
     e2_attention_job *jobs = e2_arena_alloc(compute->arena, n, sizeof *jobs);
     if (!jobs) return false;
@@ -97,8 +89,8 @@ static bool attend_media(const e2_compute *compute, const e2str_model *model, co
             continue;
         }
         uint32_t seen = decoder->only_immediate_media ? 1 : images;
-        const float *keys = media_of(model, media, layer, (size_t)first + images - seen);
-        size_t n_keys = (size_t)seen * model->media_tokens;
+        const float *keys = media_of(compute->model, media, layer, (size_t)first + images - seen);
+        size_t n_keys = (size_t)seen * compute->model->visual_tokens;
         jobs[n_jobs++] = (e2_attention_job){.query = {query + begin * inner, end - begin, inner},
                                             .key = {keys, n_keys, 2 * inner},
                                             .value = {keys + inner, n_keys, 2 * inner},
@@ -107,18 +99,30 @@ static bool attend_media(const e2_compute *compute, const e2str_model *model, co
     return e2_attention(compute, jobs, n_jobs, decoder->cross_heads, decoder->cross_head_size);
 }
 
+static void keep_attended(const e2_decoder *decoder, size_t layer, const float *out, size_t n, float *attended) {
+    size_t inner = cross_inner(decoder), kept = decoder->attended_layers, first = decoder->cross_layers - kept;
+    for (size_t r = 0; layer >= first && r < n; r++)
+        memcpy(attended + (r * kept + layer - first) * inner, out + r * inner, inner * sizeof *out);
+}
+
 /* x += tanh(gate) out(attention(query(norm(x)), media)); x += tanh(gate) ffn(x) */
-static bool run_cross(const e2_compute *compute, const e2str_model *model, const e2_cross *cross, const e2_media *media,
-                      const e2_decoder_row *rows, size_t n, float *x) {
-    const e2_decoder *decoder = &model->decoder;
+static bool run_cross(const e2_compute *compute, const e2_cross *cross, const e2_media *media,
+                      const e2_decoder_row *rows, size_t n, float *x, float *attended) {
+    const e2_decoder *decoder = &compute->model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t inner = cross_inner(decoder), layer = (size_t)(cross - decoder->crosses);
     float *query = e2_arena_floats(compute->arena, n * inner), *out = e2_arena_floats(compute->arena, n * inner);
-    e2_block_end end = {&cross->out, cross->attention_gate, &cross->norm_ff, decoder->epsilon,
-                        &cross->up,  &cross->down,          E2_GELU,         cross->feed_forward_gate};
+    e2_block_end end = {.out = &cross->out,
+                        .out_gate = cross->attention_gate,
+                        .norm = &cross->norm_ff,
+                        .epsilon = decoder->epsilon,
+                        .up = &cross->up,
+                        .down = &cross->down,
+                        .activation = E2_GELU,
+                        .gate = cross->feed_forward_gate};
     bool ok = query && out && e2_norm_linear(compute, &cross->norm, decoder->epsilon, &cross->query, x, n, query) &&
-              attend_media(compute, model, media, layer, rows, n, query, out) &&
-              e2_block_finish(compute, &end, out, x, n);
+              attend_media(compute, media, layer, rows, n, query, out) && e2_block_finish(compute, &end, out, x, n);
+    if (ok && attended) keep_attended(decoder, layer, out, n, attended);
     e2_arena_release(compute->arena, mark);
     return ok;
 }
@@ -136,15 +140,16 @@ static void self_part(void *context, size_t r, unsigned worker) {
     const self_attention *a = context;
     const e2_decoder_row *row = &a->rows[r];
     size_t width = a->decoder->width, head_size = width / a->decoder->heads;
-    a->compute->kernels->attend(a->qkv + r * 3 * width, a->keys, a->values, width, row->context, row->n_context,
-                                a->decoder->heads, head_size, 1.0f / sqrtf((float)head_size),
-                                a->scores + worker * a->longest * a->decoder->heads, a->out + r * width);
+    a->compute->kernels->cached_attention(a->qkv + r * 3 * width, a->keys, a->values, width, row->context,
+                                          row->n_context, a->decoder->heads, head_size, 1.0f / sqrtf((float)head_size),
+                                          a->scores + worker * a->longest * a->decoder->heads, a->out + r * width);
 }
 
 /* Causal self-attention through the cache: first all rows write their keys and values, then each looks at its context.
  */
-static bool attend_self(const e2_compute *compute, const e2_decoder *decoder, size_t layer, e2_kv_cache *cache,
-                        const e2_decoder_row *rows, size_t n, const float *qkv, float *out) {
+static bool attend_self(const e2_compute *compute, size_t layer, e2_kv_cache *cache, const e2_decoder_row *rows,
+                        size_t n, const float *qkv, float *out) {
+    const e2_decoder *decoder = &compute->model->decoder;
     size_t width = decoder->width, work = 0;
     float *keys = cache->keys + layer * cache->slots * width, *values = cache->values + layer * cache->slots * width;
     self_attention a = {compute, decoder, keys, values, qkv, rows, NULL, out, 0};
@@ -162,37 +167,43 @@ static bool attend_self(const e2_compute *compute, const e2_decoder *decoder, si
 }
 
 /* x += out(attention(norm1(x))); x += ffn(norm2(x)) */
-static bool run_layer(const e2_compute *compute, const e2_decoder *decoder, size_t layer, e2_kv_cache *cache,
-                      const e2_decoder_row *rows, size_t n, float *x) {
+static bool run_layer(const e2_compute *compute, size_t layer, e2_kv_cache *cache, const e2_decoder_row *rows, size_t n,
+                      float *x) {
+    const e2_decoder *decoder = &compute->model->decoder;
     const e2_decoder_layer *block = &decoder->blocks[layer];
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *out = e2_arena_floats(compute->arena, n * decoder->width);
     float *qkv = e2_arena_floats(compute->arena, n * 3 * decoder->width);
-    e2_block_end end = {&block->out, 1.0f,         &block->norm2,       decoder->epsilon,
-                        &block->up,  &block->down, decoder->activation, 1.0f};
+    e2_block_end end = {.out = &block->out,
+                        .out_gate = 1.0f,
+                        .norm = &block->norm2,
+                        .epsilon = decoder->epsilon,
+                        .up = &block->up,
+                        .down = &block->down,
+                        .activation = decoder->activation,
+                        .gate = 1.0f};
     bool ok = out && qkv && e2_norm_linear(compute, &block->norm1, decoder->epsilon, &block->qkv, x, n, qkv) &&
-              attend_self(compute, decoder, layer, cache, rows, n, qkv, out) &&
-              e2_block_finish(compute, &end, out, x, n);
+              attend_self(compute, layer, cache, rows, n, qkv, out) && e2_block_finish(compute, &end, out, x, n);
     e2_arena_release(compute->arena, mark);
     return ok;
 }
 
-bool e2_decode(const e2_compute *compute, const e2str_model *model, const e2_media *media, e2_kv_cache *cache,
-               const e2_decoder_row *rows, size_t n, float *hidden) {
-    const e2_decoder *decoder = &model->decoder;
+bool e2_decode(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
+               size_t n, float *hidden, float *attended) {
+    const e2_decoder *decoder = &compute->model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *x = e2_arena_floats(compute->arena, n * decoder->width);
-    bool ok = x && embed(compute, decoder, rows, n, x);
+    bool ok = x && embed(compute, rows, n, x);
     for (uint32_t i = 0; ok && i < decoder->layers; i++) {
         const e2_cross *cross = decoder->blocks[i].cross;
-        ok = (!cross || run_cross(compute, model, cross, media, rows, n, x)) &&
-             run_layer(compute, decoder, i, cache, rows, n, x);
+        ok = (!cross || run_cross(compute, cross, media, rows, n, x, attended)) &&
+             run_layer(compute, i, cache, rows, n, x);
     }
     if (ok) e2_norm_apply(compute, &decoder->norm, decoder->epsilon, x, n, decoder->width, hidden);
     e2_arena_release(compute->arena, mark);
     return ok;
 }
 
-bool e2_logits(const e2_compute *compute, const e2str_model *model, const float *hidden, size_t n, float *logits) {
-    return e2_linear_apply(compute, &model->decoder.output, hidden, n, E2_NO_ACTIVATION, logits);
+bool e2_logits(const e2_compute *compute, const float *hidden, size_t n, float *logits) {
+    return e2_linear_apply(compute, &compute->model->decoder.output, hidden, n, E2_NO_ACTIVATION, logits);
 }

@@ -1,5 +1,5 @@
 /*
- * The language decoder with gated cross-attention (spec sections 4 and 5).
+ * The language decoder with gated cross-attention (docs/model.md, sections 4 and 5).
  *
  * A batch of rows goes through all layers at once: the tokens of prompts (prefill), or one new token per beam, of one
  * sequence or of many. Each row writes its keys and values into a slot of the KV cache and names the slots that it may
@@ -13,7 +13,7 @@
 
 /* Keys and values of images for every cross-attention layer: computed once per image, not per token. */
 typedef struct e2_media {
-    float *key_values; /* [cross_layers][images][media_tokens][2 * heads * head_size], keys first in a row */
+    float *key_values; /* [cross_layers][images][visual_tokens][2 * heads * head_size], keys first in a row */
     uint32_t images;
 } e2_media;
 
@@ -33,25 +33,25 @@ typedef struct e2_decoder_row {
 } e2_decoder_row;
 
 /* All from the arena; false: out of memory. */
-bool e2_media_new(const e2_compute *compute, const e2str_model *model, size_t images, e2_media *media);
-bool e2_kv_cache_new(const e2_compute *compute, const e2str_model *model, size_t slots, e2_kv_cache *cache);
+bool e2_media_new(const e2_compute *compute, size_t images, e2_media *media);
+bool e2_kv_cache_new(const e2_compute *compute, size_t slots, e2_kv_cache *cache);
 
-/* Projects the visual tokens [media_tokens][vision width] of image `index` for all layers. */
-bool e2_media_set(const e2_compute *compute, const e2str_model *model, e2_media *media, size_t index,
-                  const float *tokens);
+/* Projects the visual tokens [visual_tokens][vision width] of image `index` for all layers. */
+bool e2_media_set(const e2_compute *compute, e2_media *media, size_t index, const float *tokens);
 
-/* The same keys and values taken out into, or put in from, a block of e2_media_values floats:
- * [cross_layers][media_tokens][2 * heads * head_size]. */
-size_t e2_media_values(const e2str_model *model);
+/* The same keys and values taken out into, or put in from, a block of e2_projection_values floats:
+ * [cross_layers][visual_tokens][2 * heads * head_size]. */
+size_t e2_projection_values(const e2str_model *model);
 void e2_media_get(const e2str_model *model, const e2_media *media, size_t index, float *values);
 void e2_media_put(const e2str_model *model, e2_media *media, size_t index, const float *values);
 
-/* Runs the rows through all layers; rows of one sequence in order. hidden [n][width]: after the final norm.
- * false: out of memory. */
-bool e2_decode(const e2_compute *compute, const e2str_model *model, const e2_media *media, e2_kv_cache *cache,
-               const e2_decoder_row *rows, size_t n, float *hidden);
+/* Runs the rows through all layers; rows of one sequence in order. hidden [n][width]: after the final norm. attended
+ * [n][attended_width], or NULL: what the attention of the last attended_layers cross-attentions gave, heads side by
+ * side, before its output projection. false: out of memory. */
+bool e2_decode(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
+               size_t n, float *hidden, float *attended);
 
 /* logits [n][vocabulary] of hidden rows [n][width]; the output matrix is the token table. */
-bool e2_logits(const e2_compute *compute, const e2str_model *model, const float *hidden, size_t n, float *logits);
+bool e2_logits(const e2_compute *compute, const float *hidden, size_t n, float *logits);
 
 #endif

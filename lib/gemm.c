@@ -1,22 +1,17 @@
 /*
  * Our kernels at the level of AVX2 and above are at least as fast as OpenBLAS on the shapes of these models, and fuse
  * what follows a product (docs/performance.md: the ratios measured, also with OpenBLAS told the right CPU). So the BLAS
- * is preferred where there is nothing but plain C. Naming E2STR_CPU=ref asks for exactly that plain C, whose bits are
- * the same on every machine, so then it is not.
+ * is the faster where there is nothing but plain C.
  */
 #include "gemm.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #ifdef E2_BLAS
 
 #include <cblas.h>
 
-bool e2_blas_preferred(const e2_kernels *kernels) {
-    const char *named = getenv("E2STR_CPU");
-    return !strcmp(kernels->name, "ref") && !(named && *named);
-}
+bool e2_blas_is_faster(const e2_kernels *kernels) { return !strcmp(kernels->name, "ref"); }
 
 /* The sizes are bounded by the caps of model files (docs/model-format.md), so each fits the BLAS's int. A single row
  * goes to the matrix-vector product: it reads the matrix once, which is all the work there is. */
@@ -31,7 +26,7 @@ void e2_gemm_nt(size_t m, size_t n, size_t k, float alpha, const float *a, size_
 
 #else
 
-bool e2_blas_preferred(const e2_kernels *kernels) {
+bool e2_blas_is_faster(const e2_kernels *kernels) {
     (void)kernels;
     return false;
 }

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "unicode.h"
+
 #define VERSION           3
 #define DEFAULT_ALIGNMENT 32
 #define MAX_ALIGNMENT     65536
@@ -32,25 +34,32 @@ bool e2_string_is(e2_string string, const char *text) {
     return string.size == strlen(text) && memcmp(string.data, text, string.size) == 0;
 }
 
+/* Bytes of the character at text[0..size) if it can be printed without changing what stands around it: not a control,
+ * nor what turns the direction of the text or cannot be seen. 0 otherwise. */
+static size_t printable(const char *text, size_t size) {
+    uint32_t code;
+    size_t length = e2_utf8_next(text, size, &code);
+    bool hidden = (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
+                  (code >= 0x2060 && code <= 0x206F) || code == 0xAD || code == 0x61C || code == 0xFEFF ||
+                  (code >= 0xFFF0 && code <= 0xFFFF) || code >= 0xE0000;
+    if (!length || hidden || code < 0x20 || (code >= 0x7F && code <= 0xA0) || code == '\\') return 0;
+    return length;
+}
+
 e2_shown e2_show(e2_string string) {
     static const char hex[] = "0123456789abcdef";
     e2_shown shown = {{0}};
     size_t used = 0, most = sizeof shown.text - 4; /* room for "..." */
-    for (size_t i = 0; i < string.size; i++) {
+    for (size_t i = 0, length; i < string.size; i += length ? length : 1) {
         unsigned char byte = (unsigned char)string.data[i];
-        bool plain = byte >= 0x20 && byte < 0x7f && byte != '\\';
-        if (used + (plain ? 1 : 4) > most) {
+        length = printable(string.data + i, string.size - i);
+        if (used + (length ? length : 4) > most) {
             memcpy(shown.text + used, "...", 4);
             break;
         }
-        if (plain) {
-            shown.text[used++] = (char)byte;
-        } else {
-            shown.text[used++] = '\\';
-            shown.text[used++] = 'x';
-            shown.text[used++] = hex[byte >> 4];
-            shown.text[used++] = hex[byte & 15];
-        }
+        const char escaped[] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
+        memcpy(shown.text + used, length ? string.data + i : escaped, length ? length : 4);
+        used += length ? length : 4;
     }
     return shown;
 }
@@ -141,8 +150,7 @@ const e2_tensor *e2_gguf_tensor(const e2_gguf *gguf, const char *name) {
 
 /* ----------------------------------------------------------------------------------------------------- metadata -- */
 
-/* Bytes of a value with a fixed size; 0: string, array or no type at all. */
-static size_t fixed_size(uint32_t type) {
+size_t e2_kv_size(uint32_t type) {
     switch (type) {
     case E2_KV_U8:
     case E2_KV_I8:
@@ -166,7 +174,7 @@ static size_t fixed_size(uint32_t type) {
 
 /* Goes over kv->count values of one type and checks them. */
 static e2str_status read_values(reader *from, uint32_t type, e2_kv *kv, e2str_error *error) {
-    size_t size = fixed_size(type), bytes;
+    size_t size = e2_kv_size(type), bytes;
     bool inside = true;
     kv->data = from->at;
     if (type == E2_KV_STRING) {
@@ -396,7 +404,7 @@ static e2str_status expect(const e2_gguf *gguf, const char *key, e2_kv_type type
 
 /* The value of an integer of any width; false: not an integer, or negative. */
 static bool unsigned_value(const e2_kv *kv, uint64_t *value) {
-    size_t size = fixed_size(kv->type);
+    size_t size = e2_kv_size(kv->type);
     bool is_signed = kv->type == E2_KV_I8 || kv->type == E2_KV_I16 || kv->type == E2_KV_I32 || kv->type == E2_KV_I64;
     if (!size || kv->type == E2_KV_F32 || kv->type == E2_KV_F64 || kv->type == E2_KV_BOOL) return false;
     *value = 0;

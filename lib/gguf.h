@@ -19,6 +19,8 @@ typedef enum e2_kv_type {
     E2_KV_STRING = 8, E2_KV_ARRAY = 9, E2_KV_U64 = 10, E2_KV_I64 = 11, E2_KV_F64 = 12
 } e2_kv_type;
 
+size_t e2_kv_size(uint32_t type); /* bytes of a value of fixed size; 0: string, array or no type at all */
+
 /* Bytes inside the file; not NUL-terminated. */
 typedef struct e2_string {
     const char *data;
@@ -26,7 +28,7 @@ typedef struct e2_string {
 } e2_string;
 bool e2_string_is(e2_string string, const char *text); /* equal to a NUL-terminated text */
 
-/* An untrusted string for a message: printable ASCII, the rest as \xNN, long ones cut. e2_show(name).text lives until
+/* An untrusted string for a message: what can be printed as it is, the rest as \xNN, long ones cut. e2_show(name).text lives until
  * the end of the full expression. */
 typedef struct e2_shown {
     char text[68];
@@ -107,14 +109,16 @@ typedef struct e2_gguf_writer e2_gguf_writer;
 
 /* Writes to memory grown as needed: any failure is remembered and reported by e2_gguf_writer_finish. Alignment 32. */
 e2_gguf_writer *e2_gguf_writer_new(void); /* NULL: out of memory; every call below accepts it (finish: MEMORY) */
-void e2_gguf_write_u32(e2_gguf_writer *writer, const char *key, uint32_t value);
-void e2_gguf_write_u64(e2_gguf_writer *writer, const char *key, uint64_t value);
-void e2_gguf_write_f32(e2_gguf_writer *writer, const char *key, float value);
-void e2_gguf_write_bool(e2_gguf_writer *writer, const char *key, bool value);
+/* A value, or an array of values, of a type of fixed size (not a string, not an array). */
+void e2_gguf_write_value(e2_gguf_writer *writer, const char *key, e2_kv_type type, const void *value);
+void e2_gguf_write_array(e2_gguf_writer *writer, const char *key, e2_kv_type element, const void *values, size_t count);
+static inline void e2_gguf_write_u32(e2_gguf_writer *writer, const char *key, uint32_t value) {
+    e2_gguf_write_value(writer, key, E2_KV_U32, &value);
+}
+static inline void e2_gguf_write_u64(e2_gguf_writer *writer, const char *key, uint64_t value) {
+    e2_gguf_write_value(writer, key, E2_KV_U64, &value);
+}
 void e2_gguf_write_string(e2_gguf_writer *writer, const char *key, e2_string value);
-void e2_gguf_write_u32_array(e2_gguf_writer *writer, const char *key, const uint32_t *values, size_t count);
-void e2_gguf_write_f32_array(e2_gguf_writer *writer, const char *key, const float *values, size_t count);
-void e2_gguf_write_u64_array(e2_gguf_writer *writer, const char *key, const uint64_t *values, size_t count);
 void e2_gguf_write_string_array(e2_gguf_writer *writer, const char *key, const e2_string *values, size_t count);
 /* The data are borrowed until finish (the list of pointers is copied); `pieces` pointers of piece_bytes each are written
  * one after the other and must fill the tensor: otherwise finish gives ARGUMENT. */
@@ -123,6 +127,8 @@ void e2_gguf_write_tensor(e2_gguf_writer *writer, const char *name, e2_type type
 /* Header and padding in memory, data streamed: calls sink for each run of bytes in file order. */
 typedef e2str_status (*e2_sink)(void *user, const void *data, size_t size, e2str_error *error);
 e2str_status e2_gguf_writer_finish(e2_gguf_writer *writer, e2_sink sink, void *user, e2str_error *error);
+/* Remembers that memory is out, for a caller that has no list to write. */
+void e2_gguf_writer_fail(e2_gguf_writer *writer, const char *key);
 void e2_gguf_writer_free(e2_gguf_writer *writer);
 
 #endif

@@ -77,29 +77,10 @@ static void begin_array(e2_gguf_writer *writer, const char *key, e2_kv_type elem
 
 e2_gguf_writer *e2_gguf_writer_new(void) { return calloc(1, sizeof(e2_gguf_writer)); }
 
-void e2_gguf_write_u32(e2_gguf_writer *writer, const char *key, uint32_t value) {
+void e2_gguf_write_value(e2_gguf_writer *writer, const char *key, e2_kv_type type, const void *value) {
     if (!writer) return;
-    begin_kv(writer, key, E2_KV_U32);
-    append_u32(writer, &writer->kvs, value);
-}
-
-void e2_gguf_write_u64(e2_gguf_writer *writer, const char *key, uint64_t value) {
-    if (!writer) return;
-    begin_kv(writer, key, E2_KV_U64);
-    append_u64(writer, &writer->kvs, value);
-}
-
-void e2_gguf_write_f32(e2_gguf_writer *writer, const char *key, float value) {
-    if (!writer) return;
-    begin_kv(writer, key, E2_KV_F32);
-    append(writer, &writer->kvs, &value, sizeof value);
-}
-
-void e2_gguf_write_bool(e2_gguf_writer *writer, const char *key, bool value) {
-    if (!writer) return;
-    uint8_t byte = value;
-    begin_kv(writer, key, E2_KV_BOOL);
-    append(writer, &writer->kvs, &byte, 1);
+    begin_kv(writer, key, type);
+    append(writer, &writer->kvs, value, e2_kv_size(type));
 }
 
 void e2_gguf_write_string(e2_gguf_writer *writer, const char *key, e2_string value) {
@@ -108,22 +89,11 @@ void e2_gguf_write_string(e2_gguf_writer *writer, const char *key, e2_string val
     append_string(writer, &writer->kvs, value);
 }
 
-void e2_gguf_write_u32_array(e2_gguf_writer *writer, const char *key, const uint32_t *values, size_t count) {
+void e2_gguf_write_array(e2_gguf_writer *writer, const char *key, e2_kv_type element, const void *values,
+                         size_t count) {
     if (!writer) return;
-    begin_array(writer, key, E2_KV_U32, count);
-    append(writer, &writer->kvs, values, count * sizeof *values);
-}
-
-void e2_gguf_write_f32_array(e2_gguf_writer *writer, const char *key, const float *values, size_t count) {
-    if (!writer) return;
-    begin_array(writer, key, E2_KV_F32, count);
-    append(writer, &writer->kvs, values, count * sizeof *values);
-}
-
-void e2_gguf_write_u64_array(e2_gguf_writer *writer, const char *key, const uint64_t *values, size_t count) {
-    if (!writer) return;
-    begin_array(writer, key, E2_KV_U64, count);
-    append(writer, &writer->kvs, values, count * sizeof *values);
+    begin_array(writer, key, element, count);
+    append(writer, &writer->kvs, values, count * e2_kv_size(element));
 }
 
 void e2_gguf_write_string_array(e2_gguf_writer *writer, const char *key, const e2_string *values, size_t count) {
@@ -198,6 +168,10 @@ e2str_status e2_gguf_writer_finish(e2_gguf_writer *writer, e2_sink sink, void *u
     const tensor_data *tensors = (const tensor_data *)(const void *)writer->tensors.data;
     for (uint64_t i = 0; !status && i < writer->n_tensors; i++) status = write_data(&tensors[i], sink, user, error);
     return status;
+}
+
+void e2_gguf_writer_fail(e2_gguf_writer *writer, const char *key) {
+    if (writer) failed(writer, E2STR_ERROR_MEMORY, "out of memory", key);
 }
 
 void e2_gguf_writer_free(e2_gguf_writer *writer) {

@@ -108,7 +108,8 @@ static double triangle(uint32_t index, double center, double inverse) {
     return t < 1.0 ? 1.0 - t : 0.0;
 }
 
-/* Spec section 1a. Every double operation is in Pillow's order: the rounding of the coefficients depends on it. */
+/* docs/model.md, section 1a. Every double operation is in Pillow's order: the rounding of the coefficients depends on
+ * it. */
 static bool filter_make(filter *axis, uint32_t in, uint32_t out, e2_arena *scratch) {
     const double scale = (double)in / (double)out, support = scale < 1.0 ? 1.0 : scale, inverse = 1.0 / support;
     axis->stride = 2 * ((size_t)support + 1) + 1;

@@ -7,7 +7,7 @@
 
 #define E2_MAX_SIDE 16384u
 
-/* How a model wants its images (spec section 1a). */
+/* How a model wants its images (docs/model.md, section 1a). */
 typedef struct e2_image_config {
     uint32_t width, height; /* 1 to E2_MAX_SIDE */
     bool bgr;               /* channel order of the planes; otherwise R, G, B */

@@ -108,6 +108,13 @@ bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const f
     return true;
 }
 
+void e2_linear_row(const e2_linear *linear, uint32_t row, float *out) {
+    if (linear->matrix.panels)
+        e2_unpack_row(&linear->matrix, row, out);
+    else
+        memcpy(out, linear->weight + (size_t)row * linear->in, linear->in * sizeof *out);
+}
+
 bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
                    float *y) {
     product p = {.compute = compute, .linear = linear, .x = x, .rows = rows, .y = y};
@@ -119,13 +126,10 @@ bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gat
 
 /* -------------------------------------------------------------------------------------------------- rows alone -- */
 
-/* What every row goes through alone: many rows are shared among the threads once for the whole chain of steps, few rows
- * step by step by panels. */
-typedef bool chain_fn(const e2_compute *compute, const void *context, size_t begin, size_t rows);
-
+/* Many rows are shared among the threads once for the whole chain of steps, few rows step by step by panels. */
 typedef struct chain {
     const e2_compute *compute;
-    chain_fn *run;
+    e2_chain_fn *run;
     const void *context;
     size_t rows, parts;
     atomic_bool failed;
@@ -143,7 +147,7 @@ static void chain_part(void *context, size_t part, unsigned worker) {
 /* Rows that a thread should have at least, so that the products stay efficient. */
 #define ROWS_PER_PART 24
 
-static bool run_chain(const e2_compute *compute, size_t rows, chain_fn *run, const void *context) {
+bool e2_chain_run(const e2_compute *compute, size_t rows, e2_chain_fn *run, const void *context) {
     size_t threads = e2_threads_count(compute->threads);
     if (threads == 1 || rows < ROWS_PER_PART * threads) {
         e2_arena_mark mark = e2_arena_begin(compute->arena);
@@ -180,7 +184,7 @@ static bool run_norm_linear(const e2_compute *compute, const void *context, size
 
 bool e2_norm_linear(const e2_compute *compute, const e2_norm *norm, float epsilon, const e2_linear *linear,
                     const float *x, size_t rows, float *y) {
-    return run_chain(compute, rows, run_norm_linear, &(norm_linear){norm, epsilon, linear, x, y});
+    return e2_chain_run(compute, rows, run_norm_linear, &(norm_linear){norm, epsilon, linear, x, y});
 }
 
 static e2_epilogue_activation epilogue_of(e2_activation activation) {
@@ -210,7 +214,7 @@ static bool run_block_finish(const e2_compute *compute, const void *context, siz
 }
 
 bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows) {
-    return run_chain(compute, rows, run_block_finish, &(block_finish){end, attended, x});
+    return e2_chain_run(compute, rows, run_block_finish, &(block_finish){end, attended, x});
 }
 
 /* --------------------------------------------------------------------------------------------------- attention -- */

@@ -2,34 +2,14 @@
 #ifndef E2_LINEAR_H
 #define E2_LINEAR_H
 
-#include "arena.h"
-#include "model.h"
-#include "threads.h"
-
-/* Roughly how many microseconds one thread needs, and from how many on others are woken to help: that costs 10 to 50
- * (docs/performance.md). */
-#define E2_WORTH_SHARING 120
-static inline size_t e2_microseconds(size_t multiplications, size_t bytes_read) {
-    return multiplications / 120000 + bytes_read / 40000;
-}
-
-/* Part i of n even parts of `total`: its first element. */
-static inline size_t e2_part_begin(size_t total, size_t i, size_t n) {
-    return total / n * i + (total % n < i ? total % n : i);
-}
-
-/* What a stage computes with. */
-typedef struct e2_compute {
-    const e2_kernels *kernels;
-    e2_threads *threads;
-    e2_arena *arena;
-    const struct e2_compute
-        *workers; /* [threads]: each with an arena of its own and no threads; NULL with one thread */
-} e2_compute;
+#include "compute.h"
 
 /* y [rows][out] = activation(x W^T + b), the rows of x `in` apart. false: out of memory. */
 bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const float *x, size_t rows,
                      e2_epilogue_activation activation, float *y);
+
+/* Row `row` of W as f32 [in]. */
+void e2_linear_row(const e2_linear *linear, uint32_t row, float *out);
 
 /* y += gate * (x W^T + b): a residual connection. */
 bool e2_linear_add(const e2_compute *compute, const e2_linear *linear, float gate, const float *x, size_t rows,
@@ -54,6 +34,12 @@ typedef struct e2_block_end {
     float gate;
 } e2_block_end;
 bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const float *attended, float *x, size_t rows);
+
+/* A chain: steps that every row goes through alone. `run` does them for the rows begin .. begin + rows - 1 with the
+ * compute it is given, in one call or in shares that the threads take; what it leaves in the arena is given back. false
+ * when one call returned false: out of memory. */
+typedef bool e2_chain_fn(const e2_compute *compute, const void *context, size_t begin, size_t rows);
+bool e2_chain_run(const e2_compute *compute, size_t rows, e2_chain_fn *run, const void *context);
 
 /* One side of an attention: rows `stride` floats apart, head h at columns h * head_size. */
 typedef struct e2_rows {

@@ -35,6 +35,27 @@ static e2str_status read_arguments(const e2str_model_options *given, e2str_model
     return status;
 }
 
+/* The level of kernels that E2STR_CPU allows at most; "" when it caps nothing. */
+static const char *cpu_cap(void) {
+    const char *cap = getenv("E2STR_CPU");
+    return cap ? cap : "";
+}
+
+const char *e2str_cpu_name(void) {
+    e2_kernels kernels;
+    return e2_kernels_best(cpu_cap(), &kernels) ? kernels.name : "unknown";
+}
+
+/* Whoever names a level gets its kernels, not the BLAS: the bits of "ref" are the same on every machine. */
+static e2str_status choose_kernels(e2str_model *model, e2str_error *error) {
+    const char *cap = cpu_cap();
+    if (!e2_kernels_best(cap, model->kernels))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT,
+                       "the environment variable E2STR_CPU is '%.40s'; it may be one of %s", cap, e2_kernels_names());
+    model->blas = !*cap && e2_blas_is_faster(model->kernels);
+    return E2STR_OK;
+}
+
 /* Makes the model of a parsed file, which it takes over, closing it on failure. */
 static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2str_model **model, e2str_error *error) {
     e2str_model *made = calloc(1, sizeof *made);
@@ -47,13 +68,7 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->log = options->log;
     made->log_user = options->log_user;
     made->expand = options->precision == E2STR_PRECISION_F32;
-    made->kernels = e2_kernels_best();
-    made->blas = made->kernels && e2_blas_preferred(made->kernels);
-    e2str_status status = E2STR_OK;
-    if (!made->kernels)
-        status =
-            e2_fail(error, E2STR_ERROR_ARGUMENT, "the environment variable E2STR_CPU is '%.40s'; it may be one of %s",
-                    getenv("E2STR_CPU"), e2_kernels_names());
+    e2str_status status = choose_kernels(made, error);
     if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
     if (status)
@@ -100,7 +115,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .file_bytes = model->gguf.size,
         .image_width = model->image.width,
         .image_height = model->image.height,
-        .visual_tokens = model->media_tokens,
+        .visual_tokens = model->visual_tokens,
         .visual_width = model->vision.width,
         .vision_layers = model->vision.layers,
         .resampler_layers = model->resampler.layers,
@@ -110,6 +125,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .positions = model->decoder.positions,
         .segment_stride = model->decoder.segment_stride,
         .min_similarity = model->min_similarity,
+        .memory = model->memory.hidden_scale > 0.0f,
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
     memcpy(all.name, model->name, sizeof all.name);

@@ -1,4 +1,5 @@
-/* A model: its sizes from the metadata, its weights as f32 pointers into the file (or expanded copies). */
+/* A model: its sizes from the metadata, its matrices packed for the kernels, its small tables copied. Immutable once it
+ * is open. */
 #ifndef E2_MODEL_H
 #define E2_MODEL_H
 
@@ -23,7 +24,15 @@ typedef struct e2_norm {
     const float *weight, *bias; /* [width] */
 } e2_norm;
 
-/* Vision transformer (spec section 2). */
+/* A convolution of 3 x 3 pixels, zeros around the image, and GELU. */
+typedef struct e2_convolution {
+    e2_linear linear;                     /* in = 9 * channels, order (dy, dx, channel) */
+    uint32_t stride_height, stride_width; /* 1 or 2 */
+} e2_convolution;
+
+#define E2_STEM_LAYERS 8 /* at most */
+
+/* Vision transformer (docs/model.md, section 2). */
 typedef struct e2_vision_block {
     e2_norm norm1;
     e2_linear qkv;      /* [3 * width, width]: rows of query, key, value */
@@ -38,14 +47,17 @@ typedef struct e2_vision {
     e2_activation activation;                  /* GELU or QUICK_GELU */
     bool class_token, norm_post;
     float epsilon;
-    e2_linear patch;                           /* in = 3 * patch_height * patch_width, order (c, dy, dx) */
+    uint32_t stem_layers;                      /* 0: patches are cut from the pixels */
+    size_t stem_numbers;                       /* that the largest of them makes of an image */
+    e2_convolution stem[E2_STEM_LAYERS];       /* the strides' products are patch_height and patch_width */
+    e2_linear patch;                           /* in = 3 * patch_height * patch_width, order (c, dy, dx); stem: its channels */
     const float *class_embedding;              /* [width], or NULL without class token */
     const float *positions;                    /* [patches + class_token, width]; the class token's row first */
     e2_vision_block *blocks;
     e2_norm post;                              /* when norm_post */
 } e2_vision;
 
-/* Perceiver resampler (spec section 3); layers == 0: none. */
+/* Perceiver resampler (docs/model.md, section 3); layers == 0: none. */
 typedef struct e2_resampler_layer {
     e2_norm norm_media, norm_latents;
     e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, width], keys first */
@@ -61,7 +73,7 @@ typedef struct e2_resampler {
     e2_norm norm;
 } e2_resampler;
 
-/* Decoder with gated cross-attention (spec sections 4 and 5). */
+/* Decoder with gated cross-attention (docs/model.md, sections 4 and 5). */
 typedef struct e2_cross {
     e2_norm norm;
     e2_linear query, key_value, out;           /* key_value: [2 * heads * head_size, vision width], keys first */
@@ -85,6 +97,7 @@ typedef struct e2_decoder {
     e2_activation activation;
     float epsilon;
     uint32_t cross_every, cross_layers, cross_heads, cross_head_size, cross_feed_forward;
+    uint32_t attended_layers, attended_width;  /* the last cross-attentions, whose attended vectors are features; floats */
     bool only_immediate_media;                 /* text sees its latest image only; otherwise all images so far */
     const e2_tensor *position_table;           /* [positions + position_offset, width]; rows: e2_tensor_row */
     e2_linear output;                          /* the token table [vocabulary, width]: hidden -> logits, and the embeddings */
@@ -93,20 +106,32 @@ typedef struct e2_decoder {
     e2_norm norm;
 } e2_decoder;
 
+/* What the pool's memory needs of the model (docs/in-context.md); hidden_scale 0: the file does not have it. */
+typedef struct e2_memory_statistics {
+    float hidden_scale;
+    float strength;                            /* of the penalty that learning puts on what changes ordinary text */
+    float gate_from, gate_to;                  /* how near a query is to a pool's domain, -1..1: from off to fully on */
+    uint32_t features;                         /* decoder width + attended_width + 1 */
+    e2_linear whitening;                       /* W [features, features], symmetric: W W = (S + epsilon I)^-1 */
+    const float *key_mean;                     /* [vision width]: of retrieval keys of ordinary images */
+    e2_linear key_whitening;                   /* the same as W for retrieval keys, [vision width, vision width] */
+} e2_memory_statistics;
+
 struct e2str_model {
     e2_gguf gguf;
     e2str_log_fn log;
     void *log_user;
-    const e2_kernels *kernels;                 /* of this CPU */
+    e2_kernels kernels[1];                     /* of this CPU; one, so that `kernels` points to it */
     bool expand;                               /* multiply in f32 whatever the file's types */
     bool blas;                                 /* matrix products by the BLAS, on f32 weights that are not packed */
     e2_image_config image;
     e2_vision vision;
     e2_resampler resampler;
     e2_decoder decoder;
+    e2_memory_statistics memory;
     bool key_from_vision_tokens;               /* retrieval key: mean of vision tokens, not of the resampler's latents */
     float min_similarity;                      /* examples less similar than this are left out unless a read says otherwise */
-    uint32_t media_tokens;                     /* visual tokens per image: latents or patches */
+    uint32_t visual_tokens;                     /* visual tokens per image: latents or patches */
     e2_tokenizer *tokenizer;
     uint64_t parameters;
     char name[64];

@@ -4,12 +4,15 @@
 #include <string.h>
 
 #include "model.h"
+#include "unicode.h"
 
 #define MAX_LAYERS  4096 /* also of attention heads */
 #define MAX_WIDTH   65536
 #define MAX_TOKENS  1048576 /* also of positions */
 #define MAX_PATCHES 16384   /* also of latents */
 #define MAX_IMAGE   4096
+#define MAX_STRIDE  2
+#define MAX_NUMBERS (1u << 26) /* that a layer of the stem makes of an image */
 
 typedef struct field {
     const char *key;
@@ -52,6 +55,11 @@ static e2str_status epsilon(const e2_gguf *gguf, const field *entry, void *value
     return E2STR_OK;
 }
 
+/* 0 when the key is not there. */
+static e2str_status optional_scale(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
+    return e2_gguf_kv(gguf, entry->key) ? epsilon(gguf, entry, value, error) : E2STR_OK;
+}
+
 /* -1, nothing is too far, when the key is not there. */
 static e2str_status similarity(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
     float found = -1.0f;
@@ -76,6 +84,33 @@ static e2str_status triple(const e2_gguf *gguf, const field *entry, void *value,
         if (!isfinite(found[i]) || (entry->least && found[i] <= 0))
             return e2_fail(error, E2STR_ERROR_FORMAT, "%s has the value %g", entry->key, (double)found[i]);
     memcpy(value, found, sizeof found);
+    return E2STR_OK;
+}
+
+#define STEM_CHANNELS "e2str.vision.stem.channels"
+
+/* A number for each layer of the stem: `value` is a member of the first e2_convolution. */
+static e2str_status per_layer(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
+    const e2_kv *array = e2_gguf_kv(gguf, entry->key), *channels = e2_gguf_kv(gguf, STEM_CHANNELS);
+    bool is_signed = array && array->type == E2_KV_ARRAY && array->element == E2_KV_I32;
+    e2str_status status = e2_gguf_array(gguf, entry->key, is_signed ? E2_KV_I32 : E2_KV_U32, &array, error);
+    if (status) return status;
+    if (array->count < 1 || array->count > E2_STEM_LAYERS)
+        return e2_fail(error, array->count ? E2STR_ERROR_LIMIT : E2STR_ERROR_FORMAT, "%s has %zu numbers, not 1 to %d",
+                       entry->key, array->count, E2_STEM_LAYERS);
+    if (array->count != channels->count)
+        return e2_fail(error, E2STR_ERROR_FORMAT, "%s has %zu numbers, " STEM_CHANNELS " has %zu", entry->key,
+                       array->count, channels->count);
+    for (size_t i = 0; i < array->count; i++) {
+        uint32_t found;
+        memcpy(&found, array->data + i * sizeof found, sizeof found);
+        if (found < entry->least || (is_signed && found > INT32_MAX))
+            return e2_fail(error, E2STR_ERROR_FORMAT, "%s has a number less than %u", entry->key, entry->least);
+        if (found > entry->most)
+            return e2_fail(error, E2STR_ERROR_LIMIT, "%s has the number %u, more than %u", entry->key, found,
+                           entry->most);
+        memcpy((char *)value + i * sizeof(e2_convolution), &found, sizeof found);
+    }
     return E2STR_OK;
 }
 
@@ -155,6 +190,10 @@ static const field fields[] = {
     {"e2str.cross.only_immediate_media", flag,       AT(decoder.only_immediate_media), 0, 0,           NULL},
     {"e2str.retrieval.key",              either,     AT(key_from_vision_tokens),       0, 2,           keys},
     {"e2str.retrieval.min_similarity",   similarity, AT(min_similarity),               0, 0,           NULL},
+    {"e2str.memory.hidden_scale",        optional_scale, AT(memory.hidden_scale),      0, 0,           NULL},
+    {"e2str.memory.strength",            optional_scale, AT(memory.strength),          0, 0,           NULL},
+    {"e2str.memory.gate_from",           similarity, AT(memory.gate_from),             0, 0,           NULL},
+    {"e2str.memory.gate_to",             similarity, AT(memory.gate_to),               0, 0,           NULL},
 };
 
 static const field resampler_fields[] = { /* read when there are resampler layers */
@@ -163,6 +202,12 @@ static const field resampler_fields[] = { /* read when there are resampler layer
     {"e2str.resampler.head_size",        number,     AT(resampler.head_size),          1, MAX_WIDTH,   NULL},
     {"e2str.resampler.feed_forward",     number,     AT(resampler.feed_forward),       1, MAX_WIDTH,   NULL},
     {"e2str.resampler.epsilon",          epsilon,    AT(resampler.epsilon),            0, 0,           NULL},
+};
+
+static const field stem_fields[] = { /* read when one of them is there */
+    {STEM_CHANNELS,                      per_layer,  AT(vision.stem[0].linear.out),    1, MAX_WIDTH,   NULL},
+    {"e2str.vision.stem.stride_height",  per_layer,  AT(vision.stem[0].stride_height), 1, MAX_STRIDE,  NULL},
+    {"e2str.vision.stem.stride_width",   per_layer,  AT(vision.stem[0].stride_width),  1, MAX_STRIDE,  NULL},
 };
 
 static const char *const tokenizer_keys[] = {"e2str.tokenizer.image_token_id", "e2str.tokenizer.special_token_ids"};
@@ -177,6 +222,15 @@ static e2str_status read_fields(e2str_model *model, const field *table, size_t c
     return status;
 }
 
+/* A stem is there when one of its keys is: then all must be. */
+static e2str_status read_stem(e2str_model *model, e2str_error *error) {
+    bool there = false;
+    for (size_t i = 0; i < COUNT(stem_fields); i++) there |= e2_gguf_kv(&model->gguf, stem_fields[i].key) != NULL;
+    e2str_status status = there ? read_fields(model, stem_fields, COUNT(stem_fields), error) : E2STR_OK;
+    if (there && !status) model->vision.stem_layers = (uint32_t)e2_gguf_kv(&model->gguf, STEM_CHANNELS)->count;
+    return status;
+}
+
 static bool is_field(e2_string key, const field *table, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (e2_string_is(key, table[i].key)) return true;
@@ -186,7 +240,8 @@ static bool is_field(e2_string key, const field *table, size_t count) {
 static bool is_known(e2_string key) {
     for (size_t i = 0; i < COUNT(tokenizer_keys); i++)
         if (e2_string_is(key, tokenizer_keys[i])) return true;
-    return is_field(key, fields, COUNT(fields)) || is_field(key, resampler_fields, COUNT(resampler_fields));
+    return is_field(key, fields, COUNT(fields)) || is_field(key, resampler_fields, COUNT(resampler_fields)) ||
+           is_field(key, stem_fields, COUNT(stem_fields));
 }
 
 /* A key of ours that this version does not know would change what the model means. */
@@ -229,6 +284,33 @@ static e2str_status check_vision(const e2_image_config *image, e2_vision *v, e2s
     return E2STR_OK;
 }
 
+static e2str_status check_product(uint32_t product, const char *side, uint32_t patch, e2str_error *error) {
+    if (product == patch) return E2STR_OK;
+    return e2_fail(error, E2STR_ERROR_FORMAT,
+                   "e2str.vision.stem.stride_%s makes patches of %u, e2str.vision.patch_%s is %u", side, product, side,
+                   patch);
+}
+
+/* The layers' columns follow from the channels before them; their strides must make up the patch. */
+static e2str_status check_stem(const e2_image_config *image, e2_vision *v, e2str_error *error) {
+    uint32_t height = 1, width = 1; /* of the pixels that one output pixel stands for */
+    for (uint32_t i = 0; i < v->stem_layers; i++) {
+        e2_convolution *layer = &v->stem[i];
+        layer->linear.in = 9 * (i ? layer[-1].linear.out : 3);
+        height *= layer->stride_height;
+        width *= layer->stride_width;
+        size_t rows = image->height / height, columns = image->width / width, numbers;
+        if (!e2_mul(rows * columns, layer->linear.out, &numbers) || numbers > MAX_NUMBERS)
+            return e2_fail(error, E2STR_ERROR_LIMIT,
+                           STEM_CHANNELS ": layer %u gives %zu x %zu x %u numbers, more than %u", i, rows, columns,
+                           layer->linear.out, MAX_NUMBERS);
+        if (numbers > v->stem_numbers) v->stem_numbers = numbers;
+    }
+    if (!v->stem_layers) return E2STR_OK;
+    e2str_status status = check_product(height, "height", v->patch_height, error);
+    return status ? status : check_product(width, "width", v->patch_width, error);
+}
+
 static e2str_status check_decoder(e2_decoder *d, e2str_error *error) {
     e2str_status status = divides(d->heads, "e2str.decoder.heads", d->width, "e2str.decoder.width", error);
     if (!status) status = check_inner(d->cross_heads, d->cross_head_size, "e2str.cross", error);
@@ -240,6 +322,16 @@ static e2str_status check_decoder(e2_decoder *d, e2str_error *error) {
     if (!d->cross_layers)
         return e2_fail(error, E2STR_ERROR_FORMAT, "e2str.cross.every is %u, but there are only %u decoder layers",
                        d->cross_every, d->layers);
+    d->attended_layers = d->cross_layers < 2 ? d->cross_layers : 2;
+    d->attended_width = d->attended_layers * d->cross_heads * d->cross_head_size;
+    return E2STR_OK;
+}
+
+/* All of the memory's keys or none. */
+static e2str_status check_memory(const e2_memory_statistics *m, e2str_error *error) {
+    if ((m->hidden_scale > 0.0f) != (m->strength > 0.0f) || m->gate_from > m->gate_to)
+        return e2_fail(error, E2STR_ERROR_FORMAT,
+                       "e2str.memory: hidden_scale and strength go together, and gate_from is not above gate_to");
     return E2STR_OK;
 }
 
@@ -285,15 +377,19 @@ static e2str_status open_tokenizer(e2str_model *model, e2str_error *error) {
 e2str_status e2_model_read_config(e2str_model *model, e2str_error *error) {
     e2str_status status = check_architecture(&model->gguf, error);
     if (!status) status = read_fields(model, fields, COUNT(fields), error);
+    if (!status) status = read_stem(model, error);
     if (!status && model->resampler.layers) {
         status = read_fields(model, resampler_fields, COUNT(resampler_fields), error);
         if (!status) status = check_inner(model->resampler.heads, model->resampler.head_size, "e2str.resampler", error);
     }
     if (!status) status = refuse_unknown(&model->gguf, error);
     if (!status) status = check_vision(&model->image, &model->vision, error);
+    if (!status) status = check_stem(&model->image, &model->vision, error);
     if (!status) status = check_decoder(&model->decoder, error);
+    if (!status) status = check_memory(&model->memory, error);
     if (!status) status = read_name(model, error);
     if (!status) status = open_tokenizer(model, error);
-    model->media_tokens = model->resampler.layers ? model->resampler.latents : model->vision.patches;
+    model->memory.features = model->decoder.width + model->decoder.attended_width + 1;
+    model->visual_tokens = model->resampler.layers ? model->resampler.latents : model->vision.patches;
     return status;
 }

@@ -39,7 +39,7 @@ static bool own(binder *b, void *memory) {
     return memory != NULL;
 }
 
-static const float *expand(binder *b, const e2_tensor *tensor) {
+static float *expand(binder *b, const e2_tensor *tensor) {
     size_t bytes;
     if (!e2_mul(tensor->elements, sizeof(float), &bytes) || !e2_add(bytes, 63, &bytes)) bytes = SIZE_MAX;
     float *values = aligned_alloc(64, bytes & ~(size_t)63);
@@ -111,19 +111,32 @@ static e2_weight_type packed_type(const e2str_model *model, e2_type type) {
     return type == E2_BF16 ? E2_WEIGHT_BF16 : type == E2_Q8_0 ? E2_WEIGHT_Q8 : E2_WEIGHT_F32;
 }
 
+/* A convolution's columns are (channel, dy, dx) in the file and (dy, dx, channel) here, as its input is gathered.
+ * spare: one more row. */
+static void pixels_first(float *rows, size_t count, size_t columns, float *spare) {
+    size_t channels = columns / 9;
+    for (; count--; rows += columns) {
+        memcpy(spare, rows, columns * sizeof *rows);
+        for (size_t i = 0; i < columns; i++) rows[i % 9 * channels + i / 9] = spare[i];
+    }
+}
+
+typedef enum columns { AS_STORED, PIXELS_FIRST } columns;
+
 /* Packs panel by panel, through a buffer of one panel's rows, and lets go of the file's pages. */
-static void pack(binder *b, const e2_tensor *tensor, e2_linear *linear) {
+static void pack(binder *b, const e2_tensor *tensor, columns order, e2_linear *linear) {
     size_t n = linear->out, k = linear->in, lanes = e2_panels(n) * E2_PANEL;
     e2_weight_type type = packed_type(b->model, tensor->type);
     size_t bytes = (e2_packed_bytes(type, n, k) + 63) & ~(size_t)63;
-    void *panels = aligned_alloc(64, bytes), *rows = e2_alloc(E2_PANEL * k, sizeof(float)), *scales = NULL,
-         *sums = NULL;
+    void *panels = aligned_alloc(64, bytes), *scales = NULL, *sums = NULL;
+    float *rows = e2_alloc((E2_PANEL + 1) * k, sizeof *rows);
     bool ok = own(b, panels) && rows;
     if (ok && type == E2_WEIGHT_Q8)
         ok = own(b, scales = e2_alloc(lanes, sizeof(float))) && own(b, sums = e2_alloc(lanes, sizeof(int32_t)));
     for (size_t first = 0; ok && first < n; first += E2_PANEL) {
         size_t count = n - first < E2_PANEL ? n - first : E2_PANEL;
         e2_dequantize(tensor, first * k, count * k, rows);
+        if (order == PIXELS_FIRST) pixels_first(rows, count, k, rows + E2_PANEL * k);
         e2_pack(type, rows, first, count, k, panels, scales, sums);
     }
     if (!ok && !b->status) b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
@@ -142,7 +155,25 @@ static void bind_linear(binder *b, const char *name, e2_linear *linear, uint32_t
         return;
     }
     const e2_tensor *tensor = find(b, name, out, in);
-    if (tensor) pack(b, tensor, linear);
+    if (tensor) pack(b, tensor, AS_STORED, linear);
+}
+
+/* The model's configuration has the layer's sizes. */
+static void convolution(binder *b, const char *name, e2_convolution *layer) {
+    e2_linear *linear = &layer->linear;
+    char full[64];
+    snprintf(full, sizeof full, "%s.weight", name);
+    const e2_tensor *tensor = find(b, full, linear->out, linear->in);
+    if (tensor && b->model->blas) {
+        float *spare = e2_alloc(linear->in, sizeof *spare), *values = expand(b, tensor);
+        if (values && spare) pixels_first(values, linear->out, linear->in, spare);
+        if (!spare && !b->status) b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
+        linear->weight = values;
+        free(spare);
+    } else if (tensor) {
+        pack(b, tensor, PIXELS_FIRST, linear);
+    }
+    linear->bias = part(b, name, "bias", linear->out, 0);
 }
 
 static void matrix(binder *b, const char *name, e2_linear *linear, uint32_t out, uint32_t in) {
@@ -194,7 +225,13 @@ static void *layers(binder *b, const char *what, uint32_t count, size_t size) {
 static void bind_vision(binder *b, e2_vision *v) {
     uint32_t w = v->width, f = v->feed_forward;
     prefix(b, "vision.");
-    matrix_bias(b, "patch", &v->patch, w, 3 * v->patch_height * v->patch_width);
+    for (uint32_t i = 0; i < v->stem_layers; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "stem.%u", i);
+        convolution(b, name, &v->stem[i]);
+    }
+    uint32_t channels = v->stem_layers ? v->stem[v->stem_layers - 1].linear.out : 3 * v->patch_height * v->patch_width;
+    matrix_bias(b, "patch", &v->patch, w, channels);
     if (v->class_token) v->class_embedding = table(b, "class_embedding", w, 0);
     v->positions = table(b, "positions", (uint64_t)v->patches + v->class_token, w);
     if (v->norm_post) norm(b, "norm_post", &v->post, w);
@@ -270,6 +307,13 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     }
 }
 
+static void bind_memory(binder *b, e2_memory_statistics *m, uint32_t vision_width) {
+    prefix(b, "memory.");
+    bind_linear(b, "whitening", &m->whitening, m->features, m->features);
+    bind_linear(b, "key_whitening", &m->key_whitening, vision_width, vision_width);
+    m->key_mean = table(b, "key_mean", vision_width, 0);
+}
+
 static void refuse_unlisted(binder *b) {
     const e2_gguf *gguf = &b->model->gguf;
     for (size_t i = 0; !b->status && i < gguf->n_tensors; i++)
@@ -285,6 +329,7 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
     bind_vision(&b, &model->vision);
     if (model->resampler.layers) bind_resampler(&b, &model->resampler, model->vision.width);
     bind_decoder(&b, &model->decoder, model->vision.width);
+    if (model->memory.hidden_scale > 0.0f) bind_memory(&b, &model->memory, model->vision.width);
     refuse_unlisted(&b);
     free(b.used);
     if (!model->blas) /* all but a few rows is packed or copied by now */

@@ -1,8 +1,7 @@
-/* Choosing examples: the nearest k to a key, shared by the threads of a session, or those with given ids. */
+#include "nearest.h"
+
 #include <math.h>
 #include <stdlib.h>
-
-#include "pool.h"
 
 /* ---------------------------------------------------------------------------------------------------- best k -- */
 
@@ -58,26 +57,26 @@ static void sort_best_first(best_k *b) {
     }
 }
 
-/* ---------------------------------------------------------------------------------------------------- search -- */
+/* -------------------------------------------------------------------------------------------------------- scan -- */
 
 #define SIMILARITY_BLOCK 256
 
-typedef struct search {
+typedef struct scan {
     const e2str_pool *pool;
     const float *key;
     size_t k;
     float minimum;
     best_k *best; /* [workers] */
-} search;
+} scan;
 
-static search search_of(const e2str_pool *pool, const float *key, size_t k, float min_similarity, best_k *best) {
+static scan scan_of(const e2str_pool *pool, const float *key, size_t k, float min_similarity, best_k *best) {
     float minimum = min_similarity <= -1.0f ? -INFINITY : min_similarity; /* -1 is none, in spite of rounding */
-    return (search){pool, key, k, minimum, best};
+    return (scan){pool, key, k, minimum, best};
 }
 
 /* A similarity that is NaN is below every minimum. */
-static void search_block(void *context, size_t block, unsigned worker) {
-    const search *s = context;
+static void scan_block(void *context, size_t block, unsigned worker) {
+    const scan *s = context;
     const e2str_pool *pool = s->pool;
     float similarities[SIMILARITY_BLOCK];
     size_t begin = block * SIMILARITY_BLOCK, left = pool->count - begin, width = pool->model->vision.width;
@@ -90,12 +89,12 @@ static void search_block(void *context, size_t block, unsigned worker) {
 
 /* The caller holds the pool's lock, so the others need not take it. Each worker keeps the best k of the blocks that it
  * got; best[0], of all of them in the end. Returns how many those are. */
-static size_t run_search(search *s, e2_threads *threads) {
+static size_t run_scan(scan *s, e2_threads *threads) {
     const e2str_pool *pool = s->pool;
     if (s->k == 0) return 0;
     size_t bytes = pool->count * pool->model->vision.width * sizeof *pool->keys;
     if (e2_microseconds(0, bytes) < E2_WORTH_SHARING) threads = NULL;
-    e2_threads_run(threads, (pool->count + SIMILARITY_BLOCK - 1) / SIMILARITY_BLOCK, search_block, s);
+    e2_threads_run(threads, (pool->count + SIMILARITY_BLOCK - 1) / SIMILARITY_BLOCK, scan_block, s);
     for (unsigned i = 1; i < e2_threads_count(threads); i++)
         for (size_t j = 0; j < s->best[i].n; j++) offer(&s->best[0], s->k, s->best[i].choices[j]);
     sort_best_first(&s->best[0]);
@@ -116,8 +115,8 @@ e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     if (k > pool->count) k = pool->count;
     best_k b = {e2_alloc(k, sizeof *b.choices), 0};
-    search s = search_of(pool, key, k, min_similarity, &b);
-    if (b.choices) *found = run_search(&s, NULL);
+    scan s = scan_of(pool, key, k, min_similarity, &b);
+    if (b.choices) *found = run_scan(&s, NULL);
     for (size_t i = 0; i < *found; i++) {
         ids[i] = b.choices[i].example->id;
         similarities[i] = b.choices[i].similarity;
@@ -132,8 +131,7 @@ e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t
 
 /* The caller holds the lock. */
 static void retain_choice(e2_choice *choice) {
-    choice->projection = e2_example_retain(choice->example)->projection;
-    if (choice->projection) atomic_fetch_add_explicit(&choice->projection->references, 1, memory_order_relaxed);
+    choice->projection = e2_projection_retain(e2_example_retain(choice->example)->projection);
 }
 
 void e2_choice_release(e2_choice *choice) {
@@ -155,11 +153,11 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
     *found = 0;
     if (isnan(min_similarity)) return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is not a number");
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    search s = search_of(pool, key, k, min_similarity,
-                         best_of_workers(compute->arena, e2_threads_count(compute->threads), k, choices));
+    scan s = scan_of(pool, key, k, min_similarity,
+                     best_of_workers(compute->arena, e2_threads_count(compute->threads), k, choices));
     if (s.best) {
         pthread_rwlock_rdlock(e2_pool_lock(pool));
-        *found = run_search(&s, compute->threads);
+        *found = run_scan(&s, compute->threads);
         for (size_t i = 0; i < *found; i++) retain_choice(&choices[i]);
         pthread_rwlock_unlock(e2_pool_lock(pool));
     }
@@ -167,17 +165,28 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
     return s.best ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
 }
 
-e2str_status e2_pool_choose_ids(const e2str_pool *pool, const float *key, const uint64_t *ids, size_t n,
-                                e2_choice *choices, e2str_error *error) {
+e2_choice *e2_pool_choose_all(const e2str_pool *pool, size_t *n, uint64_t *last_id) {
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    e2_choice *choices = e2_alloc(pool->count, sizeof *choices);
+    *n = choices ? pool->count : 0;
+    *last_id = *n ? pool->examples[*n - 1]->id : 0;
+    for (size_t i = 0; i < *n; i++) {
+        choices[i] = (e2_choice){.example = pool->examples[i]};
+        retain_choice(&choices[i]);
+    }
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return choices;
+}
+
+e2str_status e2_pool_choose_ids(const e2str_pool *pool, const uint64_t *ids, size_t n, e2_choice *choices,
+                                e2str_error *error) {
     size_t chosen = 0;
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     for (; chosen < n; chosen++) {
         size_t at = e2_pool_find_locked(pool, ids[chosen]);
         if (at == pool->count) break;
-        choices[chosen].example = pool->examples[at];
+        choices[chosen] = (e2_choice){.example = pool->examples[at]};
         retain_choice(&choices[chosen]);
-        pool->model->kernels->similarity(key, pool->examples[at]->key, 1, pool->model->vision.width,
-                                         &choices[chosen].similarity);
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
     if (chosen == n) return E2STR_OK;

@@ -6,9 +6,11 @@
 
 #include "atomic_file.h"
 #include "hash.h"
+#include "memory_file.h"
 #include "pool.h"
 
-#define VERSION          1
+#define VERSION          1 /* without a memory */
+#define VERSION_MEMORY   2
 #define ARCHITECTURE     "e2str-pool"
 #define KEY_ARCHITECTURE "general.architecture"
 #define KEY_CHECKSUM     "e2str.pool.checksum"
@@ -32,12 +34,16 @@
 typedef struct snapshot {
     e2_example **examples;
     size_t count;
-    uint64_t next_id;
+    uint64_t next_id, memory_last_id;
+    e2str_memory *memory; /* or NULL */
 } snapshot;
 
 static bool snapshot_take(const e2str_pool *pool, snapshot *taken) {
     pthread_rwlock_rdlock(e2_pool_lock(pool));
-    *taken = (snapshot){.examples = e2_alloc(pool->count, sizeof *taken->examples), .next_id = pool->next_id};
+    *taken = (snapshot){.examples = e2_alloc(pool->count, sizeof *taken->examples),
+                        .next_id = pool->next_id,
+                        .memory_last_id = pool->memory_last_id,
+                        .memory = e2_memory_retain(pool->memory)};
     if (taken->examples)
         for (; taken->count < pool->count; taken->count++)
             taken->examples[taken->count] = e2_example_retain(pool->examples[taken->count]);
@@ -47,6 +53,7 @@ static bool snapshot_take(const e2str_pool *pool, snapshot *taken) {
 
 static void snapshot_free(snapshot *taken) {
     for (size_t i = 0; i < taken->count; i++) e2_example_release(taken->examples[i]);
+    e2_memory_release(taken->memory);
     free(taken->examples);
 }
 
@@ -54,7 +61,7 @@ static void snapshot_free(snapshot *taken) {
 static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, void *scratch) {
     uint64_t *ids = scratch;
     for (size_t i = 0; i < taken->count; i++) ids[i] = taken->examples[i]->id;
-    e2_gguf_write_u64_array(writer, KEY_IDS, ids, taken->count);
+    e2_gguf_write_array(writer, KEY_IDS, E2_KV_U64, ids, taken->count);
     e2_string *labels = scratch;
     for (size_t i = 0; i < taken->count; i++)
         labels[i] = (e2_string){taken->examples[i]->label, taken->examples[i]->label_size};
@@ -63,7 +70,7 @@ static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, void *s
 
 static void declare_tensors(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
     bool half = pool->storage == E2STR_STORE_F16;
-    size_t width = pool->model->vision.width, media = pool->model->media_tokens;
+    size_t width = pool->model->vision.width, media = pool->model->visual_tokens;
     const void **pieces = scratch;
     if (!taken->count) return; /* GGUF has no empty tensors */
     for (size_t i = 0; i < taken->count; i++) pieces[i] = taken->examples[i]->key;
@@ -79,12 +86,14 @@ static void declare(e2_gguf_writer *writer, const e2str_pool *pool, const snapsh
     const char *storage = pool->storage == E2STR_STORE_F16 ? "f16" : "f32";
     e2_gguf_write_string(writer, KEY_ARCHITECTURE, (e2_string){ARCHITECTURE, LENGTH(ARCHITECTURE)});
     e2_gguf_write_u64(writer, KEY_CHECKSUM, 0); /* put in when the rest is written */
-    e2_gguf_write_u32(writer, KEY_VERSION, VERSION);
+    e2_gguf_write_u32(writer, KEY_VERSION, taken->memory ? VERSION_MEMORY : VERSION);
     e2_gguf_write_u64(writer, KEY_MODEL, e2str_model_checksum(pool->model));
     e2_gguf_write_u64(writer, KEY_NEXT_ID, taken->next_id);
     e2_gguf_write_string(writer, KEY_STORAGE, (e2_string){storage, strlen(storage)});
     declare_lists(writer, taken, scratch);
+    if (taken->memory) e2_memory_file_write_metadata(writer, taken->memory, taken->memory_last_id);
     declare_tensors(writer, pool, taken, scratch);
+    if (taken->memory) e2_memory_file_write_tensors(writer, taken->memory);
 }
 
 typedef struct output {
@@ -160,9 +169,10 @@ static e2str_status check_file(const e2_gguf *gguf, e2str_error *error) {
     if (e2_pool_checksum(gguf, checksum) != expected)
         return e2_fail(error, E2STR_ERROR_FORMAT, "the checksum does not match: the file is damaged");
     status = e2_gguf_u32(gguf, KEY_VERSION, &version, error);
-    if (!status && version != VERSION)
-        status = e2_fail(error, E2STR_ERROR_UNSUPPORTED, "the pool file has version %" PRIu32 ", only %d is supported",
-                         version, VERSION);
+    if (!status && (version < VERSION || version > VERSION_MEMORY))
+        status = e2_fail(error, E2STR_ERROR_UNSUPPORTED,
+                         "the pool file has version %" PRIu32 ", only %d and %d are supported", version, VERSION,
+                         VERSION_MEMORY);
     return status;
 }
 
@@ -180,11 +190,12 @@ static e2str_status check_names(const e2_gguf *gguf, e2str_error *error) {
     for (size_t i = 0; i < gguf->n_kvs; i++) {
         e2_string key = gguf->kvs[i].key;
         bool ours = key.size >= LENGTH("e2str.") && memcmp(key.data, "e2str.", LENGTH("e2str.")) == 0;
-        if (ours && !any_of(key, keys, sizeof keys / sizeof *keys))
+        if (ours && !any_of(key, keys, sizeof keys / sizeof *keys) && !e2_memory_file_key(key))
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown key %s", e2_show(key).text);
     }
     for (size_t i = 0; i < gguf->n_tensors; i++)
-        if (!any_of(gguf->tensors[i].name, tensors, sizeof tensors / sizeof *tensors))
+        if (!any_of(gguf->tensors[i].name, tensors, sizeof tensors / sizeof *tensors) &&
+            !e2_memory_file_tensor(gguf->tensors[i].name))
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown tensor %s", e2_show(gguf->tensors[i].name).text);
     return E2STR_OK;
 }
@@ -240,7 +251,7 @@ static e2str_status read_tensor(const e2_gguf *gguf, const char *name, e2_type t
 }
 
 static e2str_status read_tensors(const e2_gguf *gguf, const e2str_model *model, contents *file, e2str_error *error) {
-    uint64_t width = model->vision.width, media = model->media_tokens;
+    uint64_t width = model->vision.width, media = model->visual_tokens;
     bool half = file->storage == E2STR_STORE_F16;
     const uint64_t key_dims[3] = {width, file->count, 1}, token_dims[3] = {width, media, file->count};
     const void *keys, *tokens;
@@ -280,17 +291,16 @@ static e2str_status fault_of_file(e2str_status status) {
 static e2str_status load_example(e2str_pool *pool, const contents *file, size_t index, uint64_t id, e2_string label,
                                  e2str_error *error) {
     const e2str_model *model = pool->model;
-    uint32_t *label_ids, n_ids;
+    e2_label read;
     e2_example *example = NULL;
-    e2str_status status = e2_label_ids(model, label.data, label.size, &label_ids, &n_ids, error);
+    e2str_status status = e2_label_read(model, label.data, label.size, &read, error);
     if (status) return status;
     status = e2_example_new_stored(model, file->storage, file->tokens + index * file->token_bytes,
-                                   file->keys + index * model->vision.width, label.data, label.size, label_ids, n_ids,
-                                   &example, error);
-    free(label_ids);
+                                   file->keys + index * model->vision.width, &read, &example, error);
+    e2_label_free(&read);
     if (status) return status;
     example->id = id;
-    status = e2_pool_insert(pool, example, error);
+    status = e2_pool_insert(pool, example, NULL, error);
     if (status) e2_example_release(example);
     return status;
 }
@@ -313,6 +323,25 @@ static e2str_status load_examples(e2str_pool *pool, const contents *file, e2str_
     return E2STR_OK;
 }
 
+static e2str_status load_memory(e2str_pool *pool, const e2_gguf *gguf, e2str_error *error) {
+    uint64_t *ids = e2_alloc(pool->count, sizeof *ids), last_id;
+    size_t *sizes = e2_alloc(pool->count, sizeof *sizes);
+    e2str_memory *memory = NULL;
+    e2str_status status = E2STR_ERROR_MEMORY;
+    for (size_t i = 0; ids && sizes && i < pool->count; i++) {
+        ids[i] = pool->examples[i]->id;
+        sizes[i] = pool->examples[i]->label_size;
+    }
+    if (ids && sizes)
+        status = e2_memory_file_read(gguf, pool->model, ids, sizes, pool->count, &memory, &last_id, error);
+    else
+        e2_fail(error, status, "out of memory for the pool's memory");
+    free(ids);
+    free(sizes);
+    if (!status) e2_pool_remember(pool, memory, last_id);
+    return status;
+}
+
 e2str_status e2_pool_from_gguf(const e2str_model *model, const e2_gguf *gguf, const e2str_pool_options *options,
                                e2str_pool **pool, e2str_error *error) {
     contents file;
@@ -327,6 +356,7 @@ e2str_status e2_pool_from_gguf(const e2str_model *model, const e2_gguf *gguf, co
     fresh->storage = file.storage;
     fresh->next_id = file.next_id;
     status = load_examples(fresh, &file, error);
+    if (!status) status = load_memory(fresh, gguf, error);
     if (status)
         e2str_pool_free(fresh);
     else

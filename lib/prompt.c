@@ -1,129 +1,95 @@
-#include "prompt.h"
-
+/* Prepared prompts: examples run through the decoder once, their keys and values kept. */
+#include <stdlib.h>
 #include <string.h>
 
-/* With a stride, text i of image `segment` (<image> is 0) has the same place whatever stands before it; without, the
- * `index` tokens before it count. */
-static uint32_t position_of(const e2str_model *model, uint32_t index, size_t segment, uint32_t i) {
-    uint32_t stride = model->decoder.segment_stride;
-    return stride ? (uint32_t)segment * stride + 1 + i : index;
-}
+#include "sequence.h"
+#include "session.h"
 
-uint32_t e2_prompt_room(const e2str_model *model, uint32_t length) {
-    const e2_decoder *decoder = &model->decoder;
-    return decoder->segment_stride ? decoder->segment_stride - 1 : decoder->positions - length;
-}
-
-static e2str_status check_segments(const e2str_model *model, size_t examples, e2str_error *error) {
-    uint32_t stride = model->decoder.segment_stride;
-    if (!stride || examples < model->decoder.positions / stride) return E2STR_OK;
-    return e2_fail(error, E2STR_ERROR_LIMIT, "%zu examples: the model has positions for %u", examples,
-                   model->decoder.positions / stride - 1);
-}
-
-e2str_status e2_prompt_measure(const e2str_model *model, const e2_prompt_parts *parts, uint32_t *length,
-                               uint32_t *images, e2str_error *error) {
-    size_t n = parts->prefix ? (size_t)parts->prefix->n + 1 : 2;
-    size_t examples = parts->prefix ? parts->prefix->n_choices : parts->n_choices;
-    for (size_t i = 0; i < parts->n_choices; i++) n += 2 + (size_t)parts->choices[i].example->n_ids;
-    e2str_status status = check_segments(model, examples, error);
-    if (status) return status;
-    if (n >= model->decoder.positions)
-        return e2_fail(error, E2STR_ERROR_LIMIT,
-                       "a prompt of %zu tokens (%zu examples) leaves no room for an answer in the model's %u positions",
-                       n, examples, model->decoder.positions);
-    *length = (uint32_t)n;
-    /* Where text sees its latest image only, the prefix's images are no longer looked at. */
-    *images = 1 + (uint32_t)(!parts->prefix ? parts->n_choices : parts->prefix->media ? parts->prefix->n_choices : 0);
-    return E2STR_OK;
-}
-
-static void append(e2_prompt *prompt, uint32_t token, uint32_t images, uint32_t position, const uint32_t *slots) {
-    uint32_t index = prompt->length++;
-    prompt->rows[prompt->n++] = (e2_decoder_row){.token = token,
-                                                 .position = position,
-                                                 .first_image = prompt->first_image,
-                                                 .images = images,
-                                                 .slot = slots[index],
-                                                 .context = slots,
-                                                 .n_context = index + 1};
-}
-
-static void append_examples(const e2str_model *model, const e2_prompt_parts *parts, const uint32_t *slots,
-                            e2_prompt *prompt) {
-    uint32_t image = e2_tokenizer_image(model->tokenizer), end = e2_tokenizer_end(model->tokenizer);
-    append(prompt, e2_tokenizer_bos(model->tokenizer), 0, 0, slots);
-    for (size_t i = 0; i < parts->n_choices; i++) {
-        const e2_example *example = parts->choices[i].example;
-        for (uint32_t j = 0, n = example->n_ids + 2; j < n; j++) {
-            uint32_t token = j == 0 ? image : j == n - 1 ? end : example->ids[j - 1];
-            append(prompt, token, (uint32_t)i + 1, position_of(model, prompt->length, i, j), slots);
-        }
+/* The first `n` slots of the cache, and the examples' media where later text still looks at them. */
+static bool keep(e2str_prompt *prompt, const e2_kv_cache *cache, const e2_media *media) {
+    const e2str_model *model = prompt->model;
+    size_t row = model->decoder.width, layers = model->decoder.layers, step = prompt->n * row;
+    prompt->keys = e2_alloc(layers * step, sizeof(float));
+    prompt->values = e2_alloc(layers * step, sizeof(float));
+    if (!prompt->keys || !prompt->values) return false;
+    for (size_t i = 0; i < layers; i++) {
+        memcpy(prompt->keys + i * step, cache->keys + i * cache->slots * row, step * sizeof(float));
+        memcpy(prompt->values + i * step, cache->values + i * cache->slots * row, step * sizeof(float));
     }
+    if (model->decoder.only_immediate_media) return true;
+    size_t values = e2_projection_values(model);
+    prompt->media = e2_alloc(prompt->n_choices * values, sizeof(float));
+    for (size_t i = 0; prompt->media && i < prompt->n_choices; i++)
+        e2_media_get(model, media, i, prompt->media + i * values);
+    return prompt->media != NULL;
 }
 
-bool e2_prompt_rows(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
-                    uint32_t first_image, uint32_t first_slot, e2_prompt *prompt) {
+/* Runs BOS and the examples; the row of a query's <image> is built with them but left out. */
+static bool run(const e2_compute *compute, const e2str_pool *pool, const e2_sequence_parts *parts, uint32_t images,
+                e2str_prompt *prompt) {
+    e2_media media;
+    e2_kv_cache cache;
+    e2_sequence sequence;
+    if (!e2_media_new(compute, images, &media) || !e2_sequence_rows(compute, parts, 0, 0, &sequence) ||
+        !e2_sequence_examples(compute, parts, pool, &sequence, &media) ||
+        !e2_kv_cache_new(compute, sequence.n - 1, &cache))
+        return false;
+    float *hidden = e2_arena_floats(compute->arena, (size_t)sequence.n * compute->model->decoder.width);
+    if (!hidden || !e2_decode(compute, &media, &cache, sequence.rows, sequence.n - 1, hidden, NULL)) return false;
+    prompt->n = sequence.n - 1;
+    return keep(prompt, &cache, &media);
+}
+
+static e2str_status prepare(const e2_compute *compute, const e2str_pool *pool, e2str_prompt *prompt,
+                            e2str_error *error) {
+    e2_sequence_parts parts = {prompt->choices, prompt->n_choices, NULL};
     uint32_t length, images;
-    if (e2_prompt_measure(model, parts, &length, &images, NULL)) return false; /* measured before: cannot happen */
-    uint32_t *slots = e2_arena_alloc(compute->arena, length, sizeof *slots);
-    *prompt =
-        (e2_prompt){.prefix = parts->prefix, .first_image = first_image, .images = images, .first_slot = first_slot};
-    prompt->rows = e2_arena_alloc(compute->arena, length, sizeof *prompt->rows);
-    if (!slots || !prompt->rows) return false;
-    for (uint32_t i = 0; i < length; i++) slots[i] = first_slot + i;
-    if (parts->prefix)
-        prompt->length = parts->prefix->n;
-    else
-        append_examples(model, parts, slots, prompt);
-    size_t examples = parts->prefix ? parts->prefix->n_choices : parts->n_choices;
-    append(prompt, e2_tokenizer_image(model->tokenizer), images, position_of(model, prompt->length, examples, 0),
-           slots);
-    return true;
-}
-
-static bool example_media(const e2_compute *compute, const e2str_model *model, const e2_choice *choice,
-                          const e2str_pool *pool, float *buffer, size_t index, e2_media *media) {
-    if (choice->projection) {
-        e2_media_put(model, media, index, choice->projection->values);
-        return true;
-    }
-    if (!e2_media_set(compute, model, media, index, e2_example_tokens(model, choice->example, buffer))) return false;
-    e2_projection *projection = pool ? e2_pool_projection_new(pool, e2_media_values(model)) : NULL;
-    if (projection) {
-        e2_media_get(model, media, index, projection->values);
-        e2_pool_keep(pool, choice->example, projection);
-    }
-    return true;
-}
-
-bool e2_prompt_examples(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
-                        const e2str_pool *pool, const e2_prompt *prompt, e2_media *media) {
+    e2str_status status = e2_sequence_measure(compute->model, &parts, &length, &images, error);
+    if (status) return status;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *buffer = e2_arena_floats(compute->arena, (size_t)model->media_tokens * model->vision.width);
-    if (!buffer) return false;
-    for (size_t i = 0; i < parts->n_choices; i++)
-        if (!example_media(compute, model, &parts->choices[i], pool, buffer, prompt->first_image + i, media))
-            return false;
-    const e2str_prompt *prefix = parts->prefix;
-    for (size_t i = 0; prefix && prefix->media && i < prefix->n_choices; i++)
-        e2_media_put(model, media, prompt->first_image + i, prefix->media + i * e2_media_values(model));
+    bool ok = run(compute, pool, &parts, images, prompt);
     e2_arena_release(compute->arena, mark);
-    return true;
+    return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a prepared prompt");
 }
 
-bool e2_prompt_media(const e2_compute *compute, const e2str_model *model, const e2_prompt_parts *parts,
-                     const e2str_pool *pool, const float *tokens, const e2_prompt *prompt, e2_media *media) {
-    return e2_prompt_examples(compute, model, parts, pool, prompt, media) &&
-           e2_media_set(compute, model, media, prompt->first_image + prompt->images - 1, tokens);
-}
-
-void e2_prompt_restore(const e2str_model *model, const e2_prompt *prompt, e2_kv_cache *cache) {
-    const e2str_prompt *prefix = prompt->prefix;
-    size_t width = model->decoder.width;
-    for (size_t i = 0; prefix && i < model->decoder.layers; i++) {
-        size_t to = (i * cache->slots + prompt->first_slot) * width, from = i * prefix->n * width;
-        memcpy(cache->keys + to, prefix->keys + from, prefix->n * width * sizeof *cache->keys);
-        memcpy(cache->values + to, prefix->values + from, prefix->n * width * sizeof *cache->values);
+e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool *pool, const uint64_t *ids, size_t n,
+                              e2str_prompt **prompt, e2str_error *error) {
+    if (!prompt) return e2_fail(error, E2STR_ERROR_ARGUMENT, "prompt is NULL");
+    *prompt = NULL;
+    if (!session || !pool || (n && !ids) || n > E2STR_MAX_EXAMPLES)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "session, pool or ids is NULL, or there are more than %d ids",
+                       E2STR_MAX_EXAMPLES);
+    const e2_compute *compute = &session->compute;
+    if (pool->model != compute->model)
+        return e2_fail(error, E2STR_ERROR_MISMATCH, "the pool and the session were made with different models");
+    e2str_prompt *fresh = calloc(1, sizeof *fresh);
+    if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a prepared prompt");
+    fresh->model = compute->model;
+    e2str_status status = e2_pool_choose_ids(pool, ids, n, fresh->choices, error);
+    if (!status) {
+        fresh->n_choices = n;
+        status = prepare(compute, pool, fresh, error);
     }
+    if (status)
+        e2str_prompt_free(fresh);
+    else
+        *prompt = fresh;
+    return status;
+}
+
+size_t e2str_prompt_bytes(const e2str_prompt *prompt) {
+    if (!prompt) return 0;
+    const e2str_model *model = prompt->model;
+    size_t cache = 2 * (size_t)model->decoder.layers * prompt->n * model->decoder.width;
+    size_t media = prompt->media ? prompt->n_choices * e2_projection_values(model) : 0;
+    return sizeof *prompt + (cache + media) * sizeof(float);
+}
+
+void e2str_prompt_free(e2str_prompt *prompt) {
+    if (!prompt) return;
+    for (size_t i = 0; i < prompt->n_choices; i++) e2_choice_release(&prompt->choices[i]);
+    free(prompt->keys);
+    free(prompt->values);
+    free(prompt->media);
+    free(prompt);
 }

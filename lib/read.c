@@ -1,13 +1,18 @@
 /* Reading: encode the query, choose examples, build the prompt, search, fill the result. */
 #include <stdio.h>
 
+#include "encode.h"
 #include "result.h"
 #include "session.h"
 
 void e2str_read_options_init(e2str_read_options *options) {
     if (options)
-        *options = (e2str_read_options){
-            .size = sizeof *options, .k = 2, .min_similarity = E2STR_SIMILARITY_OF_MODEL, .beams = 1, .max_tokens = 48};
+        *options = (e2str_read_options){.size = sizeof *options,
+                                        .k = 2,
+                                        .min_similarity = E2STR_SIMILARITY_OF_MODEL,
+                                        .beams = 1,
+                                        .max_tokens = 48,
+                                        .memory_factor = 1.0f};
 }
 
 static e2str_status read_options(const e2str_read_options *given, e2str_read_options *options, e2str_error *error) {
@@ -31,6 +36,11 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (options->alternatives > E2STR_MAX_ALTERNATIVES)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "alternatives is %u; at most %d", options->alternatives,
                        E2STR_MAX_ALTERNATIVES);
+    if (!(options->memory_factor >= 0.0f && options->memory_factor <= 4.0f))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory_factor is %g; from 0 to 4", (double)options->memory_factor);
+    if (options->influences > E2STR_MAX_INFLUENCES)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "influences is %u; at most %d", options->influences,
+                       E2STR_MAX_INFLUENCES);
     if (options->clean_up > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up is %u; 0 or 1", options->clean_up);
     return E2STR_OK;
 }
@@ -40,10 +50,12 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
                                     const e2str_pool *pool, const e2str_read_options *options,
                                     e2str_result *const *results, e2str_error *error) {
     if (!session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "session is NULL");
-    if (pool && pool->model != session->model)
+    if (pool && pool->model != session->compute.model)
         return e2_fail(error, E2STR_ERROR_MISMATCH, "the pool and the session were made with different models");
-    if (options->prompt && options->prompt->model != session->model)
+    if (options->prompt && options->prompt->model != session->compute.model)
         return e2_fail(error, E2STR_ERROR_MISMATCH, "the prompt and the session were made with different models");
+    if (options->memory && options->memory->model != session->compute.model)
+        return e2_fail(error, E2STR_ERROR_MISMATCH, "the memory and the session were made with different models");
     if (options->n_examples && !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "examples are chosen by id but the pool is NULL");
     for (size_t i = 0; i < n; i++) {
@@ -61,9 +73,15 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
 typedef struct query {
     e2_choice *choices; /* [E2STR_MAX_EXAMPLES]; each holds references */
     size_t n_choices;
-    e2_prompt_parts parts;
+    e2_sequence_parts parts;
     uint32_t length, images; /* of its prompt */
 } query;
+
+static float similarity(const e2_compute *compute, const float *key, const e2_example *example) {
+    float value;
+    compute->kernels->similarity(key, example->key, 1, compute->model->vision.width, &value);
+    return value;
+}
 
 /* The examples that go into the prompt. */
 static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, const float *key,
@@ -73,79 +91,92 @@ static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, co
     if (!options->n_examples)
         return e2_pool_choose(compute, pool, key, options->k, options->min_similarity, q->choices, &q->n_choices,
                               error);
-    status = e2_pool_choose_ids(pool, key, options->examples, options->n_examples, q->choices, error);
+    status = e2_pool_choose_ids(pool, options->examples, options->n_examples, q->choices, error);
     if (!status) q->n_choices = options->n_examples;
+    for (size_t i = 0; i < q->n_choices; i++)
+        q->choices[i].similarity = similarity(compute, key, q->choices[i].example);
     return status;
 }
 
-/* Builds the prompts of a group side by side and answers them. */
-static e2str_status answer(e2str_session *session, query *queries, size_t n, const e2str_pool *pool,
-                           const float *tokens, const e2str_read_options *options, e2_answer *answers,
-                           e2str_error *error) {
-    const e2str_model *model = session->model;
-    const e2_compute *compute = &session->compute;
-    e2_search_options search = {options->beams, options->max_tokens, options->alternatives};
-    size_t slots = 0, images = 0, step = (size_t)model->media_tokens * model->vision.width;
+/* How much of the memory a query with this key gets. false: out of memory. */
+static bool memory_factor(const e2_compute *compute, const e2str_read_options *options, const float *key,
+                          float *factor) {
+    *factor = 0.0f;
+    if (!options->memory) return true;
+    if (!e2_memory_gate(compute, options->memory, key, factor)) return false;
+    *factor *= options->memory_factor * options->memory->strength;
+    return true;
+}
+
+/* Builds the sequences of a group side by side and answers them. */
+static e2str_status answer(const e2_compute *compute, query *queries, size_t n, const e2str_pool *pool,
+                           const float *tokens, const float *keys, const e2str_read_options *options,
+                           e2_answer *answers, e2str_error *error) {
+    const e2str_model *model = compute->model;
+    e2_search_options search = {.beams = options->beams,
+                                .max_tokens = options->max_tokens,
+                                .n_alternatives = options->alternatives,
+                                .memory = options->memory};
+    size_t slots = 0, images = 0, step = (size_t)model->visual_tokens * model->vision.width;
     for (size_t i = 0; i < n; i++) {
         e2str_status status =
-            e2_prompt_measure(model, &queries[i].parts, &queries[i].length, &queries[i].images, error);
+            e2_sequence_measure(model, &queries[i].parts, &queries[i].length, &queries[i].images, error);
         if (status) return status;
         slots += e2_search_slots(model, queries[i].length, &search);
         images += queries[i].images;
     }
     e2_media media;
-    e2_prompt *prompts = e2_arena_alloc(compute->arena, n, sizeof *prompts);
-    bool ok = prompts && slots <= UINT32_MAX && e2_media_new(compute, model, images, &media);
+    e2_sequence *sequences = e2_arena_alloc(compute->arena, n, sizeof *sequences);
+    bool ok = sequences && slots <= UINT32_MAX && e2_media_new(compute, images, &media);
     uint32_t slot = 0, image = 0;
     for (size_t i = 0; ok && i < n; i++) {
         const query *q = &queries[i];
-        ok = e2_prompt_rows(compute, model, &q->parts, image, slot, &prompts[i]) &&
-             e2_prompt_media(compute, model, &q->parts, pool, tokens + i * step, &prompts[i], &media);
+        ok = e2_sequence_rows(compute, &q->parts, image, slot, &sequences[i]) &&
+             memory_factor(compute, options, keys + i * model->vision.width, &sequences[i].memory_factor) &&
+             e2_sequence_media(compute, &q->parts, pool, tokens + i * step, &sequences[i], &media);
         slot += (uint32_t)e2_search_slots(model, q->length, &search);
         image += q->images;
     }
-    ok = ok && e2_search(compute, model, &media, prompts, n, slots, &search, answers);
+    ok = ok && e2_search(compute, &media, sequences, n, slots, &search, answers);
     return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
 }
 
 /* The examples that stood in the prompt; those of a prepared one are compared with the query only now. */
-static void report_examples(const e2str_model *model, const query *q, const float *key, e2str_result *result) {
+static void report_examples(const e2_compute *compute, const query *q, const float *key, e2str_result *result) {
     const e2str_prompt *prefix = q->parts.prefix;
     result->n_examples = prefix ? prefix->n_choices : q->n_choices;
     for (size_t i = 0; i < result->n_examples; i++) {
         const e2_choice *choice = prefix ? &prefix->choices[i] : &q->choices[i];
-        result->examples[i] = (e2_result_example){choice->example->id, choice->similarity};
-        if (prefix)
-            model->kernels->similarity(key, choice->example->key, 1, model->vision.width,
-                                       &result->examples[i].similarity);
+        float value = prefix ? similarity(compute, key, choice->example) : choice->similarity;
+        result->examples[i] = (e2_result_example){choice->example->id, value};
     }
 }
 
 /* Images that go through all stages together, with arguments already checked. */
-static e2str_status read_group(e2str_session *session, const e2str_image *images, size_t n, const e2str_pool *pool,
+static e2str_status read_group(const e2_compute *compute, const e2str_image *images, size_t n, const e2str_pool *pool,
                                const e2str_read_options *options, e2str_result *const *results, e2str_error *error) {
-    const e2str_model *model = session->model;
-    e2_arena *arena = &session->arena;
+    const e2str_model *model = compute->model;
+    e2_arena *arena = compute->arena;
     e2_arena_mark mark = e2_arena_begin(arena);
     size_t width = model->vision.width, chosen = 0;
-    float *tokens = e2_arena_floats(arena, n * model->media_tokens * width), *keys = e2_arena_floats(arena, n * width);
+    float *tokens = e2_arena_floats(arena, n * model->visual_tokens * width), *keys = e2_arena_floats(arena, n * width);
     query *queries = e2_arena_alloc(arena, n, sizeof *queries);
     e2_answer *answers = e2_arena_alloc(arena, n, sizeof *answers);
     e2_choice *choices = e2_arena_alloc(arena, n * E2STR_MAX_EXAMPLES, sizeof *choices);
     e2str_status status = E2STR_OK;
     if (!tokens || !keys || !queries || !answers || !choices)
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    if (!status) status = e2_encode_images(session, images, n, tokens, keys, error);
+    if (!status) status = e2_encode_images(compute, images, n, tokens, keys, error);
     for (; !status && chosen < n; chosen++) {
         query *q = &queries[chosen];
         *q = (query){.choices = choices + chosen * E2STR_MAX_EXAMPLES};
-        status = choose(&session->compute, pool, keys + chosen * width, options, q, error);
-        q->parts = (e2_prompt_parts){q->choices, q->n_choices, options->prompt};
+        status = choose(compute, pool, keys + chosen * width, options, q, error);
+        q->parts = (e2_sequence_parts){q->choices, q->n_choices, options->prompt};
     }
-    if (!status) status = answer(session, queries, n, pool, tokens, options, answers, error);
+    if (!status) status = answer(compute, queries, n, pool, tokens, keys, options, answers, error);
     for (size_t i = 0; !status && i < n; i++) {
-        status = e2_result_fill(results[i], model, &answers[i], options->clean_up, error);
-        if (!status) report_examples(model, &queries[i], keys + i * width, results[i]);
+        status = e2_result_fill(results[i], compute, &answers[i], options->clean_up, options->influences, error);
+        if (!status) report_examples(compute, &queries[i], keys + i * width, results[i]);
     }
     for (size_t i = 0; i < chosen; i++)
         for (size_t j = 0; j < queries[i].n_choices; j++) e2_choice_release(&queries[i].choices[j]);
@@ -155,7 +186,7 @@ static e2str_status read_group(e2str_session *session, const e2str_image *images
 
 /* A batch in parts of even size, each a group of its own. */
 typedef struct batch {
-    e2str_session *session;
+    const e2_compute *compute;
     const e2str_image *images;
     size_t n, parts;
     const e2str_pool *pool;
@@ -168,14 +199,14 @@ typedef struct batch {
 static void read_part(void *context, size_t part, unsigned worker) {
     const batch *b = context;
     size_t begin = e2_part_begin(b->n, part, b->parts), end = e2_part_begin(b->n, part + 1, b->parts);
-    b->statuses[part] = read_group(&b->session->workers[worker], b->images + begin, end - begin, b->pool, b->options,
+    b->statuses[part] = read_group(&b->compute->workers[worker], b->images + begin, end - begin, b->pool, b->options,
                                    b->results + begin, &b->errors[part]);
 }
 
 /* Groups side by side, each by one thread from pixels to text: nobody waits for anybody. The error is the first part's
  * that failed. */
 static e2str_status read_parts(batch *b, e2str_error *error) {
-    e2_arena *arena = &b->session->arena;
+    e2_arena *arena = b->compute->arena;
     e2_arena_mark mark = e2_arena_begin(arena);
     b->statuses = e2_arena_alloc(arena, b->parts, sizeof *b->statuses);
     b->errors = e2_arena_alloc(arena, b->parts, sizeof *b->errors);
@@ -183,7 +214,7 @@ static e2str_status read_parts(batch *b, e2str_error *error) {
     if (!b->statuses || !b->errors)
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     else
-        e2_threads_run(b->session->threads, b->parts, read_part, b);
+        e2_threads_run(b->compute->threads, b->parts, read_part, b);
     for (size_t i = 0; !status && i < b->parts; i++)
         if (b->statuses[i]) status = e2_fail(error, b->statuses[i], "%s", b->errors[i].message);
     e2_arena_release(arena, mark);
@@ -195,9 +226,9 @@ static e2str_status read_parts(batch *b, e2str_error *error) {
 
 static e2str_status read_all(batch *b, e2str_error *error) {
     bool large = (uint64_t)b->options->beams * b->options->max_tokens > BATCH_SLOTS;
-    size_t group = large ? 1 : e2_batch_size(b->session->model), threads = e2_threads_count(b->session->threads);
+    size_t group = large ? 1 : e2_batch_size(b->compute->model), threads = e2_threads_count(b->compute->threads);
     b->parts = (b->n + group - 1) / group;
-    if (threads > 1 && b->n >= threads && !b->session->model->blas) {
+    if (threads > 1 && b->n >= threads && !b->compute->model->blas) {
         b->parts = (b->parts + threads - 1) / threads * threads;
         if (b->parts > b->n) b->parts = b->n;
         return read_parts(b, error);
@@ -205,7 +236,7 @@ static e2str_status read_all(batch *b, e2str_error *error) {
     e2str_status status = E2STR_OK;
     for (size_t i = 0; !status && i < b->parts; i++) {
         size_t begin = e2_part_begin(b->n, i, b->parts), end = e2_part_begin(b->n, i + 1, b->parts);
-        status = read_group(b->session, b->images + begin, end - begin, b->pool, b->options, b->results + begin, error);
+        status = read_group(b->compute, b->images + begin, end - begin, b->pool, b->options, b->results + begin, error);
     }
     return status;
 }
@@ -219,9 +250,15 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
     e2str_status status = read_options(given, &options, error);
     if (!status) status = check_arguments(session, images, n, pool, &options, results, error);
     if (status || n == 0) return status;
-    if (options.min_similarity == E2STR_SIMILARITY_OF_MODEL) options.min_similarity = session->model->min_similarity;
-    batch all = {.session = session, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
+    if (options.min_similarity == E2STR_SIMILARITY_OF_MODEL)
+        options.min_similarity = session->compute.model->min_similarity;
+    e2str_memory *memory = options.memory || options.memory_factor == 0.0f ? NULL : e2_pool_memory(pool);
+    if (memory) options.memory = memory;
+    if (options.memory && (options.memory_factor == 0.0f || options.memory->strength == 0.0f)) options.memory = NULL;
+    batch all = {
+        .compute = &session->compute, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
     status = read_all(&all, error);
+    e2_memory_release(memory);
     for (size_t i = 0; status && i < n; i++) e2_result_clear(results[i]);
     return status;
 }

@@ -4,8 +4,9 @@
 
 /* both [n][patches + latents][width]: each image's normalised media rows, then its normalised latent rows, which also
  * go to latents [n][latents][width]. */
-static void normalise(const e2_compute *compute, const e2str_model *model, const e2_resampler_layer *layer,
-                      const float *media, const float *x, size_t n, float *both, float *latents) {
+static void normalise(const e2_compute *compute, const e2_resampler_layer *layer, const float *media, const float *x,
+                      size_t n, float *both, float *latents) {
+    const e2str_model *model = compute->model;
     const e2_resampler *resampler = &model->resampler;
     size_t width = model->vision.width, patches = model->vision.patches, rows = patches + resampler->latents;
     e2_norm_apply(compute, &layer->norm_latents, resampler->epsilon, x, n * resampler->latents, width, latents);
@@ -19,8 +20,9 @@ static void normalise(const e2_compute *compute, const e2str_model *model, const
 }
 
 /* x += out(attention(query(norm(x)), key_value([norm(media); norm(x)]))); x += ffn(x) */
-static bool run_layer(const e2_compute *compute, const e2str_model *model, const e2_resampler_layer *layer,
-                      const float *media, size_t n, float *x) {
+static bool run_layer(const e2_compute *compute, const e2_resampler_layer *layer, const float *media, size_t n,
+                      float *x) {
+    const e2str_model *model = compute->model;
     const e2_resampler *resampler = &model->resampler;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t width = model->vision.width, latents = resampler->latents, rows = model->vision.patches + latents;
@@ -32,7 +34,7 @@ static bool run_layer(const e2_compute *compute, const e2str_model *model, const
     float *out = e2_arena_floats(compute->arena, n * latents * inner);
     e2_attention_job *jobs = e2_arena_alloc(compute->arena, n, sizeof *jobs);
     if (!both || !y || !query || !key_value || !out || !jobs) return false;
-    normalise(compute, model, layer, media, x, n, both, y);
+    normalise(compute, layer, media, x, n, both, y);
     for (size_t i = 0; i < n; i++) {
         const float *keys = key_value + i * rows * 2 * inner;
         jobs[i] = (e2_attention_job){.query = {query + i * latents * inner, latents, inner},
@@ -44,22 +46,28 @@ static bool run_layer(const e2_compute *compute, const e2str_model *model, const
         !e2_linear_apply(compute, &layer->key_value, both, n * rows, E2_NO_ACTIVATION, key_value) ||
         !e2_attention(compute, jobs, n, resampler->heads, resampler->head_size))
         return false;
-    e2_block_end end = {&layer->out, 1.0f,         &layer->norm_ff, resampler->epsilon,
-                        &layer->up,  &layer->down, E2_GELU,         1.0f};
+    e2_block_end end = {.out = &layer->out,
+                        .out_gate = 1.0f,
+                        .norm = &layer->norm_ff,
+                        .epsilon = resampler->epsilon,
+                        .up = &layer->up,
+                        .down = &layer->down,
+                        .activation = E2_GELU,
+                        .gate = 1.0f};
     bool ok = e2_block_finish(compute, &end, out, x, n * latents);
     e2_arena_release(compute->arena, mark);
     return ok;
 }
 
-bool e2_resample(const e2_compute *compute, const e2str_model *model, const float *tokens, size_t n, float *latents) {
+bool e2_resample(const e2_compute *compute, const float *tokens, size_t n, float *latents) {
+    const e2str_model *model = compute->model;
     const e2_resampler *resampler = &model->resampler;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t step = (size_t)resampler->latents * model->vision.width;
     float *x = e2_arena_floats(compute->arena, n * step);
     bool ok = x != NULL;
     for (size_t i = 0; ok && i < n; i++) memcpy(x + i * step, resampler->latent_table, step * sizeof *x);
-    for (uint32_t i = 0; ok && i < resampler->layers; i++)
-        ok = run_layer(compute, model, &resampler->blocks[i], tokens, n, x);
+    for (uint32_t i = 0; ok && i < resampler->layers; i++) ok = run_layer(compute, &resampler->blocks[i], tokens, n, x);
     if (ok)
         e2_norm_apply(compute, &resampler->norm, resampler->epsilon, x, n * resampler->latents, model->vision.width,
                       latents);

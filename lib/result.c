@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "unicode.h"
+
 /* Room for `more` elements of `size` bytes behind those there are; NULL when memory is out. */
 static void *grow(e2_buffer *buffer, size_t more, size_t size) {
     size_t wanted;
@@ -49,12 +51,23 @@ static bool append_valid(e2_buffer *buffer, const char *raw, size_t size) {
     return true;
 }
 
+static bool is_special(const e2str_model *model, const e2str_memory *memory, uint32_t token) {
+    return (!memory || token < model->decoder.vocabulary) && e2_tokenizer_is_special(model->tokenizer, token);
+}
+
+/* What a token adds to the text; none if it is special or the memory keeps it silent. */
+static e2_string shown_bytes(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]) {
+    if (is_special(model, memory, token) || e2_memory_is_silent(memory, token)) return (e2_string){"", 0};
+    return e2_memory_bytes(model, memory, token, buffer);
+}
+
 /* The bytes of all tokens one after the other, and for each byte its token's index in the answer. */
 static bool collect_bytes(e2str_result *result, const e2str_model *model, const e2_answer *answer) {
     for (uint32_t i = 0; i < answer->n; i++) {
         uint32_t token = answer->tokens[i].token;
-        if (e2_tokenizer_is_special(model->tokenizer, token)) continue;
-        e2_string bytes = e2_token_bytes(model->tokenizer, token);
+        char buffer[4];
+        if (is_special(model, answer->memory, token)) continue;
+        e2_string bytes = shown_bytes(model, answer->memory, token, buffer);
         uint32_t *id = grow(&result->tokens, 1, sizeof *id), *owner = grow(&result->owners, bytes.size, sizeof *owner);
         if (!id || !owner || !append_bytes(&result->raw, bytes.data, bytes.size)) return false;
         *id = token;
@@ -90,8 +103,8 @@ static bool append_alternatives(e2str_result *result, const e2str_model *model, 
         e2_result_alternative *alternative = grow(&result->alternatives, 1, sizeof *alternative);
         if (!alternative) return false;
         *alternative = (e2_result_alternative){result->strings.count, candidates[i].probability};
-        bool special = e2_tokenizer_is_special(model->tokenizer, candidates[i].token);
-        e2_string bytes = special ? (e2_string){"", 0} : e2_token_bytes(model->tokenizer, candidates[i].token);
+        char buffer[4];
+        e2_string bytes = shown_bytes(model, answer->memory, candidates[i].token, buffer);
         if (!append_valid(&result->strings, bytes.data, bytes.size) || !append_bytes(&result->strings, "", 1))
             return false;
         result->alternatives.count++;
@@ -100,9 +113,50 @@ static bool append_alternatives(e2str_result *result, const e2str_model *model, 
     return true;
 }
 
+static bool append_influence(e2str_result *result, const e2str_memory *memory, size_t step, float amount) {
+    e2str_influence *influence = grow(&result->influences, 1, sizeof *influence);
+    if (!influence) return false;
+    *influence = (e2str_influence){memory->steps[step].example, memory->steps[step].offset, amount};
+    result->influences.count++;
+    return true;
+}
+
+/* The strongest `most` of the amounts, by size; ties: the earlier step. */
+static bool append_strongest(e2str_result *result, const e2str_memory *memory, float factor, const float *amounts,
+                             uint32_t most, e2_result_character *character) {
+    size_t best[E2STR_MAX_INFLUENCES], n = 0;
+    for (size_t step = 0; step < memory->counts.steps; step++) {
+        float size = fabsf(amounts[step]);
+        if (size == 0.0f || (n == most && !(size > fabsf(amounts[best[n - 1]])))) continue;
+        size_t i = n < most ? n++ : most - 1;
+        for (; i > 0 && size > fabsf(amounts[best[i - 1]]); i--) best[i] = best[i - 1];
+        best[i] = step;
+    }
+    character->first_influence = (uint32_t)result->influences.count;
+    for (size_t i = 0; i < n; i++, character->n_influences++)
+        if (!append_influence(result, memory, best[i], factor * amounts[best[i]])) return false;
+    return true;
+}
+
+/* What the memory did to a token that was written. */
+static bool explain(e2str_result *result, const e2_compute *compute, const e2_answer *answer, const e2_written *token,
+                    uint32_t most, e2_result_character *character) {
+    const e2str_memory *memory = answer->memory;
+    if (!memory) return true;
+    if (!e2_memory_added(compute, memory, token->features, token->token, &character->memory)) return false;
+    character->memory *= answer->factor;
+    if (!most) return true;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    float *amounts = e2_arena_floats(compute->arena, memory->counts.steps);
+    bool ok = amounts && e2_memory_influences(compute, memory, token->features, token->token, amounts) &&
+              append_strongest(result, memory, answer->factor, amounts, most, character);
+    e2_arena_release(compute->arena, mark);
+    return ok;
+}
+
 /* One character: raw bytes begin .. begin + length - 1. */
-static bool append_character(e2str_result *result, const e2str_model *model, const e2_answer *answer, size_t begin,
-                             size_t length, const char *shown, size_t shown_size) {
+static bool append_character(e2str_result *result, const e2_compute *compute, const e2_answer *answer,
+                             uint32_t n_influences, size_t begin, size_t length, const char *shown, size_t shown_size) {
     const uint32_t *owners = result->owners.data;
     double log_probability = 0.0;
     for (size_t i = 0; i < length; i++)
@@ -112,30 +166,32 @@ static bool append_character(e2str_result *result, const e2str_model *model, con
     if (!character) return false;
     *character = (e2_result_character){.shown = {result->text.count, shown_size, (float)exp(log_probability)}};
     bool begins_token = begin == 0 || owners[begin] != owners[begin - 1];
-    if (begins_token &&
-        !append_alternatives(result, model, answer, answer->tokens[owners[begin]].alternatives, character))
+    const e2_written *token = &answer->tokens[owners[begin]];
+    if (begins_token && (!append_alternatives(result, compute->model, answer, token->alternatives, character) ||
+                         !explain(result, compute, answer, token, n_influences, character)))
         return false;
     result->characters.count++;
     return append_bytes(&result->text, shown, shown_size);
 }
 
-static bool append_characters(e2str_result *result, const e2str_model *model, const e2_answer *answer) {
+static bool append_characters(e2str_result *result, const e2_compute *compute, const e2_answer *answer,
+                              uint32_t n_influences) {
     const char *raw = result->raw.data;
     for (size_t i = 0, length; i < result->raw.count; i += length) {
         const char *shown;
         size_t shown_size;
         length = next_character(raw + i, result->raw.count - i, &shown, &shown_size);
-        if (!append_character(result, model, answer, i, length, shown, shown_size)) return false;
+        if (!append_character(result, compute, answer, n_influences, i, length, shown, shown_size)) return false;
     }
     if (!append_bytes(&result->text, "", 1)) return false;
     result->text.count--;
     return true;
 }
 
-e2str_status e2_result_fill(e2str_result *result, const e2str_model *model, const e2_answer *answer, bool clean_up,
-                            e2str_error *error) {
-    if (!collect_bytes(result, model, answer) || (clean_up && result->raw.count && !clean_raw(result)) ||
-        !append_characters(result, model, answer)) {
+e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, const e2_answer *answer, bool clean_up,
+                            uint32_t n_influences, e2str_error *error) {
+    if (!collect_bytes(result, compute->model, answer) || (clean_up && result->raw.count && !clean_raw(result)) ||
+        !append_characters(result, compute, answer, n_influences)) {
         e2_result_clear(result);
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a result");
     }
@@ -149,8 +205,8 @@ e2str_status e2_result_fill(e2str_result *result, const e2str_model *model, cons
 }
 
 void e2_result_clear(e2str_result *result) {
-    e2_buffer *buffers[] = {&result->raw,          &result->owners,  &result->text,  &result->characters,
-                            &result->alternatives, &result->strings, &result->tokens};
+    e2_buffer *buffers[] = {&result->raw,          &result->owners,     &result->text,    &result->characters,
+                            &result->alternatives, &result->influences, &result->strings, &result->tokens};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->count = 0;
     if (result->text.data) *(char *)result->text.data = 0;
     result->n_examples = 0;
@@ -171,6 +227,7 @@ void e2str_result_free(e2str_result *result) {
     free(result->text.data);
     free(result->characters.data);
     free(result->alternatives.data);
+    free(result->influences.data);
     free(result->strings.data);
     free(result->tokens.data);
     free(result);
@@ -217,6 +274,26 @@ e2str_status e2str_result_alternative(const e2str_result *result, size_t index, 
         (const e2_result_alternative *)result->alternatives.data + found->first_alternative + rank;
     if (text) *text = (const char *)result->strings.data + alternative->text;
     if (probability) *probability = alternative->probability;
+    return E2STR_OK;
+}
+
+float e2str_result_memory(const e2str_result *result, size_t index) {
+    const e2_result_character *found = character_at(result, index);
+    return found ? found->memory : 0.0f;
+}
+
+size_t e2str_result_influences(const e2str_result *result, size_t index) {
+    const e2_result_character *found = character_at(result, index);
+    return found ? found->n_influences : 0;
+}
+
+e2str_status e2str_result_influence(const e2str_result *result, size_t index, size_t rank, e2str_influence *influence,
+                                    e2str_error *error) {
+    const e2_result_character *found = character_at(result, index);
+    if (!found || rank >= found->n_influences || !influence)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "influence %zu of %zu at character %zu of %zu, or a NULL", rank,
+                       e2str_result_influences(result, index), index, e2str_result_characters(result));
+    *influence = ((const e2str_influence *)result->influences.data)[found->first_influence + rank];
     return E2STR_OK;
 }
 

@@ -7,6 +7,8 @@
 typedef struct e2_result_character {
     e2str_character shown;
     uint32_t first_alternative, n_alternatives;
+    uint32_t first_influence, n_influences;
+    float memory; /* logit that the memory added to its token */
 } e2_result_character;
 
 typedef struct e2_result_alternative {
@@ -31,6 +33,7 @@ struct e2str_result {
     e2_buffer text;         /* char: valid UTF-8, NUL-terminated once something was read */
     e2_buffer characters;   /* e2_result_character */
     e2_buffer alternatives; /* e2_result_alternative */
+    e2_buffer influences;   /* e2str_influence */
     e2_buffer strings;      /* char: the alternatives' texts */
     e2_buffer tokens;       /* uint32_t, without special tokens */
     e2_result_example examples[E2STR_MAX_EXAMPLES];
@@ -41,8 +44,8 @@ struct e2str_result {
 
 void e2_result_clear(e2str_result *result);
 
-/* Fills a cleared result from an answer. MEMORY. */
-e2str_status e2_result_fill(e2str_result *result, const e2str_model *model, const e2_answer *answer, bool clean_up,
-                            e2str_error *error);
+/* Fills a cleared result from an answer, with at most n_influences for each character. MEMORY. */
+e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, const e2_answer *answer, bool clean_up,
+                            uint32_t n_influences, e2str_error *error);
 
 #endif

@@ -14,7 +14,7 @@
 typedef struct node {
     uint32_t token, parent;
     float log_probability;
-    uint32_t step_row; /* which row of which step proposed it: its alternatives */
+    uint32_t step_row; /* which row of which step proposed it: its alternatives and features */
 } node;
 
 typedef struct beam {
@@ -42,12 +42,14 @@ typedef struct hypothesis_set {
     uint32_t n;
 } hypothesis_set;
 
-/* The search for one prompt. */
+/* The search for one sequence. */
 typedef struct search {
     const e2_compute *compute;
-    const e2str_model *model;
-    const e2_prompt *prompt;
-    uint32_t width; /* beams at most */
+    const e2_sequence *sequence;
+    const e2str_memory *memory; /* or NULL */
+    float factor;               /* of what it adds */
+    uint32_t vocabulary;        /* its new characters included */
+    uint32_t width;             /* beams at most */
     uint32_t max_tokens;
     uint32_t step; /* tokens written so far by each live beam */
     node *nodes;   /* [max_tokens * width] */
@@ -58,6 +60,8 @@ typedef struct search {
     float *probabilities; /* [vocabulary], scratch */
     uint32_t n_alternatives;
     e2_candidate *alternatives; /* [max_tokens * width][n_alternatives] */
+    float *features;            /* [max_tokens * width][features], or NULL without a memory */
+    const float *phi;           /* of the live beams, [live][features], with a memory */
     extension *extensions;      /* [2 * width] */
     hypothesis_set finished;
     bool done;
@@ -65,7 +69,7 @@ typedef struct search {
 } search;
 
 static uint32_t tokens_at_most(const e2str_model *model, uint32_t length, const e2_search_options *options) {
-    uint32_t left = e2_prompt_room(model, length);
+    uint32_t left = e2_sequence_room(model, length);
     return options->max_tokens < left ? options->max_tokens : left;
 }
 
@@ -73,13 +77,20 @@ size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_searc
     return length + (size_t)tokens_at_most(model, length, options) * options->beams;
 }
 
-static bool search_begin(search *s, const e2_compute *compute, const e2str_model *model, const e2_prompt *prompt,
+static bool search_begin(search *s, const e2_compute *compute, const e2_sequence *sequence,
                          const e2_search_options *options) {
-    uint32_t vocabulary = model->decoder.vocabulary;
-    *s = (search){.compute = compute, .model = model, .prompt = prompt, .width = options->beams, .live = 1};
-    s->max_tokens = tokens_at_most(model, prompt->length, options);
+    const e2str_model *model = compute->model;
+    uint32_t vocabulary = e2_memory_vocabulary(model, options->memory);
+    *s = (search){.compute = compute,
+                  .sequence = sequence,
+                  .memory = options->memory,
+                  .factor = sequence->memory_factor,
+                  .vocabulary = vocabulary,
+                  .width = options->beams,
+                  .live = 1};
+    s->max_tokens = tokens_at_most(model, sequence->length, options);
     s->n_alternatives = options->n_alternatives < vocabulary ? options->n_alternatives : vocabulary;
-    size_t total = (size_t)s->max_tokens * s->width, length = (size_t)prompt->length + s->max_tokens;
+    size_t total = (size_t)s->max_tokens * s->width, length = (size_t)sequence->length + s->max_tokens;
     e2_arena *arena = compute->arena;
     s->nodes = e2_arena_alloc(arena, total, sizeof *s->nodes);
     s->beams = e2_arena_alloc(arena, s->width, sizeof *s->beams);
@@ -89,6 +100,10 @@ static bool search_begin(search *s, const e2_compute *compute, const e2str_model
     s->extensions = e2_arena_alloc(arena, 2 * (size_t)s->width, sizeof *s->extensions);
     s->finished.list = e2_arena_alloc(arena, s->width, sizeof *s->finished.list);
     uint32_t *contexts = e2_arena_alloc(arena, 2 * s->width * length, sizeof *contexts);
+    if (options->memory) {
+        s->features = e2_arena_floats(arena, total * model->memory.features);
+        if (!s->features) return false;
+    }
     if (!s->nodes || !s->beams || !s->next || !s->probabilities || !s->alternatives || !s->extensions ||
         !s->finished.list || !contexts)
         return false;
@@ -98,21 +113,25 @@ static bool search_begin(search *s, const e2_compute *compute, const e2str_model
     }
     s->beams[0].leaf = NO_NODE;
     s->beams[0].score = 0.0f;
-    for (uint32_t i = 0; i < prompt->length; i++) s->beams[0].context[i] = prompt->first_slot + i;
+    for (uint32_t i = 0; i < sequence->length; i++) s->beams[0].context[i] = sequence->first_slot + i;
     return true;
+}
+
+static uint32_t fed(const search *s, uint32_t token) {
+    return s->memory ? e2_memory_fed(s->compute->model, s->memory, token) : token;
 }
 
 /* Rows that feed the live beams' last tokens. */
 static void feed(search *s, e2_decoder_row *rows) {
-    const e2_prompt *prompt = s->prompt;
-    uint32_t index = prompt->length + s->step - 1;
+    const e2_sequence *sequence = s->sequence;
+    uint32_t index = sequence->length + s->step - 1;
     for (uint32_t i = 0; i < s->live; i++) {
-        uint32_t slot = prompt->first_slot + prompt->length + (s->step - 1) * s->width + i;
+        uint32_t slot = sequence->first_slot + sequence->length + (s->step - 1) * s->width + i;
         s->beams[i].context[index] = slot;
-        rows[i] = (e2_decoder_row){.token = s->nodes[s->beams[i].leaf].token,
-                                   .position = prompt->rows[prompt->n - 1].position + s->step,
-                                   .first_image = prompt->first_image,
-                                   .images = prompt->images,
+        rows[i] = (e2_decoder_row){.token = fed(s, s->nodes[s->beams[i].leaf].token),
+                                   .position = sequence->rows[sequence->n - 1].position + s->step,
+                                   .first_image = sequence->first_image,
+                                   .images = sequence->images,
                                    .slot = slot,
                                    .context = s->beams[i].context,
                                    .n_context = index + 1};
@@ -122,7 +141,7 @@ static void feed(search *s, e2_decoder_row *rows) {
 static void keep_alternatives(search *s, uint32_t row) {
     e2_candidate *best = s->alternatives + ((size_t)s->step * s->width + row) * s->n_alternatives;
     uint32_t n = 0, room = s->n_alternatives;
-    for (uint32_t token = 0; room && token < s->model->decoder.vocabulary; token++) {
+    for (uint32_t token = 0; room && token < s->vocabulary; token++) {
         float probability = s->probabilities[token];
         if (n == room && !(probability > best[n - 1].probability)) continue;
         uint32_t i = n < room ? n++ : room - 1;
@@ -131,16 +150,22 @@ static void keep_alternatives(search *s, uint32_t row) {
     }
 }
 
+static void keep_features(search *s, uint32_t row) {
+    size_t width = s->compute->model->memory.features;
+    memcpy(s->features + ((size_t)s->step * s->width + row) * width, s->phi + row * width, width * sizeof *s->phi);
+}
+
 /* The row's logits become log-probabilities without <image>; keeps the alternatives. Returns the likeliest token. */
 static uint32_t normalise(search *s, uint32_t row) {
-    uint32_t vocabulary = s->model->decoder.vocabulary, best = 0;
+    uint32_t vocabulary = s->vocabulary, best = 0;
     float *logits = s->logits + (size_t)row * vocabulary;
-    logits[e2_tokenizer_image(s->model->tokenizer)] = -INFINITY;
+    logits[e2_tokenizer_image(s->compute->model->tokenizer)] = -INFINITY;
     for (uint32_t i = 1; i < vocabulary; i++)
         if (logits[i] > logits[best]) best = i;
     memcpy(s->probabilities, logits, vocabulary * sizeof *logits);
     s->compute->kernels->softmax(s->probabilities, 1, vocabulary, vocabulary);
     keep_alternatives(s, row);
+    if (s->features) keep_features(s, row);
     /* The largest probability is 1 / sum of exp(logit - largest logit). */
     float normaliser = logits[best] - logf(s->probabilities[best]);
     for (uint32_t i = 0; i < vocabulary; i++) logits[i] -= normaliser;
@@ -156,7 +181,7 @@ static uint32_t add_node(search *s, uint32_t token, float log_probability, uint3
 static void greedy_step(search *s) {
     uint32_t token = normalise(s, 0);
     float log_probability = s->logits[token];
-    if (token == e2_tokenizer_end(s->model->tokenizer)) {
+    if (token == e2_tokenizer_end(s->compute->model->tokenizer)) {
         s->best = (hypothesis){s->beams[0].leaf, 0.0, true, log_probability};
         s->done = true;
         return;
@@ -169,7 +194,7 @@ static void greedy_step(search *s) {
 /* The best `room` ways to go on with the live beams, best first; ties: earlier beam, then lower token. */
 static uint32_t best_extensions(search *s) {
     extension *best = s->extensions;
-    uint32_t n = 0, room = 2 * s->width, vocabulary = s->model->decoder.vocabulary;
+    uint32_t n = 0, room = 2 * s->width, vocabulary = s->vocabulary;
     for (uint32_t row = 0; row < s->live; row++) {
         normalise(s, row);
         const float *log_probabilities = s->logits + (size_t)row * vocabulary;
@@ -204,7 +229,7 @@ static void store(hypothesis_set *finished, uint32_t room, hypothesis fresh) {
 
 /* Takes the extensions in order: end tokens among the first `width` finish a hypothesis, others fill the next beams. */
 static void select_beams(search *s, uint32_t n) {
-    uint32_t end = e2_tokenizer_end(s->model->tokenizer), filled = 0, length = s->prompt->length + s->step;
+    uint32_t end = e2_tokenizer_end(s->compute->model->tokenizer), filled = 0, length = s->sequence->length + s->step;
     for (uint32_t rank = 0; rank < n && filled < s->width; rank++) {
         const extension *e = &s->extensions[rank];
         if (e->token != end) {
@@ -242,7 +267,9 @@ static void beam_step(search *s) {
 static bool trace(search *s, e2_answer *answer) {
     uint32_t n = 0;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) n++;
-    *answer = (e2_answer){.tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
+    *answer = (e2_answer){.memory = s->factor > 0.0f ? s->memory : NULL,
+                          .factor = s->factor,
+                          .tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
                           .n = n,
                           .n_alternatives = s->n_alternatives,
                           .ended = s->best.ended,
@@ -250,88 +277,119 @@ static bool trace(search *s, e2_answer *answer) {
     if (!answer->tokens) return false;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) {
         const node *at = &s->nodes[i];
-        answer->tokens[--n] =
-            (e2_written){at->token, at->log_probability, s->alternatives + (size_t)at->step_row * s->n_alternatives};
+        answer->tokens[--n] = (e2_written){
+            .token = at->token,
+            .log_probability = at->log_probability,
+            .alternatives = s->alternatives + (size_t)at->step_row * s->n_alternatives,
+            .features = s->features ? s->features + at->step_row * (size_t)s->compute->model->memory.features : NULL};
     }
     return true;
 }
 
-/* ---- all prompts side by side ---- */
+/* ---- all sequences side by side ---- */
 
-typedef struct batch {
+typedef struct group {
     const e2_compute *compute;
-    const e2str_model *model;
     const e2_media *media;
+    const e2_search_options *options;
     e2_kv_cache cache;
     search *searches;
     size_t n;
     e2_decoder_row *rows;   /* of one step: [n * beams] */
     float *hidden, *logits; /* [n * beams][.] */
-} batch;
+    float *attended, *phi;  /* the same, with a memory */
+    float *factors;         /* [n * beams]: of what it adds to the rows */
+} group;
 
-/* Runs the rows of all prompts at once; each search gets the logits of its last row. */
-static bool prefill(batch *b, const e2_prompt *prompts) {
-    size_t total = 0, width = b->model->decoder.width;
-    for (size_t i = 0; i < b->n; i++) total += prompts[i].n;
-    e2_arena_mark mark = e2_arena_begin(b->compute->arena);
-    e2_decoder_row *rows = e2_arena_alloc(b->compute->arena, total, sizeof *rows);
-    float *hidden = e2_arena_floats(b->compute->arena, total * width);
-    if (!rows || !hidden) return false;
-    for (size_t i = 0, at = 0; i < b->n; at += prompts[i++].n) {
-        e2_prompt_restore(b->model, &prompts[i], &b->cache);
-        memcpy(rows + at, prompts[i].rows, prompts[i].n * sizeof *rows);
+/* Logits of `rows` decoded rows, with what the memory adds. */
+static bool predict(group *g, size_t rows) {
+    const e2str_memory *memory = g->options->memory;
+    if (!e2_logits(g->compute, g->hidden, rows, g->logits)) return false;
+    if (!memory) return true;
+    e2_features_fill(g->compute->model, g->hidden, g->attended, rows, g->phi);
+    return e2_memory_apply(g->compute, memory, g->factors, g->phi, rows, g->logits);
+}
+
+/* The search's live beams are the rows from `row` on. */
+static void give_rows(group *g, search *s, size_t row) {
+    s->logits = g->logits + row * s->vocabulary;
+    if (!g->options->memory) return;
+    s->phi = g->phi + row * g->compute->model->memory.features;
+    for (uint32_t i = 0; i < s->live; i++) g->factors[row + i] = s->factor;
+}
+
+/* Runs the rows of all sequences at once; each search gets the logits of its last row. */
+static bool prefill(group *g, const e2_sequence *sequences) {
+    size_t total = 0, width = g->compute->model->decoder.width, inner = g->compute->model->decoder.attended_width;
+    bool features = g->options->memory != NULL;
+    for (size_t i = 0; i < g->n; i++) total += sequences[i].n;
+    e2_arena_mark mark = e2_arena_begin(g->compute->arena);
+    e2_decoder_row *rows = e2_arena_alloc(g->compute->arena, total, sizeof *rows);
+    float *hidden = e2_arena_floats(g->compute->arena, total * width);
+    float *attended = features ? e2_arena_floats(g->compute->arena, total * inner) : NULL;
+    if (!rows || !hidden || (features && !attended)) return false;
+    for (size_t i = 0, at = 0; i < g->n; at += sequences[i++].n) {
+        e2_sequence_restore(g->compute->model, &sequences[i], &g->cache);
+        memcpy(rows + at, sequences[i].rows, sequences[i].n * sizeof *rows);
     }
-    if (!e2_decode(b->compute, b->model, b->media, &b->cache, rows, total, hidden)) return false;
-    for (size_t i = 0, at = 0; i < b->n; i++) {
-        at += prompts[i].n;
-        memcpy(b->hidden + i * width, hidden + (at - 1) * width, width * sizeof *hidden);
-        b->searches[i].logits = b->logits + i * b->model->decoder.vocabulary;
+    if (!e2_decode(g->compute, g->media, &g->cache, rows, total, hidden, attended)) return false;
+    for (size_t i = 0, at = 0; i < g->n; i++) {
+        at += sequences[i].n;
+        memcpy(g->hidden + i * width, hidden + (at - 1) * width, width * sizeof *hidden);
+        if (features) memcpy(g->attended + i * inner, attended + (at - 1) * inner, inner * sizeof *attended);
+        give_rows(g, &g->searches[i], i);
     }
-    e2_arena_release(b->compute->arena, mark);
-    return e2_logits(b->compute, b->model, b->hidden, b->n, b->logits);
+    e2_arena_release(g->compute->arena, mark);
+    return predict(g, g->n);
 }
 
 /* One token for every live beam of the searches that are not done; *rows is how many there were. */
-static bool advance(batch *b, size_t *rows) {
+static bool advance(group *g, size_t *rows) {
     *rows = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        search *s = &b->searches[i];
+    for (size_t i = 0; i < g->n; i++) {
+        search *s = &g->searches[i];
         if (s->done) continue;
-        feed(s, b->rows + *rows);
-        s->logits = b->logits + *rows * b->model->decoder.vocabulary;
+        feed(s, g->rows + *rows);
+        give_rows(g, s, *rows);
         *rows += s->live;
     }
-    return *rows == 0 || (e2_decode(b->compute, b->model, b->media, &b->cache, b->rows, *rows, b->hidden) &&
-                          e2_logits(b->compute, b->model, b->hidden, *rows, b->logits));
+    return *rows == 0 ||
+           (e2_decode(g->compute, g->media, &g->cache, g->rows, *rows, g->hidden, g->attended) && predict(g, *rows));
 }
 
-static bool batch_begin(batch *b, const e2_prompt *prompts, size_t slots, const e2_search_options *options) {
-    e2_arena *arena = b->compute->arena;
-    size_t rows = b->n * options->beams;
-    b->searches = e2_arena_alloc(arena, b->n, sizeof *b->searches);
-    b->rows = e2_arena_alloc(arena, rows, sizeof *b->rows);
-    b->hidden = e2_arena_floats(arena, rows * b->model->decoder.width);
-    b->logits = e2_arena_floats(arena, rows * b->model->decoder.vocabulary);
-    if (!b->searches || !b->rows || !b->hidden || !b->logits ||
-        !e2_kv_cache_new(b->compute, b->model, slots, &b->cache))
+static bool group_begin(group *g, const e2_sequence *sequences, size_t slots) {
+    const e2str_model *model = g->compute->model;
+    e2_arena *arena = g->compute->arena;
+    size_t rows = g->n * g->options->beams;
+    g->searches = e2_arena_alloc(arena, g->n, sizeof *g->searches);
+    g->rows = e2_arena_alloc(arena, rows, sizeof *g->rows);
+    g->hidden = e2_arena_floats(arena, rows * model->decoder.width);
+    g->logits = e2_arena_floats(arena, rows * e2_memory_vocabulary(model, g->options->memory));
+    if (!g->searches || !g->rows || !g->hidden || !g->logits || !e2_kv_cache_new(g->compute, slots, &g->cache))
         return false;
-    for (size_t i = 0; i < b->n; i++)
-        if (!search_begin(&b->searches[i], b->compute, b->model, &prompts[i], options)) return false;
+    if (g->options->memory) {
+        g->attended = e2_arena_floats(arena, rows * model->decoder.attended_width);
+        g->phi = e2_arena_floats(arena, rows * model->memory.features);
+        g->factors = e2_arena_floats(arena, rows);
+        if (!g->attended || !g->phi || !g->factors) return false;
+    }
+    for (size_t i = 0; i < g->n; i++)
+        if (!search_begin(&g->searches[i], g->compute, &sequences[i], g->options)) return false;
     return true;
 }
 
-bool e2_search(const e2_compute *compute, const e2str_model *model, const e2_media *media, const e2_prompt *prompts,
-               size_t n, size_t slots, const e2_search_options *options, e2_answer *answers) {
-    batch b = {.compute = compute, .model = model, .media = media, .n = n};
-    if (!batch_begin(&b, prompts, slots, options) || !prefill(&b, prompts)) return false;
+bool e2_search(const e2_compute *compute, const e2_media *media, const e2_sequence *sequences, size_t n, size_t slots,
+               const e2_search_options *options, e2_answer *answers) {
+    group g = {.compute = compute, .media = media, .options = options, .n = n};
+    if (!group_begin(&g, sequences, slots) || !prefill(&g, sequences)) return false;
     for (size_t rows = n; rows > 0;) {
         for (size_t i = 0; i < n; i++) {
-            search *s = &b.searches[i];
+            search *s = &g.searches[i];
             if (!s->done) options->beams == 1 ? greedy_step(s) : beam_step(s);
         }
-        if (!advance(&b, &rows)) return false;
+        if (!advance(&g, &rows)) return false;
     }
     for (size_t i = 0; i < n; i++)
-        if (!trace(&b.searches[i], &answers[i])) return false;
+        if (!trace(&g.searches[i], &answers[i])) return false;
     return true;
 }

@@ -1,8 +1,9 @@
-/* Writing the answer: greedy decoding and beam search (spec section 6). */
+/* Writing the answer: greedy decoding and beam search (docs/model.md, section 6). */
 #ifndef E2_SEARCH_H
 #define E2_SEARCH_H
 
-#include "prompt.h"
+#include "memory.h"
+#include "sequence.h"
 
 typedef struct e2_candidate {
     uint32_t token;
@@ -14,10 +15,13 @@ typedef struct e2_written {
     uint32_t token;
     float log_probability;
     const e2_candidate *alternatives; /* the likeliest tokens at this place, best first */
+    const float *features;            /* [features] where it was written; NULL without a memory */
 } e2_written;
 
 typedef struct e2_answer {
-    e2_written *tokens; /* without the end token */
+    const e2str_memory *memory; /* that was read with, or NULL */
+    float factor;               /* of what it added */
+    e2_written *tokens;         /* without the end token */
     uint32_t n;
     uint32_t n_alternatives;   /* per token */
     bool ended;                /* false: cut at the limit */
@@ -25,18 +29,19 @@ typedef struct e2_answer {
 } e2_answer;
 
 typedef struct e2_search_options {
-    uint32_t beams;          /* 1: greedy */
-    uint32_t max_tokens;     /* the end token included; cut to the positions that are left */
-    uint32_t n_alternatives; /* per token */
+    uint32_t beams;             /* 1: greedy */
+    uint32_t max_tokens;        /* the end token included; cut to the positions that are left */
+    uint32_t n_alternatives;    /* per token */
+    const e2str_memory *memory; /* or NULL: the model alone */
 } e2_search_options;
 
 /* Slots of the KV cache that the search needs for a prompt of this length. */
 size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_search_options *options);
 
-/* Answers n prompts side by side; what is written for a prompt does not depend on the others. The prompts' slots lie
- * e2_search_slots apart; `slots` is their sum. <image> is never written. The answers live in the arena.
- * false: out of memory. */
-bool e2_search(const e2_compute *compute, const e2str_model *model, const e2_media *media, const e2_prompt *prompts,
-               size_t n, size_t slots, const e2_search_options *options, e2_answer *answers);
+/* Answers n sequences side by side; what is written for a prompt does not depend on the others. The sequences' slots
+ * lie e2_search_slots apart; `slots` is their sum. <image> is never written. The answers live in the arena. false: out
+ * of memory. */
+bool e2_search(const e2_compute *compute, const e2_media *media, const e2_sequence *sequences, size_t n, size_t slots,
+               const e2_search_options *options, e2_answer *answers);
 
 #endif

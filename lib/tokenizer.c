@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bpe.h"
+#include "unicode.h"
 
 #define MAX_LABEL ((size_t)1 << 20)
 
@@ -25,8 +26,8 @@ static e2str_status read_kind(const e2_gguf *gguf, e2_tokenizer_kind *kind, e2st
     else if (e2_string_is(model, "characters"))
         *kind = E2_TOKENIZER_CHARACTERS;
     else
-        return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "tokenizer.ggml.model: '%.*s' is neither gpt2 nor characters",
-                       E2_SHOWN(model));
+        return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "tokenizer.ggml.model: '%s' is neither gpt2 nor characters",
+                       e2_show(model).text);
     return E2STR_OK;
 }
 
@@ -61,8 +62,8 @@ static e2str_status check_characters(const e2_vocabulary *vocabulary, e2str_erro
         e2_string text = vocabulary->tokens[i];
         uint32_t code = 0;
         if (e2_utf8_next(text.data, text.size, &code) != text.size || code == 0)
-            return e2_fail(error, E2STR_ERROR_FORMAT, "tokenizer.ggml.tokens: token %zu '%.*s' is not one character", i,
-                           E2_SHOWN(text));
+            return e2_fail(error, E2STR_ERROR_FORMAT, "tokenizer.ggml.tokens: token %zu '%s' is not one character", i,
+                           e2_show(text).text);
     }
     return E2STR_OK;
 }
@@ -123,15 +124,34 @@ static uint32_t character_token(const e2_tokenizer *t, const char *text, size_t 
     return t->bpe.byte_tokens[(uint8_t)text[0]];
 }
 
+uint32_t e2_tokenizer_character(const e2_tokenizer *tokenizer, uint32_t code) {
+    char text[4];
+    if (tokenizer->kind != E2_TOKENIZER_CHARACTERS) return E2_NO_TOKEN;
+    return character_token(tokenizer, text, e2_utf8_put(code, text));
+}
+
+uint32_t e2_tokenizer_stand_in(const e2_tokenizer *tokenizer, uint32_t code) {
+    static const char neutral[] = "oO0-";
+    uint32_t base = (uint8_t)e2_unicode_base(code);
+    uint32_t token = base ? e2_tokenizer_character(tokenizer, base) : E2_NO_TOKEN;
+    for (const char *c = neutral; token == E2_NO_TOKEN && *c; c++)
+        token = e2_tokenizer_character(tokenizer, (uint8_t)*c);
+    for (uint32_t i = 0; token == E2_NO_TOKEN && i < tokenizer->vocabulary.count; i++)
+        if (!tokenizer->vocabulary.special[i]) token = i;
+    return token;
+}
+
 /* Checks every character; ids (room for `size`) gets the tokens of a characters tokenizer. */
-static e2str_status encode_characters(const e2_tokenizer *t, const char *text, size_t size, uint32_t *ids,
-                                      size_t *count, e2str_error *error) {
+static e2str_status encode_characters(const e2_tokenizer *t, const char *text, size_t size, bool stand_ins,
+                                      uint32_t *ids, size_t *count, e2str_error *error) {
     *count = 0;
     for (size_t at = 0, length; at < size; at += length) {
         uint32_t code;
         length = e2_utf8_next(text + at, size - at, &code);
         if (!length) return e2_fail(error, E2STR_ERROR_LABEL, "label: not UTF-8 at byte %zu", at);
         uint32_t token = character_token(t, text + at, length);
+        if (token == E2_NO_TOKEN && stand_ins && code && t->kind == E2_TOKENIZER_CHARACTERS)
+            token = e2_tokenizer_stand_in(t, code);
         if (token == E2_NO_TOKEN)
             return e2_fail(error, E2STR_ERROR_LABEL, "label: U+%04X at byte %zu is not in the model's alphabet",
                            (unsigned)code, at);
@@ -149,23 +169,23 @@ static e2str_status refuse_specials(const e2_vocabulary *vocabulary, const char 
         while ((size_t)(end - at) >= special.size &&
                (at = memchr(at, special.data[0], (size_t)(end - at) - special.size + 1))) {
             if (!memcmp(at, special.data, special.size))
-                return e2_fail(error, E2STR_ERROR_LABEL, "label: holds the special string '%.*s' at byte %zu",
-                               E2_SHOWN(special), (size_t)(at - text));
+                return e2_fail(error, E2STR_ERROR_LABEL, "label: holds the special string '%s' at byte %zu",
+                               e2_show(special).text, (size_t)(at - text));
             at++;
         }
     }
     return E2STR_OK;
 }
 
-e2str_status e2_tokenize(const e2_tokenizer *tokenizer, const char *text, size_t size, uint32_t **ids, size_t *count,
-                         e2str_error *error) {
+e2str_status e2_tokenize(const e2_tokenizer *tokenizer, const char *text, size_t size, bool stand_ins, uint32_t **ids,
+                         size_t *count, e2str_error *error) {
     *ids = NULL;
     *count = 0;
     if (!size) return e2_fail(error, E2STR_ERROR_LABEL, "label: empty");
     if (size > MAX_LABEL) return e2_fail(error, E2STR_ERROR_LIMIT, "label: %zu bytes, at most %zu", size, MAX_LABEL);
     uint32_t *found = e2_alloc(size, sizeof *found);
     if (!found) return e2_fail(error, E2STR_ERROR_MEMORY, "label: out of memory");
-    e2str_status status = encode_characters(tokenizer, text, size, found, count, error);
+    e2str_status status = encode_characters(tokenizer, text, size, stand_ins, found, count, error);
     if (tokenizer->kind == E2_TOKENIZER_BPE) {
         if (!status) status = refuse_specials(&tokenizer->vocabulary, text, size, error);
         if (!status) status = e2_bpe_encode(&tokenizer->bpe, text, size, found, count, error);

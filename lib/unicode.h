@@ -1,7 +1,8 @@
-/* Character classes of the GPT-2 splitter (spec section 10). */
+/* Unicode: decoding UTF-8, and the character classes of the GPT-2 splitter (docs/model.md, section 10). */
 #ifndef E2_UNICODE_H
 #define E2_UNICODE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum e2_class {
@@ -12,5 +13,15 @@ typedef enum e2_class {
 } e2_class;
 
 e2_class e2_unicode_class(uint32_t code);
+
+/* The ASCII character that looks most like this one (e for the e's with accents), or 0. */
+char e2_unicode_base(uint32_t code);
+
+/* Length (1..4) of the valid UTF-8 character at text[0..size), its code point in *code (may be NULL); 0 if invalid:
+ * overlong forms, surrogates and code points above U+10FFFF are. */
+size_t e2_utf8_next(const char *text, size_t size, uint32_t *code);
+
+/* Writes a code point (not a surrogate, at most U+10FFFF) and returns its length, 1..4. */
+size_t e2_utf8_put(uint32_t code, char text[4]);
 
 #endif

@@ -69,8 +69,8 @@ static e2str_status sort_tokens(e2_vocabulary *vocabulary, e2str_error *error) {
     for (size_t i = 1; i < vocabulary->count; i++) {
         const e2_vocabulary_entry *a = &vocabulary->sorted[i - 1], *b = &vocabulary->sorted[i];
         if (!compare_joined(a->text, (e2_string){0}, b->text))
-            return e2_fail(error, E2STR_ERROR_FORMAT, TOKENS ": tokens %u and %u are both '%.*s'", a->token, b->token,
-                           E2_SHOWN(a->text));
+            return e2_fail(error, E2STR_ERROR_FORMAT, TOKENS ": tokens %u and %u are both '%s'", a->token, b->token,
+                           e2_show(a->text).text);
     }
     return E2STR_OK;
 }

@@ -28,7 +28,4 @@ void e2_vocabulary_free(e2_vocabulary *vocabulary);
 /* The token whose string is left and right together (right may be empty), or E2_NO_TOKEN. */
 uint32_t e2_vocabulary_find(const e2_vocabulary *vocabulary, e2_string left, e2_string right);
 
-/* For messages: "%.*s" with E2_SHOWN(string), cut at 40 bytes. */
-#define E2_SHOWN(string) (int)((string).size < 40 ? (string).size : 40), (string).data
-
 #endif

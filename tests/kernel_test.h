@@ -89,7 +89,4 @@ static inline double gelu_double(double x) { return 0.5 * x * (1.0 + erf(x / sqr
 static inline double quick_gelu_double(double x) { return x / (1.0 + exp(-1.702 * x)); }
 static inline double relu_double(double x) { return x > 0.0 ? x : 0.0; }
 
-/* level: e2_level_... */
-static inline int runs_here(unsigned level) { return (e2_cpu_levels() >> level & 1u) != 0; }
-
 #endif

@@ -1,4 +1,4 @@
-"""Compares libe2str with reference.py at the paper's full size (323,888,664 random weights), through weights/convert.
+"""Compares libe2str with golden/reference.py at full size (323,888,664 random weights), through weights/convert.
 
   build/venv/bin/python tests/parity.py [--type f32]        or: make parity
 
@@ -20,17 +20,18 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
+sys.path += [os.path.join(HERE, 'golden'), os.path.join(ROOT, 'weights')]
 FOLDER = os.path.join(ROOT, 'build', 'parity')
 TOLERANCE = 1e-4
 MAX_TOKENS = 10
 BASE_VOCABULARY = 50265
+SPECIALS = ['</s>', '<pad>', '<|endofchunk|>', '<image>']
 SHAPES = [(32, 128), (21, 77), (48, 160), (30, 200)]  # of the images, height x width; the first needs no resize
 LABELS = ['Adieu', "it's 42", 'naïve']  # of images 1.. as examples
 CASES = [(query, examples, beams) for query in (0, 3) for examples in ([], [1], [2, 1]) for beams in (1, 3)]
 
 
 def images():
-    sys.path.insert(0, os.path.join(HERE, 'golden'))
     from make_golden import random_image
 
     rng = np.random.default_rng(7)
@@ -87,10 +88,12 @@ def read_with_library(model_path, library):
 # ----------------------------------------------------------------------------------------- checkpoint and vocabulary --
 
 
-def write_tokenizer(bpe_class):
+def write_tokenizer():
     """vocab.json and merges.txt with OPT's four specials and size: all byte symbols, then random merges."""
+    from bpe import SPELLING, ByteBPE
+
     rng = random.Random(5)
-    tokens = ['<s>', '<pad>', '</s>', '<unk>'] + sorted(bpe_class({}, []).b2u.values())
+    tokens = ['<s>', '<pad>', '</s>', '<unk>'] + sorted(SPELLING.values())
     known, merges = set(tokens), []
     parts = [c for c in tokens[4:] if c.isascii() and c.isalnum()]
     while len(tokens) < BASE_VOCABULARY:
@@ -106,13 +109,18 @@ def write_tokenizer(bpe_class):
         json.dump(vocab, file)
     with open(os.path.join(FOLDER, 'merges.txt'), 'w', encoding='utf-8') as file:
         file.write('#version: 0.2\n' + ''.join(f'{left} {right}\n' for left, right in merges))
-    return bpe_class(vocab, merges)
+    added = {token: BASE_VOCABULARY + i for i, token in enumerate(SPECIALS[2:])}
+    return ByteBPE({**vocab, **added}, merges, SPECIALS)
 
 
-def official_layout(net):
-    """The 873 entries of an official checkpoint: prefixed, with every alias (sharing storage, as there)."""
-    state = {f'model.{k}': v for k, v in net.state_dict().items()}
-    decoder = 'model.lang_encoder.model.decoder.'
+def official_layout(weights, torch):
+    """The 873 entries of an official checkpoint: prefixed, with every alias (sharing storage, as there) and the matrix
+    that reading does not use."""
+    from reference import DECODER
+
+    state = {f'model.{name}': tensor for name, tensor in weights.items()}
+    state['model.vision_encoder.proj'] = torch.zeros(768, 512)
+    decoder = f'model.{DECODER}.'
     aliases = {'model.lang_encoder.lm_head.weight': state[f'{decoder}embed_tokens.weight']}
     for key, tensor in state.items():
         if key.startswith(f'{decoder}layers.'):
@@ -122,41 +130,39 @@ def official_layout(net):
     return {**aliases, **state}
 
 
-def let_some_texts_end(net, media, config, torch):
+def let_some_texts_end(net, media, torch):
     """Takes the direction that all the decoder's outputs share out of the token table (otherwise one token would always
     win), then puts the end token's row along it, as long as makes it win in a third of the outputs."""
-    decoder = net.lang_encoder.model.decoder
-    rows, outputs = decoder.embed_tokens.weight, []
-    hook = decoder.final_layer_norm.register_forward_hook(lambda module, given, output: outputs.append(output[0]))
+    from make_golden import TOKENS
+
+    rows, outputs = net.weights[TOKENS], []
     for seed in range(4):
         ids = np.random.default_rng(seed).integers(4, BASE_VOCABULARY, 12).tolist()
-        net.lang_encoder(torch.tensor([net.prompt([]) + ids]), media[seed % len(media)][None, None])
-    hook.remove()
+        outputs.append(net.hidden(torch.tensor([net.prompt([]) + ids]), media[seed % len(media)][None, None])[0])
     h = torch.cat(outputs)
     mean = h.mean(0)
     rows -= torch.outer(rows @ mean, mean) / mean.dot(mean)
     along = h @ mean
     needed = ((h @ rows.T).max(1).values / along)[along > 0]
-    rows[config.eoc_id] = mean * needed.quantile(1 / 3)
+    rows[net.config.end] = mean * needed.quantile(1 / 3)
 
 
-def build(reference, torch, kind):
-    """(the reference with the values that the file holds, planes, tokenizer, seconds spent converting)"""
-    sys.path.insert(0, os.path.join(HERE, 'golden'))
-    from make_golden import adapt, preprocess, randomise
+def build(torch, kind):
+    """(the reference with the values that the file holds, planes, tokenizer, the file's path)"""
     from e2str_gguf import Settings, layout, rounded, sizes_of
+    from make_golden import random_weights
+    from reference import E2STR, Config, preprocess
 
-    config = reference.Config(proj_dim=512)
-    net = reference.E2STR(config).eval()
-    adapt(reference, net)
-    randomise(net, np.random.default_rng(3))
+    config = Config()
+    arrays = random_weights(config, np.random.default_rng(3))
+    net = E2STR(config, {name: torch.from_numpy(array) for name, array in arrays.items()})
     pictures = images()
     np.savez(os.path.join(FOLDER, 'images.npz'), *pictures)
-    planes = torch.stack([preprocess(reference, config, Settings(), picture) for picture in pictures])
-    let_some_texts_end(net, net.encode(planes), config, torch)
-    bpe = write_tokenizer(reference.ByteBPE)
+    planes = torch.stack([preprocess(config, picture) for picture in pictures])
+    let_some_texts_end(net, net.encode(planes), torch)
+    bpe = write_tokenizer()
     checkpoint, model_path = (os.path.join(FOLDER, name) for name in ('checkpoint.pth', f'model-{kind}.gguf'))
-    entries = official_layout(net)
+    entries = official_layout(net.weights, torch)
     torch.save(entries, checkpoint)
     print(f'checkpoint: {len(entries)} entries, {os.path.getsize(checkpoint):,} bytes', flush=True)
     began = time.perf_counter()
@@ -178,9 +184,8 @@ def build(reference, torch, kind):
     print(f'converted in {time.perf_counter() - began:.0f} s: {os.path.getsize(model_path):,} bytes', flush=True)
     os.remove(checkpoint)
     if kind != 'f32':
-        arrays = {k: v.numpy() for k, v in net.state_dict().items()}
-        stored = rounded(arrays, layout(sizes_of(arrays, Settings()), True), kind)
-        net.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in stored.items()})
+        stored = rounded(arrays, layout(sizes_of(arrays, Settings()), config.norm_post), kind)
+        net.weights = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in stored.items()}
     return net, planes, bpe, model_path
 
 
@@ -193,26 +198,28 @@ def relative(ours, theirs):
 
 def log_probabilities(net, torch, seen, prompt, ids, limit):
     """(log-probability of each token written, the end token's included if it was; the largest logit)"""
-    written = ids + ([net.c.eoc_id] if len(ids) < limit else [])
-    logits = net.lang_encoder(torch.tensor([prompt + written]), seen)[0, len(prompt) - 1 : -1].clone()
+    written = ids + ([net.config.end] if len(ids) < limit else [])
+    logits = net.logits(torch.tensor([prompt + written]), seen[None])[0, len(prompt) - 1 : -1].clone()
     largest = float(logits.abs().max())
-    logits[:, net.c.image_id] = -torch.inf
+    logits[:, net.config.image] = -torch.inf
     return logits.log_softmax(-1)[range(len(written)), written].numpy(), largest
 
 
 def compare_case(net, torch, bpe, media, case, answer):
     """Returns (list of what is wrong, largest error of a log-probability relative to the largest logit)."""
     from make_golden import beam_with_margin, greedy_margin
+    from reference import greedy
 
     query, examples, beams = case
-    prompt = net.prompt([bpe.encode(LABELS[i - 1], bos=False) for i in examples])
-    seen = media[list(examples) + [query]][None]
+    prompt = net.prompt([bpe.encode(LABELS[i - 1]) for i in examples])
+    seen = media[list(examples) + [query]]
+    following, end = net.following(prompt, seen), net.config.end
     if beams == 1:
-        ids = net.greedy(seen, prompt, MAX_TOKENS)
-        margin = greedy_margin(net, seen, prompt, ids, MAX_TOKENS)
+        ids = greedy(following, end, MAX_TOKENS)
+        margin = greedy_margin(following, end, ids, MAX_TOKENS)
     else:
-        ids, margin = beam_with_margin(net, seen, prompt, MAX_TOKENS)
-    visible = [t for t in ids if t not in bpe.special.values()]
+        ids, margin = beam_with_margin(following, end, MAX_TOKENS)
+    visible = [t for t in ids if t not in bpe.specials]
     wrong = []
     if answer['tokens'] != visible:
         wrong.append(f'ids {answer["tokens"]}, expected {visible} (margin {margin:.2g})')
@@ -228,7 +235,7 @@ def compare_case(net, torch, bpe, media, case, answer):
     if not answer['truncated']:
         errors.append(abs(np.log(answer['end']) - logp[-1]))
     if all(32 < ord(c) < 127 for c in text) and visible == ids:  # each character in exactly one token
-        owners = [float(p) for t, p in zip(ids, logp) for _ in bpe.inv[t]]
+        owners = [float(p) for t, p in zip(ids, logp) for _ in bpe.tokens[t]]
         errors += [abs(np.log(ours) - theirs) for ours, theirs in zip(answer['characters'], owners)]
     return wrong, max(errors) / largest, margin, len(ids)
 
@@ -238,8 +245,9 @@ def compare(net, torch, bpe, planes):
     library = np.load(os.path.join(FOLDER, 'library.npz'))
     with open(os.path.join(FOLDER, 'library.json')) as file:
         info = json.load(file)
-    media = net.encode(planes)
-    keys = torch.nn.functional.normalize(media.mean(1), dim=-1)
+    vision = net.vision_tokens(planes)
+    media = net.media_of(vision)
+    keys = net.keys(vision, media)
     errors = {
         'visual tokens': relative(library['tokens'], media.numpy()),
         'keys': relative(library['keys'], keys.numpy()),
@@ -269,7 +277,6 @@ def compare(net, torch, bpe, planes):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--reference', default=os.path.join(ROOT, '..', 'shared', 'spec', 'reference.py'))
     p.add_argument(
         '--type',
         choices=('f32', 'f16', 'bf16', 'q8_0'),
@@ -283,13 +290,9 @@ def main():
         return read_with_library(a.read, a.library)
     import torch
 
-    sys.path.insert(0, os.path.join(ROOT, 'weights'))
-    sys.path.insert(0, os.path.dirname(os.path.abspath(a.reference)))
-    import reference
-
     os.makedirs(FOLDER, exist_ok=True)
     with torch.no_grad():
-        net, planes, bpe, model_path = build(reference, torch, a.type)
+        net, planes, bpe, model_path = build(torch, a.type)
         subprocess.run(
             [sys.executable, os.path.abspath(__file__), '--read', model_path, '--library', a.library], check=True
         )

@@ -2,7 +2,7 @@
 #ifndef POOL_FIXTURE_H
 #define POOL_FIXTURE_H
 
-#include "pool.h"
+#include "nearest.h"
 #include "session.h"
 #include "tiny_model.h"
 

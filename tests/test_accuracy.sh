@@ -16,6 +16,7 @@ for name in scene-samples receipts-samples; do
     for i in $(seq 16); do
         while IFS=$'\t' read -r image text; do
             ln -s "$(pwd)/examples/images/$image" "$work/data/$name/images/$i-$image"
+            [ $((i % 2)) -eq 1 ] || text=$text-3
             printf '%s\t%s\n' "$i-$image" "$text"
         done < examples/images/labels.tsv
     done > "$work/data/$name/labels.tsv"
@@ -37,6 +38,11 @@ check 'writes the figures' test "$(wc -l < "$work/docs/accuracy.csv")" -gt 40
 "$e2str" eval --labels "$work/data/scene-samples/labels.tsv" --seed 1 --pool-first 30 --skip 70 -k 2 --limit 5 > "$work/eval"
 figure=$(grep '^scene-samples,own,shipped,30,2,' "$work/docs/accuracy.csv" | cut -d , -f 9)
 check 'as e2str eval does' grep -qE "^alphanumeric +$figure %" "$work/eval"
+IFS=, read -r _ _ _ pool k images _ _ right _ <<< "$(grep '^scene-samples,hard 20 %: not shown,' "$work/docs/accuracy.csv")"
+"$e2str" eval --labels "$work/data/scene-samples/labels.tsv" --seed 1 --skip 100 -k "$k" --limit 5 --hard 20 > "$work/eval"
+still=$(awk "BEGIN { printf \"%.0f\", $images - $images * $right / 100 }")
+check 'with hard samples' grep -qE "^annotated +$pool +" "$work/eval"
+check 'and what becomes of the others' grep -qE "^errors that are left +$images +$still\$" "$work/eval"
 check 'with labels that are wrong' grep -q '^scene-samples,100 % wrong,shipped,100,' "$work/docs/accuracy.csv"
 check 'with the pool of the other set' grep -q '^scene-samples,wrong domain,shipped,100,' "$work/docs/accuracy.csv"
 check 'with a mixed pool' grep -q '^receipts-samples,mixed,shipped,200,' "$work/docs/accuracy.csv"

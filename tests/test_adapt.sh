@@ -1,9 +1,9 @@
 #!/bin/bash
-# The examples that show adaptation, adapt and hard_samples. What is read is compared with what the command reads, so
-# that nothing here depends on how good the weights are.
+# The example that shows adaptation. What is read is compared with what the command reads, so that nothing here depends on
+# how good the weights are.
 set -u
 . tests/cases.sh
-adapt=$BUILD/adapt hard=$BUILD/hard_samples
+adapt=$BUILD/adapt
 model=weights/e2str-small.gguf
 images=examples/images
 export E2STR_MODEL=$model LC_ALL=C
@@ -98,73 +98,5 @@ expect 'a pool that cannot be saved' 1 '1\tone\n' "$adapt" "$model" "$images" "$
 says "$work/no/where.pool"
 to_full_disk() { "$adapt" "$model" "$images" > /dev/full; }
 expect 'a full disk' 1 '' to_full_disk
-says 'cannot be written'
-
-# ---- hard_samples ----
-# value ROW [N]: the Nth number in the row of the table that begins so
-value() { sed -n "s/^$1 *//p" "$work/out" | awk -v n="${2:-1}" '{ gsub(/ %/, ""); print $n }'; }
-# shows 'WORDS ERRORS ANNOTATED LEFT': what the table counts; the other figures have to go with it
-shows() {
-    local have still now others before after words annotated left
-    have="$(value words) $(value 'errors  ') $(value annotated) $(value 'errors that are left')"
-    check "counts $1" test "$have" = "$1"
-    still=$(value 'errors that are left' 2) now=$(value 'right words, now wrong' 2)
-    read -r words _ annotated left <<< "$have"
-    others=$((words - annotated))
-    check 'and no more errors than there are words' test "$still" -le "$left" -a "$now" -le $((others - left))
-    before=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $left) / $others : 0 }")
-    after=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $still - $now) / $others : 0 }")
-    check 'and the accuracy follows' test "$(value accuracy) $(value accuracy 2)" = "$before $after"
-    check 'of the words outside the pool' grep -qE "^on the $others words outside the pool +before +after$" "$work/out"
-}
-
-expect 'hard_samples without arguments' 2 '' "$hard"
-says 'usage: hard_samples MODEL LABELS.tsv'
-for wrong in '--share 0' '--share 101' '--share x' '--seed -1' '-k 65' '-k' '--nonsense 1'; do
-    # shellcheck disable=SC2086 # an option and its value
-    expect "wrong usage: $wrong" 2 '' "$hard" "$model" "$images/labels.tsv" $wrong
-done
-
-# Ten labels made from the model's own reading: five right but for case and punctuation, five with one letter more.
-mkdir "$work/set"
-cp -r "$images" "$work/set/images"
-sed "s|^$images/||" "$work/command" | cut -f 1,2 | awk -F '\t' -v OFS='\t' \
-    'NR % 2 { print $1, toupper($2) "-"; next } { print $1, $2 "x" }' > "$work/set/labels.tsv"
-labels=$work/set/labels.tsv
-expect 'hard_samples' 0 '' "$hard" "$model" "$labels"
-quiet
-shows '10 5 1 4'
-cp "$work/out" "$work/default"
-expect 'its defaults' 0 '' "$hard" "$model" "$labels" --share 20 --seed 1 -k 2
-check 'are share 20, seed 1, k 2' diff "$work/default" "$work/out"
-expect 'hard_samples --share 60' 0 '' "$hard" "$model" "$labels" --share 60 --seed 7
-shows '10 5 3 2'
-expect 'hard_samples -k 0' 0 '' "$hard" "$model" "$labels" --share 60 -k 0
-shows '10 5 3 2'
-check 'without examples nothing changes' test "$(value 'errors that are left' 2) $(value 'right words, now wrong' 2)" = '2 0'
-expect 'hard_samples --share 1' 0 '' "$hard" "$model" "$labels" --share 1
-shows '10 5 1 4'
-expect 'hard_samples --share 100' 0 '' "$hard" "$model" "$labels" --share 100
-shows '10 5 5 0'
-sed -n '1~2p' "$labels" > "$work/set/right.tsv"
-expect 'no errors' 0 '' "$hard" "$model" "$work/set/right.tsv"
-shows '5 0 0 0'
-check 'change nothing' test "$(value accuracy 2)" = 100.00
-sed -n '2~2p' "$labels" > "$work/set/wrong.tsv"
-expect 'only errors, all annotated' 0 '' "$hard" "$model" "$work/set/wrong.tsv" --share 100
-shows '5 5 5 0'
-printf 'none.png\tX\nno tab\nopen.png\tK\303\244se\n' | cat "$labels" - > "$work/set/bad.tsv"
-expect 'bad labels' 1 '' "$hard" "$model" "$work/set/bad.tsv" --share 100
-says 'hard_samples: line 11: '
-says 'none.png'
-says 'bad.tsv:12: no tab'
-says 'line 13: '
-shows '11 6 5 1'
-expect 'missing labels' 1 '' "$hard" "$model" "$work/none.tsv"
-says "hard_samples: $work/none.tsv"
-expect 'a missing model' 1 '' "$hard" "$work/none.gguf" "$labels"
-says "$work/none.gguf"
-hard_to_full_disk() { "$hard" "$model" "$labels" > /dev/full; }
-expect 'a full disk' 1 '' hard_to_full_disk
 says 'cannot be written'
 finish

@@ -132,7 +132,10 @@ static e2str_status read_cold(world *w, e2str_error *error) {
 
 static int set_up(void **state) {
     world *w = calloc(1, sizeof *w);
-    w->file = tiny_model_build(&(tiny_model_options){.resampler_layers = 1, .type = E2_F16}, &w->size);
+    w->file = tiny_model_build(&(tiny_model_options){.resampler_layers = 1,
+                                                     .type = E2_F16,
+                                                     .stem = {{8, 2, 2}, {9, 2, 2}, {5, 1, 2}, {7, 2, 2}}},
+                               &w->size);
     for (size_t i = 0; i < sizeof w->pixels; i++) w->pixels[i] = (uint8_t)(i * 37);
     w->image = (e2str_image){w->pixels, 30, 20, 30, E2STR_GREY, 0, NULL};
     snprintf(w->path, sizeof w->path, "/tmp/e2str-test-alloc-%ld.pool", (long)getpid());

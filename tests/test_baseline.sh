@@ -7,7 +7,7 @@ set -u
 case $($CC -dumpmachine) in
 x86_64-*) # mnemonics of VEX and EVEX begin with v, those of mask registers with k
     beyond='^(v|k(mov|and|or|xor|xnor|not|test|add|shift|unpck))|%[yz]mm'
-    own='avx*'
+    own=$(sed -n 's/^ISA_x86_64 = //p' Makefile)
     ;;
 aarch64-*) # dotprod
     beyond='^[su]dot'
@@ -34,7 +34,7 @@ defined() { nm --defined-only "$@" | awk 'NF == 3 && tolower($2) == "t" { print 
 global() { nm -g --defined-only "$@" | awk 'NF == 3 { print $3 }' | sort -u; }
 
 # The objects of the folders, and all others.
-find "$BUILD/kernels" -path "$BUILD/kernels/$own/*.o" | sort > "$work/own"
+for level in $own; do find "$BUILD/kernels/$level" -name '*.o'; done | sort > "$work/own"
 find "$BUILD/lib" "$BUILD/kernels" -name '*.o' | sort | grep -vxFf "$work/own" > "$work/baseline"
 mapfile -t own_objects < "$work/own"
 mapfile -t baseline_objects < "$work/baseline"

@@ -34,11 +34,20 @@ expect 'an unknown pool command' 2 "$e2str" pool
 expect 'help for an unknown command' 2 "$e2str" help write
 expect 'an unknown option' 2 "$e2str" read --nonsense x.png
 says 'usage: e2str read'
+says '--nonsense is no option here'
 expect 'an option of another command' 2 "$e2str" read --seed 1 x.png
 expect 'random examples without a pool' 2 "$e2str" eval --labels "$images/labels.tsv" --random-examples 1
 expect 'a seed that is no number' 2 "$e2str" eval --labels "$images/labels.tsv" --pool-first 2 --random-examples x
 expect 'read without an image' 2 "$e2str" read
+says 'something is missing'
+expect 'an operand too many' 2 "$e2str" pool list p q
+says "'q' is too much"
 expect 'an option without its value' 2 "$e2str" read x.png -m
+says '-m needs a value'
+expect 'a long one without its value' 2 "$e2str" read x.png --beam
+says '--beam needs a value'
+expect 'a value for an option that takes none' 2 "$e2str" read x.png --json=1
+says '--json=1 takes no value'
 for wrong in '-k 65' '-k -1' '-k two' '--beam 0' '--beam 17' '--max-tokens 0' '--min-similarity 1.5' \
     '--min-similarity nan' '--min-similarity 0.5x' '--rotate 45' '--alternatives 9'; do
     # shellcheck disable=SC2086 # an option and its value
@@ -87,6 +96,27 @@ c\"\\.png"
 expect 'a path with tab and line end' 0 "$e2str" read "$work/a	b
 c\"\\.png"
 prints 1
+holds "$work/a\\x09b\\x0ac\"\\.png	OPEN"
+
+# Text that could act on a terminal: escape, C1 control, override of direction, a byte that is no UTF-8; then an innocent one.
+evil=$(printf '\033[2J\302\233\342\200\256\377\303\251') shown='\x1b[2J\xc2\x9b\xe2\x80\xae\xffé'
+cp "$images/open.png" "$work/$evil.png"
+cp "$images/open.png" "$work/innocent.png"
+escapes() { check "and shows it escaped" grep -qF -- "$shown" "$1" && check 'and not raw' test "$(tr -cd '\033' < "$1" | wc -c)" -eq 0; }
+expect 'a hostile file name' 0 "$e2str" read "$work/$evil.png"
+escapes "$work/out"
+expect 'in a message' 1 "$e2str" read "$work/no $evil.png"
+escapes "$work/err"
+expect 'a hostile option' 2 "$e2str" read "--$evil" x.png
+escapes "$work/err"
+expect 'a hostile value' 2 "$e2str" read --beam "$evil" x.png
+escapes "$work/err"
+expect 'a hostile command' 2 "$e2str" "$evil"
+escapes "$work/err"
+printf 'innocent.png\t%s\ninnocent.png\t%s\342\202\n' "$evil" "$("$e2str" read "$images/open.png" | cut -f 2)" > "$work/$evil.tsv"
+expect 'a hostile label' 0 "$e2str" eval --verbose --labels "$work/$evil.tsv"
+escapes "$work/out"
+check 'bytes that are no UTF-8 are not alphanumeric' grep -qE '^alphanumeric .*\(1;' "$work/out"
 
 # ---- the model ----
 expect 'a missing model' 1 "$e2str" read -m "$work/none.gguf" "$images/open.png"
@@ -111,6 +141,9 @@ fi
 expect 'info of a model' 0 "$e2str" info "$E2STR_MODEL"
 holds "file            $(stat -L -c %s "$E2STR_MODEL") bytes"
 check 'with a checksum' grep -qE '^checksum        [0-9a-f]{16}$' "$work/out"
+LC_ALL=C sed "s/e2str-small/e2str\x1bsmall/" "$E2STR_MODEL" > "$work/$evil.gguf"
+expect 'info of a hostile model' 0 "$e2str" info "$work/$evil.gguf"
+escapes "$work/out"
 expect 'info of something else' 1 "$e2str" info "$images/open.png"
 says 'neither a model'
 expect 'info of a missing file' 1 "$e2str" info "$work/none"
@@ -194,6 +227,14 @@ assert bad["status"] == "io" and "missing.png" in bad["error"] and "text" not in
 assert any(o["image"].endswith("a\tb\"\\\u00e9\ufffd.png") for o in odd)
 END
     check 'and holds what it should' "$PYTHON" "$work/check.py" "$work/out"
+    cat > "$work/bytes.py" << 'END'
+import json, subprocess, sys
+names = [b"no\xe2\x82\xac" + bytes([i]) + b".png" for i in range(1, 256) if i != ord("/")]
+done = subprocess.run([sys.argv[1], "read", "--json", *names], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+lines = done.stdout.decode().split("\n")
+assert [json.loads(line)["image"] for line in lines[:-1]] == [name.decode(errors="replace") for name in names]
+END
+    check 'JSON of every byte that a file name can hold' "$PYTHON" "$work/bytes.py" "$e2str"
     expect 'eval as JSON' 0 "$e2str" eval --json --verbose --labels "$images/labels.tsv"
     check 'is valid' valid
 else
@@ -272,9 +313,72 @@ check 'none at random is none' diff "$work/none" "$work/zero"
 reads --pool-first 6 -k 9 --random-examples 5
 prints 5
 
+# ---- eval --hard ----
+# value ROW [N]: the Nth number in the row of the table that begins so
+value() { sed -n "s/^$1 *//p" "$work/out" | awk -v n="${2:-1}" '{ gsub(/ %/, ""); print $n }'; }
+# shows 'WORDS ERRORS ANNOTATED LEFT': what the table counts; the other figures have to go with it
+shows() {
+    local have still now others before after words annotated left
+    have="$(value words) $(value 'errors  ') $(value annotated) $(value 'errors that are left')"
+    check "counts $1" test "$have" = "$1"
+    still=$(value 'errors that are left' 2) now=$(value 'right words, now wrong' 2)
+    read -r words _ annotated left <<< "$have"
+    others=$((words - annotated))
+    check 'and no more errors than there are words' test "$still" -le "$left" -a "$now" -le $((others - left))
+    before=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $left) / $others : 0 }")
+    after=$(awk "BEGIN { printf \"%.2f\", $others ? 100 * ($others - $still - $now) / $others : 0 }")
+    check 'and the accuracy follows' test "$(value accuracy) $(value accuracy 2)" = "$before $after"
+    check 'of the words outside the pool' grep -qE "^on the $others words outside the pool +before +after$" "$work/out"
+}
+# Ten labels made from the model's own reading: five right but for case and punctuation, five with one letter more.
+mkdir "$work/hard"
+cp -r "$images" "$work/hard/images"
+labels=$work/hard/labels.tsv wrong=$work/hard/wrong.tsv
+awk -F '\t' -v OFS='\t' 'NR % 2 { print $1, toupper($2) "-"; next } { print $1, $2 "x" }' "$work/read.tsv" > "$labels"
+sed -n '2~2p' "$labels" > "$wrong"
+expect 'eval --hard 20' 0 "$e2str" eval --labels "$labels" --hard 20
+quiet
+shows '10 5 1 4'
+cp "$work/out" "$work/default"
+expect 'twice' 0 "$e2str" eval --labels "$labels" --hard 20 -k 2
+check 'is the same' diff "$work/default" "$work/out"
+expect 'eval --hard 60' 0 "$e2str" eval --labels "$labels" --hard 60 --seed 7
+shows '10 5 3 2'
+expect 'without examples' 0 "$e2str" eval --labels "$labels" --hard 60 -k 0
+shows '10 5 3 2'
+check 'nothing changes' test "$(value 'errors that are left' 2) $(value 'right words, now wrong' 2)" = '2 0'
+expect 'eval --hard 1: at least one' 0 "$e2str" eval --labels "$labels" --hard 1
+shows '10 5 1 4'
+expect 'eval --hard 100: no error is left' 0 "$e2str" eval --labels "$labels" --hard 100
+shows '10 5 5 0'
+expect 'no errors' 0 "$e2str" eval --labels <(sed -n '1~2p' "$labels" | sed "s|^|$work/hard/images/|") --hard 20
+shows '5 0 0 0'
+check 'change nothing' test "$(value accuracy 2)" = 100.00
+expect 'no images' 0 "$e2str" eval --labels "$labels" --hard 20 --limit 0
+shows '0 0 0 0'
+# Where all are errors, the drawn ones are the first in the order of --seed 1, which --pool-first takes as well.
+expect 'only errors' 0 "$e2str" eval --labels "$wrong" --hard 60 --min-similarity -1 --verbose --json
+sed '$d' "$work/out" | LC_ALL=C sort > "$work/by_hard"
+expect 'the same by --pool-first' 0 "$e2str" eval --labels "$wrong" --seed 1 --pool-first 3 --min-similarity -1 --verbose --json
+check 'reads the same' diff "$work/by_hard" <(sed '$d' "$work/out" | LC_ALL=C sort)
+check 'some' test -s "$work/by_hard"
+printf 'none.png\tX\nno tab\nopen.png\tK\303\244se\n' | cat "$labels" - > "$work/hard/bad.tsv"
+expect 'labels that cannot be examples' 1 "$e2str" eval --labels "$work/hard/bad.tsv" --hard 100
+says 'line 11: '
+says 'bad.tsv:12: no tab'
+says 'line 13: '
+shows '11 6 5 1'
+for other in '--pool p' '--pool-first 2' '--random-examples 1' '--hard 0' '--hard 101' '--hard x'; do
+    # shellcheck disable=SC2086 # an option and its value
+    expect "wrong usage: --hard 20 $other" 2 "$e2str" eval --labels "$labels" --hard 20 $other
+done
+
 # ---- output that cannot be written ----
 to_full_disk() { "$e2str" read "$images/open.png" > /dev/full; }
 expect 'a full disk' 1 to_full_disk
+says 'cannot write'
+eval_to_full_disk() { "$e2str" eval --labels "$labels" --hard 20 > /dev/full; }
+expect 'a full disk for eval' 1 eval_to_full_disk
 says 'cannot write'
 help_to_full_disk() { "$e2str" help > /dev/full; }
 expect 'a full disk for help' 1 help_to_full_disk

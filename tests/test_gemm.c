@@ -5,10 +5,6 @@
  */
 #include "kernel_test.h"
 
-#include <stdio.h>
-
-static const char *const type_names[E2_WEIGHT_TYPES] = {"f32", "bf16", "q8"};
-
 /* ---- weights ---- */
 
 static float float_of_bf16(uint16_t half) {
@@ -295,68 +291,39 @@ static void check_splits(e2_weight_type type, const product *f) {
 
 /* ---- one test for each level and type ---- */
 
-typedef struct level_type {
-    e2_level level;
-    e2_weight_type type;
-} level_type;
-
 /* Of the line that the level's table took. */
 static double tolerance_of(e2_gemm_fn *gemm) {
-#define E2_NO_LINE(symbol, tolerance)
-#define E2_GEMM_LINE(symbol, tolerance)                                                                                \
+#define E2_GEMM(type, level, symbol, tolerance)                                                                        \
     if (gemm == symbol) return tolerance;
-#define E2_LINE_layer_norm                             E2_NO_LINE
-#define E2_LINE_softmax                                E2_NO_LINE
-#define E2_LINE_gelu                                   E2_NO_LINE
-#define E2_LINE_quick_gelu                             E2_NO_LINE
-#define E2_LINE_relu                                   E2_NO_LINE
-#define E2_LINE_similarity                             E2_NO_LINE
-#define E2_LINE_attention                              E2_NO_LINE
-#define E2_LINE_attend                                 E2_NO_LINE
-#define E2_LINE_prepare_bf16                           E2_NO_LINE
-#define E2_LINE_prepare_q8                             E2_NO_LINE
-#define E2_LINE_gemm_f32                               E2_GEMM_LINE
-#define E2_LINE_gemm_bf16                              E2_GEMM_LINE
-#define E2_LINE_gemm_q8                                E2_GEMM_LINE
-#define E2_KERNEL(operation, level, symbol, tolerance) E2_LINE_##operation(symbol, tolerance)
 #include "kernels.def"
-#undef E2_KERNEL
     fail_msg("a product that kernels.def does not list");
     return 0.0;
 }
 
-static void test_level(void **state) {
-    const level_type *at = *state;
-    const e2_kernels *k = e2_kernels_at(at->level);
-    if (!k) skip();
-    e2_prepare_fn *const prepare[] = {NULL, k->prepare_bf16, k->prepare_q8};
-    e2_gemm_fn *const gemm[] = {k->gemm_f32, k->gemm_bf16, k->gemm_q8};
-    product f = {prepare[at->type], gemm[at->type], tolerance_of(gemm[at->type])};
-    random_state = 11 + (uint64_t)at->type;
-    check_products(at->type, &f);
-    check_splits(at->type, &f);
+static void test_level(e2_level level, e2_weight_type type) {
+    e2_kernels k;
+    if (e2_cpu_level() < level) skip();
+    e2_kernels_at(level, &k);
+    e2_prepare_fn *const prepare[] = {NULL, k.prepare_bf16, k.prepare_q8};
+    e2_gemm_fn *const gemm[] = {k.gemm_f32, k.gemm_bf16, k.gemm_q8};
+    product f = {prepare[type], gemm[type], tolerance_of(gemm[type])};
+    random_state = 11 + (uint64_t)type;
+    check_products(type, &f);
+    check_splits(type, &f);
 }
 
+#define E2_LEVEL(level, ...)                                                                                           \
+    static void f32_at_##level(void **unused) { (void)unused, test_level(e2_level_##level, E2_WEIGHT_F32); }           \
+    static void bf16_at_##level(void **unused) { (void)unused, test_level(e2_level_##level, E2_WEIGHT_BF16); }         \
+    static void q8_at_##level(void **unused) { (void)unused, test_level(e2_level_##level, E2_WEIGHT_Q8); }
+#include "kernels.def"
+
 int main(void) {
-#if defined(__x86_64__)
-    static const char *const levels[] = {"ref", "avx2", "avx512", "avx512_vnni", "avx512_bf16"};
-    static const e2_level numbers[] = {E2_LEVEL_REF, E2_LEVEL_AVX2, E2_LEVEL_AVX512, E2_LEVEL_AVX512_VNNI,
-                                       E2_LEVEL_AVX512_BF16};
-#elif defined(__aarch64__)
-    static const char *const levels[] = {"ref", "neon", "neon_dot"};
-    static const e2_level numbers[] = {E2_LEVEL_REF, E2_LEVEL_NEON, E2_LEVEL_NEON_DOT};
-#else
-    static const char *const levels[] = {"ref"};
-    static const e2_level numbers[] = {E2_LEVEL_REF};
-#endif
-    enum { N = sizeof levels / sizeof *levels * E2_WEIGHT_TYPES };
-    static char names[N][40];
-    static level_type cases[N];
-    struct CMUnitTest tests[N + 1] = {cmocka_unit_test(packing_keeps_every_weight)};
-    for (size_t i = 0; i < N; i++) {
-        cases[i] = (level_type){numbers[i / E2_WEIGHT_TYPES], (e2_weight_type)(i % E2_WEIGHT_TYPES)};
-        snprintf(names[i], sizeof names[i], "gemm_%s at %s", type_names[cases[i].type], levels[i / E2_WEIGHT_TYPES]);
-        tests[i + 1] = (struct CMUnitTest){names[i], test_level, NULL, NULL, &cases[i]};
-    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packing_keeps_every_weight),
+#define E2_LEVEL(level, ...)                                                                                           \
+    cmocka_unit_test(f32_at_##level), cmocka_unit_test(bf16_at_##level), cmocka_unit_test(q8_at_##level),
+#include "kernels.def"
+    };
     return cmocka_run_group_tests_name("gemm", tests, NULL, NULL);
 }

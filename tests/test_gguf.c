@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gguf.h"
+#include "gguf_values.h"
 
 typedef struct bytes {
     uint8_t *data;
@@ -42,15 +42,15 @@ static bytes sample(void) {
     e2_gguf_writer *writer = e2_gguf_writer_new();
     e2_gguf_write_u32(writer, "n.u32", 0xfedcba98);
     e2_gguf_write_u64(writer, "n.u64", UINT64_MAX);
-    e2_gguf_write_f32(writer, "n.f32", -0.25f);
-    e2_gguf_write_bool(writer, "yes", true);
-    e2_gguf_write_bool(writer, "no", false);
+    write_f32(writer, "n.f32", -0.25f);
+    write_bool(writer, "yes", true);
+    write_bool(writer, "no", false);
     e2_gguf_write_string(writer, "word", text("caf\xc3\xa9"));
     e2_gguf_write_string(writer, "nothing", (e2_string){NULL, 0});
     e2_gguf_write_string_array(writer, "words", (const e2_string[]){text("a"), text(""), text("ccc")}, 3);
-    e2_gguf_write_u64_array(writer, "ids", (const uint64_t[]){1, 1ull << 40}, 2);
-    e2_gguf_write_u32_array(writer, "small", (const uint32_t[]){5, 6, 7}, 3);
-    e2_gguf_write_f32_array(writer, "mean", (const float[]){0.5f}, 1);
+    e2_gguf_write_array(writer, "ids", E2_KV_U64, (const uint64_t[]){1, 1ull << 40}, 2);
+    e2_gguf_write_array(writer, "small", E2_KV_U32, (const uint32_t[]){5, 6, 7}, 3);
+    e2_gguf_write_array(writer, "mean", E2_KV_F32, (const float[]){0.5f}, 1);
     e2_gguf_write_tensor(writer, "pieces", E2_F32, 2, (const uint64_t[]){3, 3},
                          (const void *const[]){weights, weights + 3, more}, 3, 12);
     e2_gguf_write_tensor(writer, "halves", E2_F16, 1, (const uint64_t[]){3}, (const void *const[]){halves}, 1, 6);

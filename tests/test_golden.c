@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "encoder.h"
-#include "pool.h"
-#include "prompt.h"
+#include "vision.h"
+#include "nearest.h"
+#include "sequence.h"
 #include "session.h"
 
 #define TOLERANCE 1e-4
@@ -105,7 +105,7 @@ static void check_vision_tokens(const golden *g) {
     for (uint32_t i = 0; i < expected->elements / step; i++) {
         e2str_image image = image_of(g, i);
         assert_int_equal(e2_image_planes(&image, &g->model->image, planes, &g->session->arena, NULL), E2STR_OK);
-        assert_true(e2_vision_encode(&g->session->compute, g->model, planes, 1, tokens));
+        assert_true(e2_vision_encode(&g->session->compute, planes, 1, tokens));
         e2_arena_release(&g->session->arena, (e2_arena_mark){0});
         assert_close(g, "vision tokens", tokens, (const float *)expected->data + i * step, step);
     }
@@ -114,7 +114,7 @@ static void check_vision_tokens(const golden *g) {
 }
 
 static void check_encoding(const golden *g) {
-    size_t width = g->model->vision.width, step = g->model->media_tokens * width;
+    size_t width = g->model->vision.width, step = g->model->visual_tokens * width;
     const e2_tensor *expected = tensor(g, "tokens");
     float *tokens = malloc(step * sizeof *tokens), *key = malloc(width * sizeof *key);
     for (uint32_t i = 0; i < g->images; i++) {
@@ -232,26 +232,26 @@ static void check_logits(const golden *g, e2str_pool *pool, const golden_case *c
     const e2str_model *model = g->model;
     e2_arena *arena = &g->session->arena;
     size_t width = model->vision.width;
-    float *tokens = malloc(model->media_tokens * width * sizeof *tokens), *key = malloc(width * sizeof *key);
+    float *tokens = malloc(model->visual_tokens * width * sizeof *tokens), *key = malloc(width * sizeof *key);
     float *logits = malloc(model->decoder.vocabulary * sizeof *logits);
     e2str_image image = image_of(g, c->query);
     assert_int_equal(e2str_encode(g->session, &image, 1, tokens, key, NULL), E2STR_OK);
     e2_choice choices[8];
-    assert_int_equal(e2_pool_choose_ids(pool, key, c->examples, c->n_examples, choices, NULL), E2STR_OK);
+    assert_int_equal(e2_pool_choose_ids(pool, c->examples, c->n_examples, choices, NULL), E2STR_OK);
     const e2_compute *compute = &g->session->compute;
-    e2_prompt_parts parts = {choices, c->n_examples, NULL};
+    e2_sequence_parts parts = {choices, c->n_examples, NULL};
     uint32_t length, images;
     e2_media media;
-    e2_prompt prompt;
+    e2_sequence sequence;
     e2_kv_cache cache;
-    assert_int_equal(e2_prompt_measure(model, &parts, &length, &images, NULL), E2STR_OK);
-    assert_true(e2_media_new(compute, model, images, &media));
-    assert_true(e2_prompt_rows(compute, model, &parts, 0, 0, &prompt));
-    assert_true(e2_prompt_media(compute, model, &parts, NULL, tokens, &prompt, &media));
-    assert_true(e2_kv_cache_new(compute, model, prompt.length, &cache));
-    float *hidden = e2_arena_floats(arena, (size_t)prompt.n * model->decoder.width);
-    assert_true(e2_decode(compute, model, &media, &cache, prompt.rows, prompt.n, hidden));
-    assert_true(e2_logits(compute, model, hidden + (size_t)(prompt.n - 1) * model->decoder.width, 1, logits));
+    assert_int_equal(e2_sequence_measure(model, &parts, &length, &images, NULL), E2STR_OK);
+    assert_true(e2_media_new(compute, images, &media));
+    assert_true(e2_sequence_rows(compute, &parts, 0, 0, &sequence));
+    assert_true(e2_sequence_media(compute, &parts, NULL, tokens, &sequence, &media));
+    assert_true(e2_kv_cache_new(compute, sequence.length, &cache));
+    float *hidden = e2_arena_floats(arena, (size_t)sequence.n * model->decoder.width);
+    assert_true(e2_decode(compute, &media, &cache, sequence.rows, sequence.n, hidden, NULL));
+    assert_true(e2_logits(compute, hidden + (size_t)(sequence.n - 1) * model->decoder.width, 1, logits));
     assert_close(g, "logits", logits, expected, model->decoder.vocabulary);
     for (size_t i = 0; i < c->n_examples; i++) e2_choice_release(&choices[i]);
     e2_arena_release(arena, (e2_arena_mark){0});
@@ -284,7 +284,7 @@ static void check_own_types(const golden *g, const char *model_path) {
     if (e2str_model_open(model_path, NULL, &own.model, &error) ||
         e2str_session_new(own.model, NULL, &own.session, &error))
         fail_msg("%s: %s", g->name, error.message);
-    size_t width = g->model->vision.width, step = g->model->media_tokens * width;
+    size_t width = g->model->vision.width, step = g->model->visual_tokens * width;
     float *tokens = malloc(step * sizeof *tokens), *key = malloc(width * sizeof *key);
     e2str_image image = image_of(g, 0);
     assert_int_equal(e2str_encode(own.session, &image, 1, tokens, key, NULL), E2STR_OK);
@@ -303,7 +303,7 @@ static size_t check_file(const char *path) {
     char model_path[256];
     snprintf(model_path, sizeof model_path, "tests/golden/%s.gguf", g.name);
     e2str_error error = {0};
-    e2str_model_options options; /* the reference multiplies in f32 */
+    e2str_model_options options; /* the reference does not round activations */
     e2str_model_options_init(&options);
     options.precision = E2STR_PRECISION_F32;
     if (e2_gguf_open(path, &g.file, &error) || e2str_model_open(model_path, &options, &g.model, &error) ||

@@ -102,7 +102,7 @@ static void every_weight_in_its_place(void **state) {
     check_linear(model, v->blocks[1].down, 16, 40, "vision.blk.1.ffn_down", true);
 
     const e2_resampler *r = &model->resampler;
-    assert_int_equal(model->media_tokens, TINY_LATENTS);
+    assert_int_equal(model->visual_tokens, TINY_LATENTS);
     check_table(model, r->latent_table, "resampler.latents");
     check_norm(model, r->norm, "resampler.norm");
     check_norm(model, r->blocks[1].norm_media, "resampler.blk.1.norm_media");
@@ -166,7 +166,7 @@ static void every_key_in_its_place(void **state) {
     assert_true(model->vision.epsilon == 1e-5f && model->decoder.epsilon == 1e-5f);
     assert_null(model->vision.class_embedding);
     assert_int_equal(model->resampler.layers, 0);
-    assert_int_equal(model->media_tokens, 32);
+    assert_int_equal(model->visual_tokens, 32);
     assert_int_equal(model->decoder.activation, E2_RELU);
     assert_int_equal(model->decoder.vocabulary, 66);
     assert_int_equal(model->decoder.positions, 50);
@@ -341,7 +341,8 @@ static void checksum_of_the_whole_file(void **state) {
     free(file);
 }
 
-static void an_unknown_cpu_level_is_refused(void **state) {
+/* Also: a level that is named is not replaced by the BLAS, and an empty name is none. */
+static void the_environment_caps_the_cpu_level(void **state) {
     (void)state;
     size_t size;
     uint8_t *file = tiny_model_build(NULL, &size);
@@ -349,7 +350,16 @@ static void an_unknown_cpu_level_is_refused(void **state) {
     e2str_error error;
     const char *named = getenv("E2STR_CPU");
     char *before = named ? strdup(named) : NULL;
+    static const char *const levels[] = {"", "ref"};
+    for (size_t i = 0; i < 2; i++) {
+        setenv("E2STR_CPU", levels[i], 1);
+        assert_int_equal(e2str_model_open_memory(file, size, NULL, &model, &error), E2STR_OK);
+        assert_string_equal(model->kernels->name, e2str_cpu_name());
+        if (*levels[i]) assert_true(!strcmp(e2str_cpu_name(), levels[i]) && !model->blas);
+        e2str_model_close(model);
+    }
     setenv("E2STR_CPU", "pentium", 1);
+    assert_string_equal(e2str_cpu_name(), "unknown");
     assert_int_equal(e2str_model_open_memory(file, size, NULL, &model, &error), E2STR_ERROR_ARGUMENT);
     assert_null(model);
     assert_non_null(strstr(error.message, "pentium"));
@@ -487,7 +497,7 @@ int main(void) {
         cmocka_unit_test(name_is_safe_and_cut_between_characters),
         cmocka_unit_test(gate_that_is_no_number_passes_through),
         cmocka_unit_test(checksum_of_the_whole_file),
-        cmocka_unit_test(an_unknown_cpu_level_is_refused),
+        cmocka_unit_test(the_environment_caps_the_cpu_level),
         cmocka_unit_test(from_a_file_as_from_memory),
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(bad_files),

@@ -22,7 +22,7 @@
 #define MOST     3    /* threads */
 
 static fixture f;
-static const e2_kernels *best; /* what the model's kernels were before they were wrapped */
+static e2_similarity_fn *best_similarity; /* the model's, before it was wrapped */
 static e2str_pool *pool;
 static float keys[KEYS][WIDTH];
 
@@ -56,7 +56,7 @@ static void meet(void) {
 
 static void similarity_after_meeting(const float *key, const float *rows, size_t n, size_t width, float *out) {
     meet();
-    best->similarity(key, rows, n, width, out);
+    best_similarity(key, rows, n, width, out);
 }
 
 /* The next search waits for so many threads; `here` says how many it got. */
@@ -69,20 +69,18 @@ static void expect_threads(unsigned expected) {
 
 static void add_key(const float *key) {
     e2_example *example;
-    const uint32_t ids[1] = {4};
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, key, key, "a", 1, ids, 1, &example, NULL), E2STR_OK);
-    assert_int_equal(e2_pool_insert(pool, example, NULL), E2STR_OK);
+    uint32_t ids[1] = {4};
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, key, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+                     E2STR_OK);
+    assert_int_equal(e2_pool_insert(pool, example, NULL, NULL), E2STR_OK);
 }
 
 static int set_up(void **state) {
     (void)state;
-    static e2_kernels kernels;
     const tiny_model_options one_patch = {.vision_width = WIDTH, .image_width = 16, .image_height = 8};
     if (fixture_open(&f, &one_patch) || e2str_pool_new(f.model, NULL, &pool, NULL)) return 1;
-    best = f.model->kernels;
-    kernels = *best;
-    kernels.similarity = similarity_after_meeting;
-    f.model->kernels = &kernels;
+    best_similarity = f.model->kernels->similarity;
+    f.model->kernels->similarity = similarity_after_meeting;
     uint32_t seed = 7;
     for (size_t i = 0; i < KEYS; i++) {
         double sum = 0;
@@ -110,7 +108,7 @@ static size_t rank_all(const float *key, float minimum, ranked *all) {
     size_t n = 0;
     for (size_t i = 0; i < pool->count; i++) {
         float similarity;
-        best->similarity(key, pool->examples[i]->key, 1, WIDTH, &similarity);
+        best_similarity(key, pool->examples[i]->key, 1, WIDTH, &similarity);
         if (similarity >= minimum) all[n++] = (ranked){pool->examples[i]->id, similarity};
     }
     qsort(all, n, sizeof *all, by_rank);
@@ -140,7 +138,7 @@ static void choices_do_not_depend_on_threads(void **state) {
     assert_true(e2_microseconds(0, EXAMPLES * WIDTH * sizeof(float)) >= E2_WORTH_SHARING);
     for (unsigned count = 1; count <= MOST; count++) {
         e2_arena arena = {0};
-        e2_compute compute = {.kernels = f.model->kernels, .arena = &arena};
+        e2_compute compute = {.model = f.model, .kernels = f.model->kernels, .arena = &arena};
         assert_int_equal(e2_threads_new(count, &compute.threads, NULL), E2STR_OK);
         for (size_t i = 0; i < sizeof ks / sizeof *ks * 3; i++) {
             size_t k = ks[i / 3];
@@ -207,7 +205,7 @@ static void reads_share_the_search(void **state) {
 static void small_pools_are_searched_alone(void **state) {
     (void)state;
     e2_arena arena = {0};
-    e2_compute compute = {.kernels = f.model->kernels, .arena = &arena};
+    e2_compute compute = {.model = f.model, .kernels = f.model->kernels, .arena = &arena};
     assert_int_equal(e2_threads_new(MOST, &compute.threads, NULL), E2STR_OK);
     e2str_pool_clear(pool);
     expect_threads(0);

@@ -110,7 +110,7 @@ static void write_all(const char *name, const void *data, size_t size) {
 /* ------------------------------------------------------------------------------------------------ round trip -- */
 
 static void check_same(const e2str_pool *a, const e2str_pool *b) {
-    size_t values = (size_t)f.model->media_tokens * FIXTURE_KEY;
+    size_t values = (size_t)f.model->visual_tokens * FIXTURE_KEY;
     assert_int_equal(a->count, b->count);
     assert_int_equal(a->storage, b->storage);
     assert_int_equal(a->next_id, b->next_id);
@@ -192,7 +192,7 @@ static void test_layout(void **state) {
     const e2_tensor *keys = e2_gguf_tensor(&gguf, "keys"), *tokens = e2_gguf_tensor(&gguf, "tokens");
     assert_true(keys && keys->type == E2_F32 && keys->dims[0] == FIXTURE_KEY && keys->dims[1] == 3);
     assert_true(tokens && tokens->type == E2_F16 && tokens->dims[0] == FIXTURE_KEY);
-    assert_true(tokens->dims[1] == f.model->media_tokens && tokens->dims[2] == 3);
+    assert_true(tokens->dims[1] == f.model->visual_tokens && tokens->dims[2] == 3);
     e2_gguf_close(&gguf);
     free(file.data);
     e2str_pool_free(pool);

@@ -93,9 +93,9 @@ static void write_metadata(e2_gguf_writer *writer, const recipe *r) {
     if (!r->no_next_id) e2_gguf_write_u64(writer, "e2str.pool.next_id", r->next_id);
     e2_gguf_write_string(writer, "e2str.pool.storage", storage);
     if (r->narrow_ids)
-        e2_gguf_write_u32_array(writer, "e2str.pool.ids", narrow, 2);
+        e2_gguf_write_array(writer, "e2str.pool.ids", E2_KV_U32, narrow, 2);
     else if (!r->no_ids)
-        e2_gguf_write_u64_array(writer, "e2str.pool.ids", r->ids, r->n_ids);
+        e2_gguf_write_array(writer, "e2str.pool.ids", E2_KV_U64, r->ids, r->n_ids);
     if (!r->no_labels) e2_gguf_write_string_array(writer, "e2str.pool.labels", r->labels, r->n_labels);
     if (r->extra_key) e2_gguf_write_u32(writer, r->extra_key, 1);
 }
@@ -156,7 +156,7 @@ static void test_hostile_metadata(void **state) {
     CASE(r.no_checksum = true, ERROR_FORMAT, "e2str.pool.checksum");
     CASE(r.narrow_checksum = true, ERROR_FORMAT, "e2str.pool.checksum");
     CASE(r.no_version = true, ERROR_FORMAT, "e2str.pool.version");
-    CASE(r.version = 2, ERROR_UNSUPPORTED, "version 2");
+    CASE(r.version = 3, ERROR_UNSUPPORTED, "version 3");
     CASE(r.version = 0, ERROR_UNSUPPORTED, "version 0");
     CASE(r.no_model = true, ERROR_FORMAT, "e2str.pool.model_checksum");
     CASE(r.extra_key = "e2str.pool.compression", ERROR_UNSUPPORTED, "e2str.pool.compression");

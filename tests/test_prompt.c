@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pool.h"
+#include "nearest.h"
 #include "tiny_model.h"
 
 #define IMAGES 20

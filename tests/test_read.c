@@ -167,6 +167,8 @@ static void examples_are_reported(void **state) {
     assert_int_equal(e2str_result_examples(f->result), 2);
     assert_int_equal(e2str_result_example(f->result, 0, &id, &similarity, NULL), E2STR_OK);
     assert_int_equal(id, ids[1]);
+    assert_int_equal(e2str_result_example(f->result, 1, &id, &similarity, NULL), E2STR_OK);
+    assert_true(id == ids[0] && fabsf(similarity - 1.0f) < 1e-5f);
     o.n_examples = 0;
     o.min_similarity = 0.99999f;
     read_into(f, f->result, 1, f->pool, &o);
@@ -354,7 +356,7 @@ static e2_written token_of(const bpe *b, const char *bytes, float probability) {
     for (uint32_t i = 0; i < e2_tokenizer_size(b->model.tokenizer); i++)
         if (!e2_tokenizer_is_special(b->model.tokenizer, i) &&
             e2_string_is(e2_token_bytes(b->model.tokenizer, i), bytes))
-            return (e2_written){i, logf(probability), NULL};
+            return (e2_written){.token = i, .log_probability = logf(probability)};
     fail_msg("no token writes '%s'", bytes);
     return (e2_written){0};
 }
@@ -379,7 +381,7 @@ static void characters_of_bytes(void **state) {
     }
     e2_answer answer = {
         .tokens = tokens, .n = 5, .n_alternatives = 1, .ended = true, .end_log_probability = logf(0.5f)};
-    assert_int_equal(e2_result_fill(b->result, &b->model, &answer, false, NULL), E2STR_OK);
+    assert_int_equal(e2_result_fill(b->result, &(e2_compute){.model = &b->model}, &answer, false, 0, NULL), E2STR_OK);
     assert_string_equal(e2str_result_text(b->result), "a\xC3\xA9\xEF\xBF\xBD"
                                                       "b");
     assert_int_equal(e2str_result_characters(b->result), 4);
@@ -403,7 +405,7 @@ static void clean_up_keeps_characters(void **state) {
     e2_written tokens[] = {token_of(b, "a", 0.5f), token_of(b, " ", 0.9f), token_of(b, ".", 0.25f),
                            token_of(b, "b", 0.75f)};
     e2_answer answer = {.tokens = tokens, .n = 4};
-    assert_int_equal(e2_result_fill(b->result, &b->model, &answer, true, NULL), E2STR_OK);
+    assert_int_equal(e2_result_fill(b->result, &(e2_compute){.model = &b->model}, &answer, true, 0, NULL), E2STR_OK);
     assert_string_equal(e2str_result_text(b->result), "a.b");
     assert_int_equal(e2str_result_characters(b->result), 3);
     assert_character(b, 1, 1, 1, 0.25f);

@@ -98,7 +98,7 @@ static void look_at_nearest(e2str_session *session, size_t image) {
     check(e2str_pool_nearest(pool, key, 3, -1, ids, similarities, &found, NULL) == E2STR_OK);
     check(found == 3 && similarities[0] >= similarities[1] && similarities[1] >= similarities[2]);
     check(e2_pool_choose(&session->compute, pool, key, 3, -1, choices, &found, NULL) == E2STR_OK && found == 3);
-    size_t n = (size_t)f.model->media_tokens * FIXTURE_KEY;
+    size_t n = (size_t)f.model->visual_tokens * FIXTURE_KEY;
     float *tokens = malloc(n * sizeof *tokens);
     check(tokens != NULL);
     for (size_t i = 0; i < found; i++) {

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gguf.h"
+#include "gguf_values.h"
 
 typedef struct tiny_model_options {
     const char *name;                       /* "tiny random model" */
@@ -34,6 +34,7 @@ typedef struct tiny_model_options {
     uint32_t image_height;                  /* 32 */
     uint32_t patch_width;                   /* 16 */
     uint32_t patch_height;                  /* 8 */
+    uint32_t stem[8][3];                    /* channels, stride height and width of each layer; {{0}}: no stem */
     uint32_t vision_width;                  /* 16 */
     uint32_t vision_layers;                 /* 1 */
     uint32_t vision_heads;                  /* 2 */
@@ -57,7 +58,7 @@ typedef struct tiny_model_options {
 #define TINY_HEAD_SIZE    8
 #define TINY_FEED_FORWARD 32
 #endif
-#define TINY_INNER        (TINY_HEADS * TINY_HEAD_SIZE)
+#define TINY_INNER (TINY_HEADS * TINY_HEAD_SIZE)
 
 typedef struct tiny_builder {
     e2_gguf_writer *writer;
@@ -147,11 +148,23 @@ static void tiny_norm(tiny_builder *b, const char *name, size_t width) {
     tiny_tensor(b, full, width, 0, 0, 0.1f);
 }
 
+static uint32_t tiny_stem_layers(const tiny_model_options *o) {
+    uint32_t count = 0;
+    while (count < 8 && o->stem[count][0]) count++;
+    return count;
+}
+
 static void tiny_vision(tiny_builder *b, const tiny_model_options *o) {
     size_t w = o->vision_width;
     size_t patches = (o->image_width / o->patch_width) * (o->image_height / o->patch_height);
     strcpy(b->prefix, "vision.");
-    tiny_linear(b, "patch", w, (size_t)3 * o->patch_width * o->patch_height);
+    uint32_t stem = tiny_stem_layers(o);
+    for (uint32_t i = 0; i < stem; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "stem.%u", i);
+        tiny_linear(b, name, o->stem[i][0], 9 * (i ? o->stem[i - 1][0] : 3));
+    }
+    tiny_linear(b, "patch", w, stem ? o->stem[stem - 1][0] : (size_t)3 * o->patch_width * o->patch_height);
     if (o->class_token) tiny_tensor(b, "class_embedding", w, 0, 0, 1);
     tiny_tensor(b, "positions", patches + o->class_token, w, 0, 1);
     if (o->norm_post) tiny_norm(b, "norm_post", w);
@@ -237,9 +250,19 @@ static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet) {
     e2_gguf_write_u32(b->writer, "tokenizer.ggml.bos_token_id", 1);
     e2_gguf_write_u32(b->writer, "tokenizer.ggml.eos_token_id", 2);
     e2_gguf_write_u32(b->writer, "e2str.tokenizer.image_token_id", 3);
-    e2_gguf_write_u32_array(b->writer, "e2str.tokenizer.special_token_ids", (const uint32_t[]){0, 1, 2, 3}, 4);
+    e2_gguf_write_array(b->writer, "e2str.tokenizer.special_token_ids", E2_KV_U32, (const uint32_t[]){0, 1, 2, 3}, 4);
     free(tokens);
     return count;
+}
+
+static void tiny_stem(tiny_builder *b, const tiny_model_options *o) {
+    static const char *const keys[3] = {"e2str.vision.stem.channels", "e2str.vision.stem.stride_height",
+                                        "e2str.vision.stem.stride_width"};
+    uint32_t count = tiny_stem_layers(o), values[8];
+    for (size_t key = 0; count && key < 3; key++) {
+        for (uint32_t i = 0; i < count; i++) values[i] = o->stem[i][key];
+        e2_gguf_write_array(b->writer, keys[key], E2_KV_U32, values, count);
+    }
 }
 
 static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
@@ -250,25 +273,26 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.image.height", o->image_height);
     e2_gguf_write_u32(b->writer, "e2str.image.width", o->image_width);
     tiny_string(b, "e2str.image.channels", o->channels);
-    e2_gguf_write_f32_array(b->writer, "e2str.image.mean", mean, 3);
-    e2_gguf_write_f32_array(b->writer, "e2str.image.std", std, 3);
+    e2_gguf_write_array(b->writer, "e2str.image.mean", E2_KV_F32, mean, 3);
+    e2_gguf_write_array(b->writer, "e2str.image.std", E2_KV_F32, std, 3);
     e2_gguf_write_u32(b->writer, "e2str.vision.patch_height", o->patch_height);
     e2_gguf_write_u32(b->writer, "e2str.vision.patch_width", o->patch_width);
+    tiny_stem(b, o);
     e2_gguf_write_u32(b->writer, "e2str.vision.width", o->vision_width);
     e2_gguf_write_u32(b->writer, "e2str.vision.layers", o->vision_layers);
     e2_gguf_write_u32(b->writer, "e2str.vision.heads", o->vision_heads);
     e2_gguf_write_u32(b->writer, "e2str.vision.feed_forward", o->vision_feed_forward);
     tiny_string(b, "e2str.vision.activation", o->vision_activation);
-    e2_gguf_write_bool(b->writer, "e2str.vision.class_token", o->class_token);
-    e2_gguf_write_bool(b->writer, "e2str.vision.norm_post", o->norm_post);
-    e2_gguf_write_f32(b->writer, "e2str.vision.epsilon", 1e-5f);
+    write_bool(b->writer, "e2str.vision.class_token", o->class_token);
+    write_bool(b->writer, "e2str.vision.norm_post", o->norm_post);
+    write_f32(b->writer, "e2str.vision.epsilon", 1e-5f);
     e2_gguf_write_u32(b->writer, "e2str.resampler.layers", o->resampler_layers);
     if (o->resampler_layers) {
         e2_gguf_write_u32(b->writer, "e2str.resampler.latents", TINY_LATENTS);
         e2_gguf_write_u32(b->writer, "e2str.resampler.heads", TINY_HEADS);
         e2_gguf_write_u32(b->writer, "e2str.resampler.head_size", TINY_HEAD_SIZE);
         e2_gguf_write_u32(b->writer, "e2str.resampler.feed_forward", TINY_FEED_FORWARD);
-        e2_gguf_write_f32(b->writer, "e2str.resampler.epsilon", 1e-5f);
+        write_f32(b->writer, "e2str.resampler.epsilon", 1e-5f);
     }
     e2_gguf_write_u32(b->writer, "e2str.decoder.width", o->decoder_width);
     e2_gguf_write_u32(b->writer, "e2str.decoder.layers", o->decoder_layers);
@@ -278,14 +302,14 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.decoder.positions", o->positions);
     e2_gguf_write_u32(b->writer, "e2str.decoder.position_offset", 2);
     if (o->segment_stride) e2_gguf_write_u32(b->writer, "e2str.decoder.segment_stride", o->segment_stride);
-    e2_gguf_write_f32(b->writer, "e2str.decoder.epsilon", 1e-5f);
+    write_f32(b->writer, "e2str.decoder.epsilon", 1e-5f);
     e2_gguf_write_u32(b->writer, "e2str.cross.every", o->cross_every);
     e2_gguf_write_u32(b->writer, "e2str.cross.heads", TINY_HEADS);
     e2_gguf_write_u32(b->writer, "e2str.cross.head_size", TINY_HEAD_SIZE);
     e2_gguf_write_u32(b->writer, "e2str.cross.feed_forward", TINY_FEED_FORWARD);
-    e2_gguf_write_bool(b->writer, "e2str.cross.only_immediate_media", !o->all_media);
+    write_bool(b->writer, "e2str.cross.only_immediate_media", !o->all_media);
     tiny_string(b, "e2str.retrieval.key", o->key);
-    if (o->min_similarity != 0) e2_gguf_write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
+    if (o->min_similarity != 0) write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
 }
 
 static e2str_status tiny_sink(void *user, const void *data, size_t size, e2str_error *error) {

@@ -1,8 +1,8 @@
 """E2STR weights as PyTorch code names them, to and from the GGUF layout of docs/model-format.md.
 
 A state dict here has the official names without the leading "model." (vision_encoder.*, perceiver.*, lang_encoder.*),
-each tensor once, as float32 arrays: the layout of reference.py. Sizes come from the tensors' shapes; what shapes do not
-say is in Settings.
+each tensor once, as float32 arrays: the layout of tests/golden/reference.py. Sizes come from the tensors' shapes; what
+shapes do not say is in Settings.
 """
 
 from dataclasses import dataclass, field

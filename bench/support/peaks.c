@@ -83,11 +83,9 @@ static float read_plain(const float *p, size_t bytes) {
 }
 
 #if defined(__x86_64__)
-static int has(e2_level_set here, e2_level level) { return (here >> level & 1u) != 0; }
-
 /* Replaces the plain C of a job by what this CPU has. */
 static void choose(bench_peak peak, peak_job *job) {
-    e2_level_set here = e2_cpu_levels();
+    e2_level here = e2_cpu_level();
     double chain = 2.0 * STEPS * CHAINS;
     struct {
         e2_level needs;
@@ -95,19 +93,19 @@ static void choose(bench_peak peak, peak_job *job) {
         void (*compute)(void);
         double work;
     } methods[] = {
-        {E2_LEVEL_AVX2, "AVX2 FMA", f32_avx2, 2.0 * STEPS * 12 * 8},
-        {E2_LEVEL_AVX512, "AVX-512 FMA", f32_avx512, chain * 16},
-        {E2_LEVEL_AVX512_BF16, "VDPBF16PS", bf16_avx512, chain * 32},
-        {E2_LEVEL_AVX512_VNNI, "VPDPBUSD", int8_avx512, chain * 64},
+        {e2_level_avx2, "AVX2 FMA", f32_avx2, 2.0 * STEPS * 12 * 8},
+        {e2_level_avx512, "AVX-512 FMA", f32_avx512, chain * 16},
+        {e2_level_avx512_bf16, "VDPBF16PS", bf16_avx512, chain * 32},
+        {e2_level_avx512_vnni, "VPDPBUSD", int8_avx512, chain * 64},
     };
     size_t last = peak == PEAK_BF16 ? 2 : peak == PEAK_INT8 ? 3 : 1;
     for (size_t i = 0; i <= last; i++) {
-        if (!has(here, methods[i].needs) || (i == 2 && last == 3)) continue;
+        if (here < methods[i].needs || (i == 2 && last == 3)) continue;
         job->instruction = methods[i].instruction;
         job->compute = methods[i].compute;
         job->work = methods[i].work;
     }
-    if (has(here, E2_LEVEL_AVX512)) job->read = read_avx512;
+    if (here >= e2_level_avx512) job->read = read_avx512;
 }
 #endif
 

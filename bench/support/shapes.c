@@ -13,7 +13,7 @@ bench_shape *bench_shapes(const char *path, size_t *count) {
     for (*count = 0; fgets(line, sizeof line, file);) {
         bench_shape s;
         if (line[0] == '#' || line[0] == '\n') continue;
-        if (sscanf(line, "%15s %15s %zu %zu %zu %7s", s.operation, s.model, &s.m, &s.n, &s.k, memory) != 6 ||
+        if (sscanf(line, "%23s %15s %zu %zu %zu %7s", s.operation, s.model, &s.m, &s.n, &s.k, memory) != 6 ||
             (strcmp(memory, "warm") && strcmp(memory, "cold")))
             bench_die("%s: not a shape: %s", path, line);
         s.cold = !strcmp(memory, "cold");

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 typedef struct bench_shape {
-    char operation[16], model[16];
+    char operation[24], model[16];
     size_t m, n, k;
     bool cold;
 } bench_shape;

@@ -76,19 +76,6 @@ E2_INLINE void columns_of(const e2_matrix *w, size_t panel, const float *bias, i
     }
 }
 
-E2_INLINE vec activated(vec v, e2_epilogue_activation activation) {
-    switch (activation) {
-    case E2_EPILOGUE_GELU:
-        return vec_gelu(v);
-    case E2_EPILOGUE_QUICK_GELU:
-        return vec_quick_gelu(v);
-    case E2_EPILOGUE_RELU:
-        return vec_positive(v);
-    default:
-        return v;
-    }
-}
-
 E2_INLINE void write_out(vec v, float gate, int accumulate, __mmask16 mask, float *out) {
     vec before = accumulate ? _mm512_maskz_loadu_ps(mask, out) : vec_set(0.0f);
     _mm512_mask_storeu_ps(out, mask, vec_fma(vec_set(gate), v, before));
@@ -169,7 +156,7 @@ static inline void tile_activated(tile_fn *multiply, tile *t, size_t rows, const
     multiply(t);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < 2; i++) {
-            vec v = activated(vec_load(sums + r * E2_PANEL + i * VEC_LANES), epilogue->activation);
+            vec v = vec_activated(vec_load(sums + r * E2_PANEL + i * VEC_LANES), epilogue->activation);
             write_out(v, epilogue->gate, epilogue->accumulate, t->columns[i].mask, c + r * c_stride + i * VEC_LANES);
         }
 }

@@ -2,31 +2,22 @@
 
 /* int8 without VNNI: vpmaddubsw wants one factor unsigned, which is |w|; where w < 0 the activation changes its sign.
  * No sum of two products saturates: 2 * 127 * 127 < 2^15. */
-#include "avx512/gemm.h"
-#include "avx512/prepare_q8.h"
+#include "avx512/q8.h"
 
 typedef struct signed_bytes {
     __m512i magnitude;
     __mmask64 negative;
 } signed_bytes;
 
-typedef __v16si sums_t; /* not __m512i: see avx512_vnni/gemm_q8.c */
-typedef __m512i row_t;
 typedef signed_bytes weights_t;
-E2_INLINE sums_t sums_start(const columns *c) { return (sums_t)c->start; }
 E2_INLINE signed_bytes weights_at(const char *b) {
     __m512i w = _mm512_load_si512(b);
     return (signed_bytes){_mm512_abs_epi8(w), _mm512_movepi8_mask(w)};
 }
-E2_INLINE __m512i row_at(const char *a) { return _mm512_set1_epi32(*(const int32_t *)(const void *)a); }
 E2_INLINE sums_t sums_step(sums_t sums, __m512i row, signed_bytes w) {
     __m512i x = _mm512_mask_sub_epi8(row, w.negative, _mm512_setzero_si512(), row);
     __m512i fours = _mm512_madd_epi16(_mm512_maddubs_epi16(w.magnitude, x), _mm512_set1_epi16(1));
     return (sums_t)_mm512_add_epi32((__m512i)sums, fours);
-}
-E2_INLINE vec sums_value(sums_t sums, const columns *c, const char *row_scale) {
-    vec scale = vec_mul(vec_set(*(const float *)(const void *)row_scale), c->scale);
-    return vec_mul(_mm512_cvtepi32_ps((__m512i)sums), scale);
 }
 
 TILES

@@ -2,20 +2,12 @@
 
 /* int8 by vpdpbusd. Its first factor is unsigned: activations + 128, and every sum starts at -128 times the sum of the
  * row of weights. */
-#include "avx512/gemm.h"
-#include "avx512/prepare_q8.h"
+#include "avx512/q8.h"
 
-typedef __v16si sums_t; /* with __m512i gcc 12 holds every sum twice, once in memory: a third of the speed */
-typedef __m512i row_t, weights_t;
-E2_INLINE sums_t sums_start(const columns *c) { return (sums_t)c->start; }
+typedef __m512i weights_t;
 E2_INLINE __m512i weights_at(const char *b) { return _mm512_load_si512(b); }
-E2_INLINE __m512i row_at(const char *a) { return _mm512_set1_epi32(*(const int32_t *)(const void *)a); }
 E2_INLINE sums_t sums_step(sums_t sums, __m512i row, __m512i weights) {
     return (sums_t)_mm512_dpbusd_epi32((__m512i)sums, row, weights);
-}
-E2_INLINE vec sums_value(sums_t sums, const columns *c, const char *row_scale) {
-    vec scale = vec_mul(vec_set(*(const float *)(const void *)row_scale), c->scale);
-    return vec_mul(_mm512_cvtepi32_ps((__m512i)sums), scale);
 }
 
 TILES

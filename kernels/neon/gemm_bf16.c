@@ -8,20 +8,6 @@
 E2_INLINE vec first_of(uint32x4_t pair) { return vreinterpretq_f32_u32(vshlq_n_u32(pair, 16)); }
 E2_INLINE vec second_of(uint32x4_t pair) { return vreinterpretq_f32_u32(vandq_u32(pair, vdupq_n_u32(0xffff0000u))); }
 
-/* sum + x[lane] * w, the lane known to the compiler. */
-E2_INLINE vec add_product(vec sum, vec w, vec x, size_t lane) {
-    switch (lane) {
-    case 0:
-        return vfmaq_laneq_f32(sum, w, x, 0);
-    case 1:
-        return vfmaq_laneq_f32(sum, w, x, 1);
-    case 2:
-        return vfmaq_laneq_f32(sum, w, x, 2);
-    default:
-        return vfmaq_laneq_f32(sum, w, x, 3);
-    }
-}
-
 E2_INLINE void step(size_t rows, size_t vecs, size_t n, const char *a, size_t a_stride, const char *b,
                     vec sum[][PANEL_VECS]) {
     vec first[4], second[4];
@@ -37,9 +23,9 @@ E2_INLINE void step(size_t rows, size_t vecs, size_t n, const char *a, size_t a_
         for (size_t v = 0; v < vecs; v++) {
             uint32x4_t w = vld1q_u32((const uint32_t *)(const void *)(b + s * STEP_BYTES) + v * VEC_LANES);
             UNROLLED
-            for (size_t r = 0; r < rows; r++) sum[r][v] = add_product(sum[r][v], first_of(w), first[r], s);
+            for (size_t r = 0; r < rows; r++) sum[r][v] = vec_fma_lane(sum[r][v], first_of(w), first[r], s);
             UNROLLED
-            for (size_t r = 0; r < rows; r++) sum[r][v] = add_product(sum[r][v], second_of(w), second[r], s);
+            for (size_t r = 0; r < rows; r++) sum[r][v] = vec_fma_lane(sum[r][v], second_of(w), second[r], s);
         }
     }
 }

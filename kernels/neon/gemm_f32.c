@@ -3,20 +3,6 @@
 #define GROUP 4
 #include "simd/gemm.h"
 
-/* sum + x[lane] * w, the lane known to the compiler. */
-E2_INLINE vec add_product(vec sum, vec w, vec x, size_t lane) {
-    switch (lane) {
-    case 0:
-        return vfmaq_laneq_f32(sum, w, x, 0);
-    case 1:
-        return vfmaq_laneq_f32(sum, w, x, 1);
-    case 2:
-        return vfmaq_laneq_f32(sum, w, x, 2);
-    default:
-        return vfmaq_laneq_f32(sum, w, x, 3);
-    }
-}
-
 E2_INLINE void step(size_t rows, size_t vecs, size_t n, const char *a, size_t a_stride, const char *b,
                     vec sum[][PANEL_VECS]) {
     vec x[6];
@@ -31,7 +17,7 @@ E2_INLINE void step(size_t rows, size_t vecs, size_t n, const char *a, size_t a_
         for (size_t v = 0; v < vecs; v++) {
             vec w = vec_load((const float *)(const void *)(b + s * STEP_BYTES) + v * VEC_LANES);
             UNROLLED
-            for (size_t r = 0; r < rows; r++) sum[r][v] = add_product(sum[r][v], w, x[r], s);
+            for (size_t r = 0; r < rows; r++) sum[r][v] = vec_fma_lane(sum[r][v], w, x[r], s);
         }
     }
 }

@@ -32,28 +32,15 @@ void e2_prepare_q8_ref(const float *x, size_t m, size_t k, size_t stride, void *
     }
 }
 
-static void finish(float v, size_t column, const e2_epilogue *epilogue, float *c) {
-    if (epilogue->bias) v += epilogue->bias[column];
-    switch (epilogue->activation) {
-    case E2_NO_ACTIVATION:
-        break;
-    case E2_EPILOGUE_GELU:
-        v = 0.5f * v * (1.0f + e2_ref_erf(v * 0.70710678f));
-        break;
-    case E2_EPILOGUE_QUICK_GELU:
-        v = v / (1.0f + e2_ref_exp(-1.702f * v));
-        break;
-    case E2_EPILOGUE_RELU:
-        v = v > 0.0f ? v : 0.0f;
-        break;
-    }
-    *c = (epilogue->accumulate ? *c : 0.0f) + epilogue->gate * v;
-}
-
-/* Writes the lanes of one panel that are columns of the matrix. */
-static void finish_panel(const float *sums, const e2_matrix *w, size_t panel, const e2_epilogue *epilogue, float *c) {
-    for (size_t lane = 0; lane < E2_PANEL && panel * E2_PANEL + lane < w->n; lane++)
-        finish(sums[lane], panel * E2_PANEL + lane, epilogue, c + panel * E2_PANEL + lane);
+/* Brings the sums of one panel, as far as they are columns of the matrix, to a row of c. */
+static void finish(float *sums, const e2_matrix *w, size_t panel, const e2_epilogue *epilogue, float *c) {
+    size_t first = panel * E2_PANEL, n = w->n - first < E2_PANEL ? w->n - first : E2_PANEL;
+    for (size_t i = 0; epilogue->bias && i < n; i++) sums[i] += epilogue->bias[first + i];
+    if (epilogue->activation == E2_EPILOGUE_GELU) e2_gelu_ref(sums, n);
+    if (epilogue->activation == E2_EPILOGUE_QUICK_GELU) e2_quick_gelu_ref(sums, n);
+    if (epilogue->activation == E2_EPILOGUE_RELU) e2_relu_ref(sums, n);
+    for (size_t i = 0; i < n; i++)
+        c[first + i] = (epilogue->accumulate ? c[first + i] : 0.0f) + epilogue->gate * sums[i];
 }
 
 void e2_gemm_f32_ref(const void *a, size_t m, size_t a_stride, const e2_matrix *w, size_t first_panel, size_t n_panels,
@@ -65,7 +52,7 @@ void e2_gemm_f32_ref(const void *a, size_t m, size_t a_stride, const e2_matrix *
             float sums[E2_PANEL] = {0};
             for (size_t i = 0; i < w->k; i++)
                 for (size_t lane = 0; lane < E2_PANEL; lane++) sums[lane] += x[i] * panel[i * E2_PANEL + lane];
-            finish_panel(sums, w, p, epilogue, c + r * c_stride);
+            finish(sums, w, p, epilogue, c + r * c_stride);
         }
     }
 }
@@ -89,7 +76,7 @@ void e2_gemm_bf16_ref(const void *a, size_t m, size_t a_stride, const e2_matrix 
             for (size_t i = 0; i < 2 * pairs; i++)
                 for (size_t lane = 0; lane < E2_PANEL; lane++)
                     sums[lane] += bf16_value(x[i]) * bf16_value(panel[(i / 2 * E2_PANEL + lane) * 2 + i % 2]);
-            finish_panel(sums, w, p, epilogue, c + r * c_stride);
+            finish(sums, w, p, epilogue, c + r * c_stride);
         }
     }
 }
@@ -110,7 +97,7 @@ void e2_gemm_q8_ref(const void *a, size_t m, size_t a_stride, const e2_matrix *w
                     products[lane] += x[i] * panel[(i / 4 * E2_PANEL + lane) * 4 + i % 4];
             for (size_t lane = 0; lane < E2_PANEL; lane++)
                 sums[lane] = (float)products[lane] * (scale * w->scales[p * E2_PANEL + lane]);
-            finish_panel(sums, w, p, epilogue, c + r * c_stride);
+            finish(sums, w, p, epilogue, c + r * c_stride);
         }
     }
 }

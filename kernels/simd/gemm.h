@@ -98,19 +98,6 @@ E2_INLINE void tile(step_fn *step, size_t rows, size_t vecs, const char *a, size
 
 /* ---- epilogue ---- */
 
-static inline vec activated(vec v, e2_epilogue_activation activation) {
-    switch (activation) {
-    case E2_EPILOGUE_GELU:
-        return vec_gelu(v);
-    case E2_EPILOGUE_QUICK_GELU:
-        return vec_quick_gelu(v);
-    case E2_EPILOGUE_RELU:
-        return vec_positive(v);
-    default:
-        return v;
-    }
-}
-
 /* The first n of VEC_LANES values. */
 static inline vec load_columns(const float *p, size_t n) {
     return n < VEC_LANES ? vec_load_part(p, n, vec_set(0.0f)) : vec_load(p);
@@ -139,7 +126,7 @@ static inline void finish(const product *p, const e2_matrix *w, size_t panel, co
                 const float *row_scale = (const float *)(const void *)(a + r * p->a_stride + p->row_scale);
                 v = vec_mul(vec_of_int(v), vec_mul(vec_set(*row_scale), scale));
             }
-            v = activated(vec_add(v, bias), e->activation);
+            v = vec_activated(vec_add(v, bias), e->activation);
             store_columns(out, n, vec_fma(gate, v, e->accumulate ? load_columns(out, n) : zero));
         }
     }

@@ -2,7 +2,8 @@
 #ifndef E2_SIMD_MATH_H
 #define E2_SIMD_MATH_H
 
-#include "simd.h"
+#include "kernels.h"
+#include "simd/vec.h"
 
 /* exp(x), relative error below 2e-7. Below -87 it is exp(-87), about 1e-38; x must not be above 88. NaN stays NaN. */
 E2_INLINE vec vec_exp(vec x) {
@@ -49,6 +50,20 @@ E2_INLINE vec vec_gelu(vec x) {
 E2_INLINE vec vec_quick_gelu(vec x) {
     vec power = vec_exp(vec_min(vec_set(88.0f), vec_mul(x, vec_set(-1.702f))));
     return vec_div(x, vec_add(vec_set(1.0f), power));
+}
+
+/* Of a product's epilogue. */
+E2_INLINE vec vec_activated(vec v, e2_epilogue_activation activation) {
+    switch (activation) {
+    case E2_EPILOGUE_GELU:
+        return vec_gelu(v);
+    case E2_EPILOGUE_QUICK_GELU:
+        return vec_quick_gelu(v);
+    case E2_EPILOGUE_RELU:
+        return vec_positive(v);
+    default:
+        return v;
+    }
 }
 
 #endif

@@ -10,7 +10,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "simd.h"
+#include "simd/vec.h"
 
 #define QUANTISED (4 * VEC_LANES)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the hostile model files of this folder and expected.tsv; standard library only.
 
-    python3 tests/bad/make.py        (from anywhere; writes beside itself, always the same bytes)
+    python3 tests/bad/make.py        (from anywhere; writes beside itself, always the same bytes: make golden compares)
 
 The status that e2str_model_open must give begins each file's name ("ok" for the intact model that the others are made
 from); expected.tsv holds file <TAB> words that the message must contain.
@@ -172,6 +172,20 @@ def with_tensors(changes, types=None):
     return model.build()
 
 
+def with_stem(changes=None, **keys):
+    """The model with a stem of two layers, its keys and its tensors changed as above."""
+    numbers = {"channels": [4, 5], "stride_height": [2, 1], "stride_width": [1, 2]}
+    model = Model()
+    for name, values in {**numbers, **keys}.items():
+        if values is not None:
+            model.keys[f"e2str.vision.stem.{name}"] = values if isinstance(values, tuple) else (ARRAY, (U32, values))
+    for i, dims in enumerate(((27, 4), (36, 5))):
+        model.tensors.update({f"vision.stem.{i}.weight": dims, f"vision.stem.{i}.bias": dims[1:]})
+    model.tensors["vision.patch.weight"] = (5, 2)
+    model.tensors.update(changes or {})
+    return model
+
+
 def odd_addresses():
     """Alignment 1 and a name of such a length that the F32 data begin off their boundary."""
     model = Model()
@@ -303,13 +317,52 @@ def model_cases():
     yield "format-f32-not-aligned-to-4", odd_addresses(), "not aligned to 4"
 
 
+def stem_cases():
+    key = "e2str.vision.stem."
+    yield "ok-stem", with_stem().build(), ""
+    yield "ok-stem-of-signed-numbers", with_stem(channels=(ARRAY, (I32, [4, 5]))).build(), ""
+    yield "format-stem-channels-missing", with_stem(channels=None).build(), key + "channels is missing"
+    yield "format-stem-strides-missing", with_stem(stride_width=None).build(), key + "stride_width is missing"
+    yield "format-stem-empty", with_stem(channels=[]).build(), key + "channels has 0 numbers"
+    yield "limit-stem-layers", with_stem(channels=[1] * 9).build(), key + "channels has 9 numbers"
+    yield ("format-stem-strides-too-few", with_stem(stride_height=[2]).build(),
+           key + "stride_height has 1 numbers, e2str.vision.stem.channels has 2")
+    yield "format-stem-strides-too-many", with_stem(stride_width=[1, 2, 1]).build(), key + "stride_width has 3 numbers"
+    yield "format-stem-channels-zero", with_stem(channels=[4, 0]).build(), key + "channels has a number less than 1"
+    negative = with_stem(channels=(ARRAY, (I32, [-4, 5])))
+    yield "format-stem-channels-negative", negative.build(), key + "channels has a number less than 1"
+    yield "format-stem-channels-number", with_stem(channels=(U32, 4)).build(), key + "channels has type u32"
+    yield "format-stem-channels-of-floats", with_stem(channels=(ARRAY, (F32, [4, 5]))).build(), key + "channels is an array"
+    yield "limit-stem-channels", with_stem(channels=[65537, 5]).build(), key + "channels has the number 65537"
+    yield "format-stem-stride-zero", with_stem(stride_height=[0, 2]).build(), key + "stride_height has a number less"
+    yield "limit-stem-stride", with_stem(stride_width=[1, 4]).build(), key + "stride_width has the number 4, more than 2"
+    yield ("format-stem-height-is-not-the-patch", with_stem(stride_height=[2, 2]).build(),
+           "stem.stride_height makes patches of 4, e2str.vision.patch_height is 2")
+    yield ("format-stem-width-is-not-the-patch", with_stem(stride_width=[1, 1]).build(),
+           "stem.stride_width makes patches of 1, e2str.vision.patch_width is 2")
+    large = with_stem(channels=[65536, 5])
+    for name in ("height", "width"):
+        large.keys[f"e2str.image.{name}"] = (U32, 256)
+    yield "limit-stem-values", large.build(), "layer 0 gives 128 x 256 x 65536 numbers"
+    yield "unsupported-stem-key", with_stem(kernel_width=[3, 3]).build(), key + "kernel_width is not known"
+    shape = with_stem({"vision.stem.1.weight": (27, 5)})
+    yield "format-stem-weight-shape", shape.build(), "vision.stem.1.weight has dimensions {27, 5, 1, 1}, expected {36, 5"
+    shape = with_stem({"vision.patch.weight": (12, 2)})
+    yield "format-stem-patch-shape", shape.build(), "vision.patch.weight has dimensions {12, 2, 1, 1}, expected {5, 2"
+    missing = with_stem()
+    del missing.tensors["vision.stem.0.bias"]
+    yield "format-stem-bias-missing", missing.build(), "vision.stem.0.bias is missing"
+    yield ("unsupported-stem-tensors-without-keys", with_tensors({"vision.stem.0.weight": (27, 4)}),
+           "vision.stem.0.weight is not one of this model's")
+
+
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
     for name in os.listdir(folder):
         if name.endswith(".gguf"):
             os.remove(os.path.join(folder, name))
     lines = []
-    for cases in (gguf_cases(), model_cases()):
+    for cases in (gguf_cases(), model_cases(), stem_cases()):
         for name, data, words in cases:
             with open(os.path.join(folder, name + ".gguf"), "wb") as file:
                 file.write(data)

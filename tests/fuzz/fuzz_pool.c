@@ -18,7 +18,7 @@ static void require(bool right) {
 static uint8_t *good_file(size_t *size) {
     static float keys[2 * FIXTURE_KEY], tokens[2 * 32 * FIXTURE_KEY];
     const void *key_pieces[] = {keys}, *token_pieces[] = {tokens};
-    require(f.model->media_tokens == 32);
+    require(f.model->visual_tokens == 32);
     keys[0] = keys[FIXTURE_KEY + 1] = 1;
     tiny_builder b = {.writer = tiny_checked(e2_gguf_writer_new())};
     tiny_string(&b, "general.architecture", "e2str-pool");
@@ -27,7 +27,7 @@ static uint8_t *good_file(size_t *size) {
     e2_gguf_write_u64(b.writer, "e2str.pool.model_checksum", 0);
     e2_gguf_write_u64(b.writer, "e2str.pool.next_id", 9);
     tiny_string(&b, "e2str.pool.storage", "f32");
-    e2_gguf_write_u64_array(b.writer, "e2str.pool.ids", (const uint64_t[]){2, 5}, 2);
+    e2_gguf_write_array(b.writer, "e2str.pool.ids", E2_KV_U64, (const uint64_t[]){2, 5}, 2);
     e2_gguf_write_string_array(b.writer, "e2str.pool.labels", (const e2_string[]){{"one", 3}, {"Two", 3}}, 2);
     e2_gguf_write_tensor(b.writer, "keys", E2_F32, 2, (const uint64_t[]){FIXTURE_KEY, 2}, key_pieces, 1, sizeof keys);
     e2_gguf_write_tensor(b.writer, "tokens", E2_F32, 3, (const uint64_t[]){FIXTURE_KEY, 32, 2}, token_pieces, 1,

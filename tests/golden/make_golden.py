@@ -1,216 +1,167 @@
-"""Makes the golden files in this folder from reference.py; their layout is in README.md.
+"""Makes the small random models of this folder and their golden values from reference.py; README.md has the layout.
 
-build/venv/bin/python tests/golden/make_golden.py [--reference ../shared/spec/reference.py] [--only NAME]
+    make golden                                                                  all of them, compared with these
+    build/venv/bin/python tests/golden/make_golden.py [--only NAME] [--out FOLDER]
 """
 
 import argparse
 import os
 import sys
-import types
 from dataclasses import dataclass, field
 
 import gguf
 import numpy as np
 import torch
-import torch.nn.functional as F
+from reference import DECODER, Config, E2STR, beam, greedy, preprocess, shapes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, 'weights'))
-from e2str_gguf import CLIP_MEAN, CLIP_STD, DECODER, Settings  # noqa: E402
-from e2str_gguf import character_tokenizer, layout, rounded, sizes_of, write_model  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'weights'))
+from e2str_gguf import Settings, character_tokenizer, layout, rounded, sizes_of, write_model  # noqa: E402
 
 MARGIN = 1e-3  # least distance of every decision, in log-probability
 SIMILARITY_MARGIN = 1e-5
-CASES, BEAMS = 30, 3
-# Spec section 1b: the constants for R, G, B act on B, G, R.
-IMAGENET_BGR = dict(channels='bgr', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-PAD, BOS, END, IMAGE, FIRST = 0, 1, 2, 3, 4
+CASES, BEAMS, MOST_EXAMPLES = 30, 3, 8
+PAD, BOS, END, IMAGE, FIRST = range(5)
+TOKENS, POSITIONS = f'{DECODER}.embed_tokens.weight', f'{DECODER}.embed_positions.weight'
 LOWER = 'abcdefghijklmnopqrstuvwxyz0123456789'
+# docs/model.md, section 1b: the constants for R, G, B act on B, G, R.
+IMAGENET_BGR = dict(channels='bgr', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 @dataclass
 class Model:
-    """One golden configuration: `sizes` go to the reference's Config, `settings` to the model file."""
+    """One golden model. sizes: fields of the reference's Config."""
 
     name: str
     seed: int
     store: str
     sizes: dict
-    settings: dict = field(default_factory=dict)
     alphabet: str = LOWER
     images: int = 10
-    class_token: bool = True
-    decoder_activation: str = 'relu'
+    config: Config = field(init=False)
+
+    def __post_init__(self):
+        ids = dict(vocabulary=FIRST + len(self.alphabet), pad=PAD, bos=BOS, end=END, image=IMAGE)
+        self.config = Config(**ids, **self.sizes)
 
 
 PLAIN = dict(
-    img_h=24,
-    img_w=64,
-    patch_h=4,
-    patch_w=4,
-    vit_width=32,
-    vit_layers=2,
-    vit_heads=2,
-    vit_mlp=64,
-    use_perceiver=False,
-    d_model=32,
-    layers=2,
-    heads=4,
-    ffn=64,
-    max_pos=124,
-    x_heads=2,
-    x_dim_head=16,
-    x_ff_mult=2,
+    image_height=24,
+    image_width=64,
+    vision_width=32,
+    vision_layers=2,
+    vision_heads=2,
+    vision_feed_forward=64,
+    resampler_layers=0,
+    decoder_width=32,
+    decoder_layers=2,
+    decoder_heads=4,
+    decoder_feed_forward=64,
+    positions=124,
+    cross_heads=2,
+    cross_head_size=16,
+    cross_feed_forward=64,
 )
-RESAMPLER = dict(PLAIN, use_perceiver=True, p_depth=2, p_heads=2, p_dim_head=16, p_latents=6, p_ff_mult=2)
+RESAMPLER = dict(
+    PLAIN, resampler_layers=2, resampler_heads=2, resampler_head_size=16, latents=6, resampler_feed_forward=64
+)
+ODD = dict(
+    image_height=20,
+    image_width=50,
+    patch_height=5,
+    patch_width=10,
+    vision_width=27,
+    vision_layers=1,
+    vision_heads=3,
+    vision_feed_forward=37,
+    resampler_layers=1,
+    resampler_heads=3,
+    resampler_head_size=7,
+    latents=5,
+    resampler_feed_forward=54,
+    decoder_width=35,
+    decoder_layers=1,
+    decoder_heads=5,
+    decoder_feed_forward=51,
+    positions=124,
+    cross_heads=3,
+    cross_head_size=13,
+    cross_feed_forward=70,
+)
 MODELS = [
-    Model('plain', 1, 'f32', dict(PLAIN, vit_layers=1), dict(mean=(0.5,) * 3, std=(0.5,) * 3), images=26),
-    Model(
-        'resampler',
-        2,
-        'f16',
-        dict(RESAMPLER, img_h=32, img_w=128, vit_layers=3),
-        dict(mean=CLIP_MEAN, std=CLIP_STD),
-        images=26,
-    ),
+    Model('plain', 1, 'f32', dict(PLAIN, vision_layers=1, mean=(0.5,) * 3, std=(0.5,) * 3), images=26),
+    Model('resampler', 2, 'f16', dict(RESAMPLER, image_height=32, image_width=128, vision_layers=3), images=26),
     Model(
         'oblong',
         3,
         'f16',
-        dict(PLAIN, img_h=32, img_w=128, patch_h=8, vit_quick_gelu=True, vit_ln_post=False, x_every=2, layers=3),
-        IMAGENET_BGR,
+        dict(
+            PLAIN,
+            **IMAGENET_BGR,
+            patch_height=8,
+            image_height=32,
+            image_width=128,
+            vision_activation='quick_gelu',
+            norm_post=False,
+            cross_every=2,
+            decoder_layers=3,
+        ),
         alphabet='0123456789',
     ),
     Model(
         'vision-key',
         4,
         'bf16',
-        dict(RESAMPLER, patch_h=8, vit_ln_post=False, vit_quick_gelu=True),
-        dict(retrieval_key='vision_tokens'),
+        dict(
+            RESAMPLER, patch_height=8, norm_post=False, vision_activation='quick_gelu', retrieval_key='vision_tokens'
+        ),
         images=26,
     ),
-    Model('blocks', 5, 'q8_0', dict(PLAIN, patch_w=8, x_dim_head=32, vit_mlp=96), dict(IMAGENET_BGR)),
     Model(
-        'all-media', 6, 'bf16', dict(RESAMPLER, only_immediate=False, vit_eps=1e-6), {}, alphabet='aäßçéñøαβγ漢字あ😀'
+        'blocks', 5, 'q8_0', dict(PLAIN, **IMAGENET_BGR, patch_width=8, cross_head_size=32, vision_feed_forward=96)
+    ),
+    Model(
+        'all-media',
+        6,
+        'bf16',
+        dict(RESAMPLER, only_immediate_media=False, vision_epsilon=1e-6, resampler_epsilon=1e-4, decoder_epsilon=1e-3),
+        alphabet='aäßçéñøαβγ漢字あ😀',
     ),
     Model(
         'no-class',
         7,
         'f16',
-        dict(PLAIN, patch_h=8, vit_layers=1, layers=3),
-        {},
-        class_token=False,
-        decoder_activation='gelu',
-    ),
-    Model(
-        'odd',
-        8,
-        'f32',
         dict(
-            RESAMPLER,
-            img_h=20,
-            img_w=50,
-            patch_h=5,
-            patch_w=10,
-            vit_width=27,
-            vit_layers=1,
-            vit_heads=3,
-            vit_mlp=37,
-            p_depth=1,
-            p_heads=3,
-            p_dim_head=7,
-            p_latents=5,
-            d_model=35,
-            heads=5,
-            ffn=51,
-            layers=1,
-            x_heads=3,
-            x_dim_head=13,
+            PLAIN, patch_height=8, vision_layers=1, decoder_layers=3, class_token=False, decoder_activation='gelu'
         ),
-        alphabet=LOWER + 'AB',
     ),
+    Model('odd', 8, 'f32', ODD, alphabet=LOWER + 'AB'),
+    Model('stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu')),
+    Model('stem', 10, 'q8_0', dict(PLAIN, patch_height=8, stem=((7, 2, 2), (32, 2, 1), (24, 2, 2)), norm_post=False)),
 ]
-
-
-def import_reference(path):
-    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
-    import reference
-
-    return reference
-
-
-# -------------------------------------------------------------------------------- where we differ from the reference --
-
-
-def no_class_forward(self, images):
-    x = self.conv1(images).flatten(2).transpose(1, 2) + self.positional_embedding
-    for block in self.transformer.resblocks:
-        x = block(x)
-    return self.ln_post(x) if self.c.vit_ln_post else x
-
-
-def gelu_layer_forward(self, x, mask):
-    x = x + self.self_attn(self.self_attn_layer_norm(x), mask)
-    return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
-
-
-def adapt(ref, net, class_token=True, decoder_activation='relu'):
-    """README.md, "What differs from reference.py"."""
-    attention = ref.MaskedCrossAttention
-    plain_next = net._next
-
-    def masked_attention(self, x, media, text_time):
-        return attention.forward(self, x, media, text_time).masked_fill(
-            text_time[..., None] == 0, 0.0
-        )  # to_out has no bias
-
-    def next_logits(self, seqs, media):
-        logits = plain_next(seqs, media)
-        logits[:, net.c.image_id] = -torch.inf
-        return logits
-
-    net._next = types.MethodType(next_logits, net)
-    for layer in net.lang_encoder.model.decoder.layers:
-        if layer.gated_cross_attn_layer is not None:
-            layer.gated_cross_attn_layer.attn.forward = types.MethodType(
-                masked_attention, layer.gated_cross_attn_layer.attn
-            )
-        if decoder_activation == 'gelu':
-            layer.decoder_layer.forward = types.MethodType(gelu_layer_forward, layer.decoder_layer)
-    if not class_token:
-        vision = net.vision_encoder
-        del vision.class_embedding
-        vision.positional_embedding = torch.nn.Parameter(vision.positional_embedding[1:].detach().clone())
-        vision.forward = types.MethodType(no_class_forward, vision)
 
 
 # ---------------------------------------------------------------------------------------------------- random content --
 
 
-@torch.no_grad()
-def randomise(net, rng):
-    """Weights that make attention uneven, logits spread and every tensor matter; the tied output matrix would repeat
-    the last token for ever if positions and layers did not outweigh the embeddings."""
+def random_weights(c, rng):
+    """{name: float32 array}: attention uneven, logits spread, and every tensor matters; the tied output matrix would
+    repeat the last token for ever if positions and layers did not outweigh the embeddings."""
 
-    def normal(shape, scale, centre=0.0):
-        return torch.from_numpy(rng.normal(centre, scale, shape).astype(np.float32))
-
-    for name, p in net.named_parameters():
+    def draw(name, shape):
         if name.endswith('gate'):
-            p.copy_(torch.from_numpy(rng.uniform(0.5, 0.9, p.shape).astype(np.float32)))
-        elif p.dim() == 1 and name.endswith('weight'):
-            p.copy_(normal(p.shape, 0.2, 1.0))
-        elif p.dim() == 1:
-            p.copy_(normal(p.shape, 0.2))
-        elif 'embed_positions' in name:
-            p.copy_(normal(p.shape, 1.2))
-        elif 'embed_tokens' in name or 'positional' in name or 'latents' in name:
-            p.copy_(normal(p.shape, 0.5))
-        else:
-            sharp = any(part in name for part in ('in_proj', 'q_proj', 'k_proj', 'to_q', 'to_kv'))
-            strong = 'lang_encoder' in name and any(part in name for part in ('out_proj', 'fc2', 'to_out', 'ff.3'))
-            p.copy_(normal(p.shape, (1.7 if sharp else 3.0 if strong else 1.0) / p[0].numel() ** 0.5))
+            return rng.uniform(0.5, 0.9, shape)
+        if len(shape) == 1:
+            return rng.normal(1.0 if name.endswith('weight') else 0.0, 0.2, shape)
+        if name == POSITIONS:
+            return rng.normal(0.0, 1.2, shape)
+        if any(part in name for part in ('embed_tokens', 'positional', 'latents')):
+            return rng.normal(0.0, 0.5, shape)
+        sharp = any(part in name for part in ('in_proj', 'q_proj', 'k_proj', 'to_q', 'to_kv', 'stem'))
+        strong = name.startswith(DECODER) and any(part in name for part in ('out_proj', 'fc2', 'to_out', 'ff.3'))
+        return rng.normal(0.0, (1.7 if sharp else 3.0 if strong else 1.0) / np.prod(shape[1:]) ** 0.5, shape)
+
+    return {name: draw(name, shape).astype(np.float32) for name, shape in shapes(c).items()}
 
 
 def random_image(rng, height, width):
@@ -226,148 +177,135 @@ def random_image(rng, height, width):
 
 def random_images(rng, model):
     """The first has the model's size; then one is small, one tall and narrow, one larger than the model's size."""
-    height, width = model.sizes['img_h'], model.sizes['img_w']
-    shapes = [(height, width), (2, 3), (30, 7), (41, 133)]
-    shapes += [(int(rng.integers(8, 34)), int(rng.integers(12, 72))) for _ in range(model.images - len(shapes))]
-    return [random_image(rng, *shape) for shape in shapes]
+    sizes = [(model.config.image_height, model.config.image_width), (2, 3), (30, 7), (41, 133)]
+    sizes += [(int(rng.integers(8, 34)), int(rng.integers(12, 72))) for _ in range(model.images - len(sizes))]
+    return [random_image(rng, *size) for size in sizes]
 
 
-def preprocess(ref, config, settings, image):
-    """Spec section 1a with the model's own constants; planes in the model's channel order."""
-    pixels = ref.pil_bilinear(image, config.img_h, config.img_w)
-    planes = (
-        torch.from_numpy(np.ascontiguousarray(pixels[..., ::-1] if settings.channels == 'bgr' else pixels))
-        .permute(2, 0, 1)
-        .float()
-        .div(255)
-    )
-    return (planes - torch.tensor(settings.mean).view(3, 1, 1)) / torch.tensor(settings.std).view(3, 1, 1)
+@dataclass
+class Case:
+    query: int  # image
+    examples: list  # (image, label), in prompt order
+    limit: int  # most tokens to write
+    prompt: list
+    media: torch.Tensor  # [examples + 1, n, w]
+    greedy: list = None
+    beam: list = None
+    logits: torch.Tensor = None  # of the prompt's last row
 
 
-# ------------------------------------------------------------------------------------------------- decoding, margins --
-
-
-@torch.no_grad()
-def greedy_margin(net, media, prompt, written, limit):
-    """The least distance between the two best tokens over all steps."""
-    margin = float('inf')
-    for n in range(min(len(written) + 1, limit)):
-        top = net._next([prompt + written[:n]], media)[0].topk(2).values
-        margin = min(margin, float(top[0] - top[1]))
-    return margin
-
-
-@torch.no_grad()
-def second_beam(net, media, prompt, limit):
-    """Beam search of spec section 6, written a second time, and the least distance of its decisions."""
-    beams, finished, margins = [([], 0.0)], [], []
-    for step in range(1, limit + 1):
-        logp = net._next([prompt + ids for ids, _ in beams], media).log_softmax(-1)
-        scores = (logp + torch.tensor([score for _, score in beams])[:, None]).view(-1).topk(2 * BEAMS + 1)
-        candidates = [
-            (score, *divmod(i, logp.shape[1])) for score, i in zip(scores.values.tolist(), scores.indices.tolist())
-        ]
-        margins += [a[0] - b[0] for a, b in zip(candidates, candidates[1:])]
-        best = candidates[:-1]
-        following = []
-        for rank, (score, b, token) in enumerate(best):
-            if token == net.c.eoc_id:
-                if rank < BEAMS:
-                    finished.append((score / step, beams[b][0]))
-            elif len(following) < BEAMS:
-                following.append((beams[b][0] + [token], score))
-            if len(following) == BEAMS:
-                break
-        finished.sort(key=lambda h: -h[0])
-        margins += [a[0] - b[0] for a, b in zip(finished, finished[1:])]
-        finished = finished[:BEAMS]
-        beams = following
-        if len(finished) == BEAMS:
-            margins.append(abs(finished[-1][0] - best[0][0] / step))
-            if finished[-1][0] >= best[0][0] / step:
-                return finished[0][1], min(margins)
-    finished += [(score / limit, ids) for ids, score in beams]
-    finished.sort(key=lambda h: -h[0])
-    margins += [a[0] - b[0] for a, b in zip(finished, finished[1:])]
-    return finished[0][1], min(margins)
-
-
-def beam_with_margin(net, media, prompt, limit):
-    """(ids by the reference's beam search, least distance of its decisions)"""
-    (ids, margin), reference_ids = second_beam(net, media, prompt, limit), net.beam(media, prompt, limit, BEAMS)
-    if ids != reference_ids and margin > 1e-6:
-        raise SystemExit(f'two beam searches disagree: {ids} and {reference_ids}')
-    return reference_ids, margin
-
-
-def random_case(net, media, config, rng, n_examples):
-    """(images of the examples, their labels, query, limit, prompt ids, visual tokens in prompt order)"""
+def random_case(net, media, rng, n_examples):
+    c = net.config
+    longest = min(6, c.segment_stride - 3) if c.segment_stride else 6
+    room = c.segment_stride - 1 if c.segment_stride else 16
     pictures = [int(i) for i in rng.integers(len(media), size=n_examples)]
-    labels = [rng.integers(FIRST, config.vocab, int(rng.integers(1, 7))).tolist() for _ in pictures]
-    query, limit = int(rng.integers(len(media))), int(rng.integers(6, 17))
-    return pictures, labels, query, limit, net.prompt(labels), media[pictures + [query]][None]
+    labels = [rng.integers(FIRST, c.vocabulary, int(rng.integers(1, longest + 1))).tolist() for _ in pictures]
+    query, limit = int(rng.integers(len(media))), int(rng.integers(6, room + 1))
+    return Case(query, list(zip(pictures, labels)), limit, net.prompt(labels), media[pictures + [query]])
 
 
-@torch.no_grad()
-def balance_tokens(net, media, config, rng, state):
+def balance_tokens(net, media, rng):
     """Makes texts varied: takes the mean direction of the decoder's output out of the token table, so that no token is
     favoured everywhere, then shifts the end token along it until about half of the runs end before the limit."""
-    rows = state[f'{DECODER}.embed_tokens.weight']
-    trials = [random_case(net, media, config, rng, i % 9) for i in range(18)]
-    outputs = []
-    hook = net.lang_encoder.model.decoder.final_layer_norm.register_forward_hook(
-        lambda module, given, output: outputs.append(output[0])
-    )
+    rows = net.weights[TOKENS]
+    trials = [random_case(net, media, rng, i % (MOST_EXAMPLES + 1)) for i in range(18)]
     for _ in range(3):
-        outputs.clear()
-        for _, _, _, _, prompt, seen in trials:
-            net.lang_encoder(torch.tensor([prompt + rng.integers(config.vocab, size=8).tolist()]), seen)
+        texts = [trial.prompt + rng.integers(net.config.vocabulary, size=8).tolist() for trial in trials]
+        outputs = [net.hidden(torch.tensor([ids]), trial.media[None])[0] for ids, trial in zip(texts, trials)]
         mean = torch.cat(outputs).mean(0)
         rows -= torch.outer(rows @ mean, mean) / mean.dot(mean)
-    hook.remove()
     base = rows[END].clone()
     low, high = -20.0, 20.0
     for _ in range(8):
         shift = (low + high) / 2
         rows[END] = base + shift * mean / mean.dot(mean)
-        ended = sum(
-            (len(net.greedy(seen, prompt, limit)) < limit) + (len(net.beam(seen, prompt, limit, BEAMS)) < limit)
-            for _, _, _, limit, prompt, seen in trials
-        )
+        ended = 0
+        for trial in trials:
+            following = net.following(trial.prompt, trial.media)
+            ended += len(greedy(following, END, trial.limit)) < trial.limit
+            ended += len(beam(following, END, trial.limit, BEAMS)) < trial.limit
         low, high = (shift, high) if ended < len(trials) else (low, shift)
 
 
-def make_cases(net, media, config, rng):
-    """CASES accepted cases, with 0 to 8 examples in turn."""
-    cases, tried = [], 0
+# ------------------------------------------------------------------------------------------------- decoding, margins --
+
+
+def distances(descending):
+    return [a - b for a, b in zip(descending, descending[1:])]
+
+
+def greedy_margin(following, end, text, limit):
+    """The least distance between the two best tokens over all steps."""
+    steps = [following([text[:n]])[0].topk(2).values.tolist() for n in range(min(len(text) + 1, limit))]
+    return min(best - second for best, second in steps)
+
+
+def second_beam(following, end, limit):
+    """Beam search of docs/model.md, section 6, written a second time; with the least distance of its decisions: the
+    7 best candidates of each step, the rule that ends it, the order of the finished texts."""
+    beams, finished, margins = [([], 0.0)], [], []
+    for step in range(1, limit + 1):
+        logp = following([text for text, _ in beams]).log_softmax(-1)
+        scores = logp + torch.tensor([score for _, score in beams], dtype=logp.dtype)[:, None]
+        top = scores.view(-1).topk(2 * BEAMS + 1)
+        margins += distances(top.values.tolist())
+        best = list(zip(top.values.tolist(), top.indices.tolist()))[:-1]
+        following_beams = []
+        for rank, (score, index) in enumerate(best):
+            text, token = beams[index // logp.shape[1]][0], index % logp.shape[1]
+            if token == end:
+                if rank < BEAMS:
+                    finished.append((score / step, text))
+            elif len(following_beams) < BEAMS:
+                following_beams.append((text + [token], score))
+            if len(following_beams) == BEAMS:
+                break
+        beams = following_beams
+        finished.sort(key=lambda h: -h[0])
+        margins += distances([score for score, _ in finished])
+        finished = finished[:BEAMS]
+        if len(finished) == BEAMS:
+            margins.append(abs(finished[-1][0] - best[0][0] / step))
+            if finished[-1][0] >= best[0][0] / step:
+                return finished[0][1], min(margins)
+    finished = sorted(finished + [(score / limit, text) for text, score in beams], key=lambda h: -h[0])
+    return finished[0][1], min(margins + distances([score for score, _ in finished]))
+
+
+def beam_with_margin(following, end, limit):
+    """(text by beam search, least distance of its decisions)"""
+    text, (second, margin) = beam(following, end, limit, BEAMS), second_beam(following, end, limit)
+    if text != second and margin > 1e-6:
+        raise SystemExit(f'two beam searches disagree: {text} and {second}')
+    return text, margin
+
+
+def make_cases(net, media, rng):
+    """(CASES cases without near-ties, with 0 to 8 examples in turn; how many were drawn)"""
+    cases, drawn = [], 0
     while len(cases) < CASES:
-        tried += 1
-        pictures, labels, query, limit, prompt, seen = random_case(net, media, config, rng, len(cases) % 9)
-        greedy = net.greedy(seen, prompt, limit)
-        if greedy_margin(net, seen, prompt, greedy, limit) < MARGIN:
+        case = random_case(net, media, rng, len(cases) % (MOST_EXAMPLES + 1))
+        following, drawn = net.following(case.prompt, case.media), drawn + 1
+        case.greedy = greedy(following, END, case.limit)
+        if greedy_margin(following, END, case.greedy, case.limit) < MARGIN:
             continue
-        beam, margin = beam_with_margin(net, seen, prompt, limit)
+        case.beam, margin = beam_with_margin(following, END, case.limit)
         if margin < MARGIN:
             continue
-        logits = net.lang_encoder(torch.tensor([prompt]), seen)[0, -1]
-        cases.append(
-            dict(
-                query=query, limit=limit, examples=list(zip(pictures, labels)), greedy=greedy, beam=beam, logits=logits
-            )
-        )
-    return cases, tried
+        case.logits = net.logits(torch.tensor([case.prompt]), case.media[None])[0, -1]
+        cases.append(case)
+    return cases, drawn
 
 
 # --------------------------------------------------------------------------------------------------------- the files --
 
 
-def nearest(keys, pool_size):
-    """Queries: all images behind the pool, and those of the pool itself that are no ties."""
+def nearest(keys, n_pool):
+    """Queries without near-ties and, for each, the order of the first n_pool images by falling similarity."""
     queries, orders = [], []
     for q in range(len(keys)):
-        similar = keys[:pool_size] @ keys[q]
-        values, order = similar.sort(descending=True)
-        if float((values[:-1] - values[1:]).min()) >= SIMILARITY_MARGIN:
+        similarities, order = (keys[:n_pool] @ keys[q]).sort(descending=True)
+        if min(distances(similarities.tolist())) >= SIMILARITY_MARGIN:
             queries.append(q)
             orders.append(order.tolist())
     return queries[-8:], orders[-8:]
@@ -381,9 +319,9 @@ def flat(lists):
     return [x for part in lists for x in part]
 
 
-def write_golden(path, model, images, planes, vision, media, keys, cases, command):
+def write_golden(path, model, images, planes, vision, media, keys, cases):
     writer = gguf.GGUFWriter(path, 'e2str-golden')
-    writer.add_string('golden.command', command)
+    writer.add_string('golden.command', 'make golden')
     writer.add_string('golden.model', f'{model.name}.gguf')
     writer.add_float32('golden.margin', MARGIN)
 
@@ -397,118 +335,91 @@ def write_golden(path, model, images, planes, vision, media, keys, cases, comman
         writer.add_tensor(f'image.{i}', image.view(np.int8))
     for i in range(2):
         floats(f'planes.{i}', planes[i])
-    kept = 3 if media.shape[1] * media.shape[2] < 8000 else 2
-    if model.sizes['use_perceiver']:
+    if model.config.resampler_layers:
         floats('vision_tokens', vision[:1])
-    floats('tokens', media[:kept])
+    floats('tokens', media[: 3 if media[0].numel() < 8000 else 2])
     floats('keys', keys)
     if len(images) > 20:
         queries, orders = nearest(keys, 22)
         integers('nearest.query', queries)
         integers('nearest.order', orders)
-    integers('case.query', [c['query'] for c in cases])
-    integers('case.max_new', [c['limit'] for c in cases])
-    integers('case.prompt_offset', offsets([c['examples'] for c in cases]))
-    examples = flat(c['examples'] for c in cases)
+    integers('case.query', [case.query for case in cases])
+    integers('case.max_new', [case.limit for case in cases])
+    integers('case.prompt_offset', offsets([case.examples for case in cases]))
+    examples = flat(case.examples for case in cases)
     integers('prompt.image', [image for image, _ in examples])
     integers('prompt.label_offset', offsets([label for _, label in examples]))
     integers('prompt.label', flat(label for _, label in examples))
-    for kind in ('greedy', 'beam'):
-        integers(f'case.{kind}_offset', offsets([c[kind] for c in cases]))
-        integers(f'case.{kind}', flat(c[kind] for c in cases))
-    with_logits = list(range(0, CASES, 2))
-    integers('logits.case', with_logits)
-    floats('logits', torch.stack([cases[i]['logits'] for i in with_logits]))
+    for kind, texts in (('greedy', [case.greedy for case in cases]), ('beam', [case.beam for case in cases])):
+        integers(f'case.{kind}_offset', offsets(texts))
+        integers(f'case.{kind}', flat(texts))
+    integers('logits.case', range(0, CASES, 2))
+    floats('logits', torch.stack([case.logits for case in cases[::2]]))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
 
 
-def config_of(ref, model):
-    return ref.Config(
-        vocab=FIRST + len(model.alphabet), pad_id=PAD, bos_id=BOS, eoc_id=END, image_id=IMAGE, **model.sizes
-    )
-
-
-def settings_of(model, config):
+def settings_of(c, name):
+    """The same configuration in the words of the module that writes model files."""
+    same = ('image_height', 'image_width', 'channels', 'mean', 'std', 'vision_activation', 'vision_epsilon')
+    same += ('norm_post', 'resampler_head_size', 'resampler_epsilon', 'decoder_activation', 'decoder_epsilon')
+    same += ('position_offset', 'segment_stride', 'cross_head_size', 'only_immediate_media', 'retrieval_key')
     return Settings(
-        name=f'golden {model.name}',
-        image_height=config.img_h,
-        image_width=config.img_w,
-        vision_head_size=config.vit_width // config.vit_heads,
-        vision_activation='quick_gelu' if config.vit_quick_gelu else 'gelu',
-        vision_epsilon=config.vit_eps,
-        norm_post=config.vit_ln_post,
-        resampler_head_size=config.p_dim_head,
-        decoder_head_size=config.d_model // config.heads,
-        decoder_activation=model.decoder_activation,
-        cross_head_size=config.x_dim_head,
-        only_immediate_media=config.only_immediate,
-        **model.settings,
+        name=name,
+        stem_strides=tuple(strides for _, *strides in c.stem),
+        vision_head_size=c.vision_width // c.vision_heads,
+        decoder_head_size=c.decoder_width // c.decoder_heads,
+        **{key: getattr(c, key) for key in same},
     )
 
 
-def numpy_state(net):
-    return {k: v.detach().numpy() for k, v in net.state_dict().items()}
+def in_double(weights):
+    return {name: torch.from_numpy(np.array(array, np.float64)) for name, array in weights.items()}
 
 
 @torch.no_grad()
-def make(ref, model, folder, command):
+def make(model, folder):
+    """Writes the model and its golden file. All values are computed in double precision and rounded once, so that their
+    bytes do not depend on the machine; planes in float32, as the library has them, to the bit."""
     rng = np.random.default_rng(model.seed)
-    torch.manual_seed(model.seed)
-    config = config_of(ref, model)
-    settings = settings_of(model, config)
-    net = ref.E2STR(config).eval()
-    adapt(ref, net, model.class_token, model.decoder_activation)
-    randomise(net, rng)
-
+    c, settings = model.config, settings_of(model.config, f'golden {model.name}')
+    weights = random_weights(c, rng)
     images = random_images(rng, model)
-    planes = torch.stack([preprocess(ref, config, settings, image) for image in images])
-    state = net.state_dict()
-    balance_tokens(net, net.encode(planes), config, rng, state)
-    ignored = [] if config.vit_ln_post else ['vision_encoder.ln_post.weight', 'vision_encoder.ln_post.bias']
-    arrays = numpy_state(net)
-    write_model(
-        os.path.join(folder, f'{model.name}.gguf'),
-        arrays,
-        settings,
-        character_tokenizer(model.alphabet),
-        model.store,
-        ignored,
-    )
-    stored = rounded(arrays, layout(sizes_of(arrays, settings), settings.norm_post), model.store)
-    net.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in stored.items()})
+    planes = torch.stack([preprocess(c, image) for image in images])
+    net = E2STR(c, in_double(weights))
+    balance_tokens(net, net.encode(planes.double()), rng)
+    weights[TOKENS] = net.weights[TOKENS].numpy().astype(np.float32)
 
-    vision = net.vision_encoder(planes)
-    media = net.perceiver(vision) if config.use_perceiver else vision
-    keys = F.normalize((vision if settings.retrieval_key == 'vision_tokens' else media).mean(1), dim=-1)
-    cases, tried = make_cases(net, media, config, rng)
-    write_golden(
-        os.path.join(folder, f'{model.name}.golden.gguf'), model, images, planes, vision, media, keys, cases, command
-    )
-    ended = [sum(len(c[kind]) < c['limit'] for c in cases) for kind in ('greedy', 'beam')]
-    differ = sum(c['greedy'] != c['beam'] for c in cases)
-    distinct = len({tuple(c['greedy']) for c in cases})
-    size = sum(os.path.getsize(os.path.join(folder, model.name + end)) for end in ('.gguf', '.golden.gguf'))
+    model_path, golden_path = (os.path.join(folder, model.name + end) for end in ('.gguf', '.golden.gguf'))
+    write_model(model_path, weights, settings, character_tokenizer(model.alphabet), model.store)
+    net = E2STR(c, in_double(rounded(weights, layout(sizes_of(weights, settings), c.norm_post), model.store)))
+    vision = net.vision_tokens(planes.double())
+    media = net.media_of(vision)
+    keys = net.keys(vision, media)
+    cases, drawn = make_cases(net, media, rng)
+    write_golden(golden_path, model, images, planes, vision, media, keys, cases)
+
     print(
-        f'{model.name:10s} {size:8d} bytes, {len(cases)} cases of {tried} tried; '
-        f'ended: greedy {ended[0]}, beam {ended[1]}; beam differs in {differ}; {distinct} distinct greedy',
+        f'# {model.name}: {len(cases)} of {drawn} cases; ended: '
+        f'greedy {sum(len(case.greedy) < case.limit for case in cases)}, '
+        f'beam {sum(len(case.beam) < case.limit for case in cases)}; '
+        f'beam differs in {sum(case.greedy != case.beam for case in cases)}; '
+        f'{len({tuple(case.greedy) for case in cases})} distinct greedy texts',
         flush=True,
     )
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument('--reference', default=os.path.join(ROOT, '..', 'shared', 'spec', 'reference.py'))
-    p.add_argument('--only', help='the name of one configuration')
+    p.add_argument('--only', choices=[model.name for model in MODELS], help='one of the models')
     p.add_argument('--out', default=HERE, help='folder to write to (default: this one)')
     a = p.parse_args()
     torch.set_num_threads(1)
-    ref = import_reference(a.reference)
     for model in MODELS:
         if a.only in (None, model.name):
-            make(ref, model, a.out, f'build/venv/bin/python tests/golden/make_golden.py --only {model.name}')
+            make(model, a.out)
 
 
 if __name__ == '__main__':

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/resize.bin: Pillow's bilinear resize and torch's normalisation, for tests/test_image.c.
+"""Writes resize.bin: Pillow's bilinear resize and torch's normalisation, for tests/test_image.c.
 
-    /usr/bin/python3 tests/golden/make_resize.py
+    /usr/bin/python3 tests/golden/make_resize.py [FOLDER]        (default: this one); checked: make golden
 
+Needs Pillow, numpy and PyTorch; made with Debian 12's (9.4, 1.24, 1.13).
 All numbers little-endian:
-    128 bytes  text: the command above, NUL-padded
+    128 bytes  text: the command that made it, NUL-padded
     uint32     number of cases; for each:
         uint32  input width, height, kind, output width, height
         bytes   expected [output height][output width][3] for kinds 0 and 1, without the last dimension for kind 2
@@ -15,6 +16,7 @@ Kind 0 is RGB; kind 1 RGB with each byte made 0 or 255 by its top bit; kind 2 gr
 """
 import os
 import struct
+import sys
 
 import numpy as np
 import torch
@@ -43,9 +45,8 @@ def pixels(width, height, kind):
     return data.reshape((height, width) if kind == GREY else (height, width, 3))
 
 
-def main():
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "resize.bin")
-    with open(path, "wb") as f:
+def make(folder):
+    with open(os.path.join(folder, "resize.bin"), "wb") as f:
         f.write(COMMAND.ljust(128, b"\0"))
         f.write(struct.pack("<I", len(CASES)))
         for width, height, kind, out_width, out_height in CASES:
@@ -60,4 +61,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    make(sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__)))

@@ -1,8 +1,6 @@
-"""Golden values of the byte-level BPE tokenizer: tokenizer.gguf and tokenizer.txt, from reference.py's ByteBPE.
+"""Golden ids of the byte-level BPE tokenizer, by bpe.py: tokenizer.gguf and tokenizer.txt.
 
-    /usr/bin/python3 -m venv --system-site-packages /tmp/e2str-venv      # Debian 12's Python 3.11, python3-torch
-    /tmp/e2str-venv/bin/pip install gguf==0.19.0                          # an independent writer of GGUF
-    /tmp/e2str-venv/bin/python tests/golden/make_tokenizer.py ../shared/spec tests/golden
+build/venv/bin/python tests/golden/make_tokenizer.py [FOLDER]      default: this one; checked: make golden
 
 The vocabulary (600 tokens, numbered as OPT does: <s> <pad> </s> <unk> bytes merges <|endofchunk|> <image>) is trained
 here, on invented words in several scripts. tokenizer.gguf has metadata only, no tensors.
@@ -10,7 +8,8 @@ here, on invented words in several scripts. tokenizer.gguf has metadata only, no
 tokenizer.txt: lines that start with '#' are comments; every other line is one string: its UTF-8 bytes in hexadecimal, a
 tab, its token ids in decimal with single blanks between.
 
-Letters and digits are what this Python's unicodedata says. It must be the version of lib/unicode_ranges.h, 14.0.0.
+Letters and digits are what this Python's unicodedata says. It must be the version of unicode_ranges.h in the library,
+14.0.0 (Python 3.11), because a later one has more letters.
 """
 import collections
 import itertools
@@ -20,6 +19,7 @@ import sys
 import unicodedata
 
 import gguf
+from bpe import SPELLING, ByteBPE, join, spell, split
 
 UNICODE = '14.0.0'
 TOKENS = 600
@@ -72,24 +72,12 @@ def random_string(rng):
     return ''.join(piece(rng) for _ in range(rng.randint(1, 8)))
 
 
-def merged(symbols, pair):
-    out, i = [], 0
-    while i < len(symbols):
-        if tuple(symbols[i:i + 2]) == pair:
-            out.append(symbols[i] + symbols[i + 1])
-            i += 2
-        else:
-            out.append(symbols[i])
-            i += 1
-    return tuple(out)
-
-
-def train(bpe, rng):
+def train(rng):
     """(vocabulary, merges): the most frequent pair of neighbours is merged until the vocabulary is full."""
     text = ' '.join(word(rng) for _ in range(4000)) + ' 😀 😁 😂' * 60 + "  don't we've it's" * 40 + ' 2023 1987' * 20
-    pieces = collections.Counter(bpe.split(text))
-    words = {p: tuple(bpe.b2u[b] for b in p.encode()) for p in pieces}
-    tokens = SPECIALS + [bpe.b2u[b] for b in range(256)]
+    pieces = collections.Counter(split(text))
+    words = {p: spell(p) for p in pieces}
+    tokens = SPECIALS + [SPELLING[byte] for byte in range(256)]
     merges = []
     while len(tokens) + len(LAST_SPECIALS) < TOKENS:
         pairs = collections.Counter()
@@ -99,7 +87,7 @@ def train(bpe, rng):
         pair = max(pairs, key=lambda p: (pairs[p], p))
         merges.append(pair)
         tokens.append(''.join(pair))
-        words = {p: merged(symbols, pair) for p, symbols in words.items()}
+        words = {p: join(symbols, pair) for p, symbols in words.items()}
     return tokens + LAST_SPECIALS, merges
 
 
@@ -118,22 +106,19 @@ def write_gguf(path, tokens, merges):
     writer.close()
 
 
-def main(spec, out):
+def make(folder):
     if unicodedata.unidata_version != UNICODE:
-        sys.exit(f'Unicode {unicodedata.unidata_version}, need {UNICODE}')
-    sys.path.insert(0, spec)
-    from reference import ByteBPE
+        raise SystemExit(f'make_tokenizer.py: Unicode {unicodedata.unidata_version}, need {UNICODE}')
     rng = random.Random(2311)
-    tokens, merges = train(ByteBPE({}, []), rng)
-    ids = {token: i for i, token in enumerate(tokens)}
-    bpe = ByteBPE(ids, merges, {t: ids[t] for t in SPECIALS + LAST_SPECIALS})
-    write_gguf(os.path.join(out, 'tokenizer.gguf'), tokens, merges)
-    with open(os.path.join(out, 'tokenizer.txt'), 'w') as file:
+    tokens, merges = train(rng)
+    bpe = ByteBPE({token: i for i, token in enumerate(tokens)}, merges, SPECIALS + LAST_SPECIALS)
+    write_gguf(os.path.join(folder, 'tokenizer.gguf'), tokens, merges)
+    with open(os.path.join(folder, 'tokenizer.txt'), 'w') as file:
         print('# make_tokenizer.py: UTF-8 in hexadecimal, tab, token ids', file=file)
         for _ in range(STRINGS):
             text = random_string(rng)
-            print(text.encode().hex(), ' '.join(map(str, bpe.encode(text, bos=False))), sep='\t', file=file)
+            print(text.encode().hex(), ' '.join(map(str, bpe.encode(text))), sep='\t', file=file)
 
 
 if __name__ == '__main__':
-    main(*sys.argv[1:])
+    make(sys.argv[1] if len(sys.argv) > 1 else os.path.dirname(os.path.abspath(__file__)))

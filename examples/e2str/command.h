@@ -1,0 +1,123 @@
+/* What the files of the e2str command share. The command uses the public interface and nothing else of the library.
+ *
+ * SPDX-License-Identifier: MIT */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include <e2str.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { OK = 0, FAILED = 1, USAGE = 2 }; /* exit statuses */
+
+/* One run of the command: the options and operands as given, then what was opened for them. */
+typedef struct invocation {
+    const char *model_path, *pool_path, *labels_path; /* NULL: not given */
+    e2str_model_options model_options;
+    e2str_session_options session_options;
+    e2str_read_options read;
+    e2str_pool_options pool_options;
+    uint32_t rotate;
+    uint32_t json, verbose, hard; /* 0: not given */
+    struct seed {
+        uint64_t value;
+        bool given;
+    } seed, random_examples;
+    uint64_t limit, skip, pool_first;
+    char **operands;
+    int n_operands;
+
+    char *model_found; /* the path that was opened; freed by close_all */
+    e2str_model *model;
+    e2str_session *session;
+    e2str_result *result;
+    e2str_pool *pool;
+} invocation;
+
+/* ---- the commands; each returns an exit status ---- */
+int run_read(invocation *run);
+int run_pool_add(invocation *run);
+int run_pool_list(invocation *run);
+int run_pool_remove(invocation *run);
+int run_pool_info(invocation *run);
+int run_eval(invocation *run);
+int run_info(invocation *run);
+
+int print_pool(const invocation *run, const char *path); /* of run->pool, loaded from path */
+
+/* ---- options.c: a command is one bit, and an option names the commands that take it ---- */
+
+enum { READ = 1, ADD = 2, LIST = 4, REMOVE = 8, POOL_INFO = 16, EVAL = 32, INFO = 64 };
+
+/* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */
+int parse_options(invocation *run, unsigned command, int count, char **arguments);
+void print_options(unsigned command);
+
+/* ---- open.c: each writes a message to stderr when it fails ---- */
+
+/* The model of -m, else of E2STR_MODEL, else the shipped one; with session and result if `reading`. */
+bool open_model(invocation *run, bool reading);
+bool load_pool(invocation *run, const char *path);
+bool new_pool(invocation *run);
+/* `-` is standard input. *error is filled as well, for those who report it elsewhere too; not printed. */
+e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error);
+/* Loads an image and adds it to run->pool. */
+e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error);
+char *pool_label(const invocation *run, uint64_t id, size_t *size); /* NULL: none, or no memory; the caller frees */
+void close_all(invocation *run);
+/* The whole file; NULL with errno. The caller frees. */
+char *read_file(FILE *file, size_t *size);
+
+/* ---- labels.c ---- */
+
+typedef struct label_row {
+    char *path, *text; /* the path as it can be opened */
+    size_t line;       /* from 1 */
+} label_row;
+
+typedef struct label_list {
+    label_row *rows;
+    size_t count;
+    size_t bad; /* lines that were left out, each with a message */
+} label_list;
+
+/* `image <TAB> text` per line; the image relative to the file's folder or to images/ beside it. */
+bool labels_load(label_list *labels, const char *path);
+void labels_free(label_list *labels);
+/* Fisher-Yates with splitmix64: the same order for the same seed on every machine. */
+void shuffle(void *items, size_t count, size_t size, uint64_t seed);
+uint64_t splitmix64(uint64_t *state);
+
+/* ---- metric.c ---- */
+
+/* Equal but for case; `alphanumeric`: and but for punctuation, symbols, blanks and control characters. */
+bool same_word(const char *a, const char *b, bool alphanumeric);
+
+/* ---- output.c ---- */
+
+#if defined(__GNUC__) || defined(__clang__)
+#define PRINTF(text, first) __attribute__((format(printf, text, first)))
+#else
+#define PRINTF(text, first)
+#endif
+void complain(const char *format, ...) PRINTF(1, 2); /* one line on stderr, after "e2str: " */
+/* The message with the path before it, if it does not begin with that already; line: in a labels file, or 0. */
+void complain_of_image(size_t line, const char *path, const e2str_error *error);
+/* `what done/total` on stderr when that is a terminal and stdout is not the same screen; done == total wipes it. */
+void show_progress(const char *what, size_t done, size_t total);
+/* Text that nobody vouches for (paths, labels, what was read, what a model says) goes out through complain and these
+ * two, on stdout after `before`. Control characters, line separators, overrides of direction and bytes that are no
+ * UTF-8 become \xNN; in JSON \uNNNN, bytes that are no UTF-8 U+FFFD. */
+void write_text(const char *before, const char *text);
+void write_json(const char *before, const char *text, size_t size); /* in quotes; NULL: null. SIZE_MAX: up to the NUL */
+void write_number(const char *before, double value);                /* as JSON; null if it is not finite */
+/* Length of the next character, its number in *code; a byte that is no UTF-8 counts as one, NO_CHARACTER. 0 at the end.
+ * size: SIZE_MAX if the text is NUL-terminated. */
+enum { NO_CHARACTER = 0x110000 };
+size_t utf8_next(const char *text, size_t size, uint32_t *code);
+double milliseconds(void);
+/* Ends a line of output: flushes it; false when the output cannot be written any more. */
+bool end_line(void);
+
+#endif

@@ -1,0 +1,286 @@
+/* e2str eval: word accuracy on a set of labelled images. */
+#include "command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct tally {
+    size_t images, failed, exact, any_case, alphanumeric;
+    double file_ms, read_ms;
+} tally;
+
+typedef enum outcome { UNREAD, WRONG, RIGHT, SHOWN } outcome; /* RIGHT: alphanumeric; SHOWN: WRONG, then an example */
+
+/* What --random-examples draws from: the ids of the pool, in the order that the draws so far left them in. */
+typedef struct lottery {
+    uint64_t *ids, state;
+    size_t count;
+} lottery;
+
+/* The last read of an image, with --verbose and if it is not exact. */
+static void write_wrong(const invocation *run, const label_row *row) {
+    const char *text = e2str_result_text(run->result);
+    double score = e2str_result_score(run->result);
+    if (!run->verbose || !strcmp(text, row->text)) return;
+    if (run->json) {
+        write_json("{\"image\":", row->path, SIZE_MAX);
+        write_json(",\"label\":", row->text, SIZE_MAX);
+        write_json(",\"text\":", text, SIZE_MAX);
+        write_number(",\"score\":", score);
+        putchar('}');
+    } else {
+        write_text("", row->path);
+        write_text("\t", row->text);
+        write_text("\t", text);
+        printf("\t%.3f", score);
+    }
+    end_line();
+}
+
+/* K examples for the next image: the beginning of a Fisher-Yates shuffle. */
+static void draw(lottery *lots, e2str_read_options *read) {
+    read->examples = lots->ids;
+    read->n_examples = read->k < lots->count ? read->k : lots->count;
+    for (size_t i = 0; i < read->n_examples; i++) {
+        size_t j = i + (size_t)(splitmix64(&lots->state) % (lots->count - i));
+        uint64_t id = lots->ids[i];
+        lots->ids[i] = lots->ids[j];
+        lots->ids[j] = id;
+    }
+}
+
+/* Reads one image and counts it. */
+static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
+    e2str_error error = {{0}};
+    e2str_image image;
+    double begin = milliseconds();
+    e2str_status status = load_image(run, row->path, &image, &error);
+    double loaded = milliseconds();
+    if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, &error);
+    counts->file_ms += loaded - begin;
+    counts->read_ms += milliseconds() - loaded;
+    counts->images++;
+    e2str_image_free(&image);
+    if (status) {
+        complain_of_image(row->line, row->path, &error);
+        counts->failed++;
+        return UNREAD;
+    }
+    const char *text = e2str_result_text(run->result);
+    bool right = same_word(text, row->text, true);
+    counts->exact += !strcmp(text, row->text);
+    counts->any_case += same_word(text, row->text, false);
+    counts->alphanumeric += right;
+    return right ? RIGHT : WRONG;
+}
+
+static double share(size_t part, size_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
+
+static void write_setting(const invocation *run) {
+    write_json("{\"labels\":", run->labels_path, SIZE_MAX);
+    write_json(",\"model\":", run->model_found, SIZE_MAX);
+    printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
+    printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", run->pool ? e2str_pool_count(run->pool) : 0, run->read.k,
+           run->read.beams);
+}
+
+static void report(const invocation *run, const tally *counts) {
+    size_t n = counts->images, examples = run->pool ? e2str_pool_count(run->pool) : 0;
+    double file = n ? counts->file_ms / (double)n : 0, read = n ? counts->read_ms / (double)n : 0;
+    if (run->json) {
+        write_setting(run);
+        printf(",\"examples\":\"%s\"", run->random_examples.given ? "random" : "nearest");
+        printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
+        printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
+               share(counts->any_case, n), share(counts->alphanumeric, n));
+        printf(",\"ms_per_image\":%.3f,\"ms_file\":%.3f,\"ms_read\":%.3f}", file + read, file, read);
+        return;
+    }
+    printf("images            %zu", n);
+    if (counts->failed) printf(" (%zu failed, counted as wrong)", counts->failed);
+    if (examples)
+        printf("\npool              %zu examples, k = %u%s", examples, run->read.k,
+               run->random_examples.given ? " at random" : "");
+    printf("\nexact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
+    printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
+    printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
+           counts->alphanumeric);
+    printf("\nms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);
+}
+
+/* The first rows become the pool; false when there can be none. */
+static bool fill_pool(invocation *run, const label_list *labels) {
+    if (!new_pool(run)) return false;
+    for (size_t i = 0; i < run->pool_first; i++) {
+        e2str_error error = {{0}};
+        uint64_t id;
+        show_progress("adding", i, run->pool_first);
+        if (!add_example(run, labels->rows[i].path, labels->rows[i].text, &id, &error)) continue;
+        complain_of_image(labels->rows[i].line, labels->rows[i].path, &error);
+    }
+    show_progress("adding", run->pool_first, run->pool_first);
+    return true;
+}
+
+static bool fill_lottery(const invocation *run, lottery *lots) {
+    lots->state = run->random_examples.value;
+    lots->count = e2str_pool_count(run->pool);
+    lots->ids = malloc((lots->count ? lots->count : 1) * sizeof *lots->ids);
+    if (lots->ids)
+        e2str_pool_ids(run->pool, lots->ids, lots->count);
+    else
+        complain("out of memory");
+    return lots->ids;
+}
+
+static void evaluate_rows(invocation *run, const label_row *rows, size_t count, lottery *lots, tally *counts) {
+    for (size_t i = 0; i < count && !ferror(stdout); i++) {
+        show_progress("reading", i, count);
+        if (lots->ids) draw(lots, &run->read);
+        if (evaluate(run, &rows[i], counts)) write_wrong(run, &rows[i]);
+    }
+    show_progress("reading", count, count);
+    report(run, counts);
+}
+
+/* ------------------------------------------------------------------------------------------------ hard samples -- */
+
+/* The third experiment of the E2STR paper (arXiv 2311.13120): how many errors go away when a share of them is
+ * annotated, that is, put into a pool with their right text. The annotated images are not read again. */
+typedef struct hard {
+    const label_row *rows;
+    outcome *outcomes; /* of each row, without a pool */
+    size_t *wrong;     /* rows */
+    size_t count, words, errors, annotated;
+    size_t still_wrong, now_wrong; /* with the pool: of the errors not annotated, of the words that were right */
+} hard;
+
+static void read_without_pool(invocation *run, hard *h, tally *counts) {
+    for (size_t i = 0; i < h->count; i++) {
+        show_progress("reading", i, h->count);
+        h->outcomes[i] = evaluate(run, &h->rows[i], counts);
+        h->words += h->outcomes[i] != UNREAD;
+        if (h->outcomes[i] == WRONG) h->wrong[h->errors++] = i;
+    }
+}
+
+/* An error that cannot be an example (its label has a character that the model does not know, say) stays one, and
+ * another is taken. */
+static void annotate(invocation *run, hard *h, tally *counts) {
+    size_t wanted = (h->errors * run->hard + 50) / 100;
+    if (!wanted) wanted = 1;
+    shuffle(h->wrong, h->errors, sizeof *h->wrong, run->seed.value);
+    for (size_t i = 0; i < h->errors && h->annotated < wanted; i++) {
+        const label_row *row = &h->rows[h->wrong[i]];
+        e2str_error error = {{0}};
+        uint64_t id;
+        if (add_example(run, row->path, row->text, &id, &error)) {
+            complain_of_image(row->line, row->path, &error);
+            counts->failed++;
+            continue;
+        }
+        h->outcomes[h->wrong[i]] = SHOWN;
+        h->annotated++;
+    }
+}
+
+static void read_with_pool(invocation *run, hard *h, tally *counts) {
+    for (size_t i = 0; i < h->count && !ferror(stdout); i++) {
+        show_progress("reading again", i, h->count);
+        if (h->outcomes[i] != RIGHT && h->outcomes[i] != WRONG) continue;
+        outcome now = evaluate(run, &h->rows[i], counts);
+        if (now) write_wrong(run, &h->rows[i]);
+        if (now != RIGHT) ++*(h->outcomes[i] == WRONG ? &h->still_wrong : &h->now_wrong);
+    }
+    show_progress("reading again", h->count, h->count);
+}
+
+static void report_hard(const invocation *run, const hard *h, const tally *counts) {
+    size_t others = h->words - h->annotated, left = h->errors - h->annotated;
+    double before = share(others - left, others), after = share(others - h->still_wrong - h->now_wrong, others);
+    if (run->json) {
+        write_setting(run);
+        printf(",\"hard\":%u,\"seed\":%llu", run->hard, (unsigned long long)run->seed.value);
+        printf(",\"images\":%zu,\"failed\":%zu,\"errors\":%zu", h->count, counts->failed, h->errors);
+        printf(",\"still_wrong\":%zu,\"now_wrong\":%zu", h->still_wrong, h->now_wrong);
+        printf(",\"alphanumeric_before\":%.2f,\"alphanumeric\":%.2f}", before, after);
+        return;
+    }
+    printf("words       %6zu\nerrors      %6zu\n", h->words, h->errors);
+    printf("annotated   %6zu   (%u %% of the errors, seed %llu, k = %u)\n\n", h->annotated, run->hard,
+           (unsigned long long)run->seed.value, run->read.k);
+    int width = printf("on the %zu words outside the pool", others);
+    printf("%*s     after\n", 46 - width, "before");
+    printf("errors that are left                 %8zu  %8zu\n", left, h->still_wrong);
+    printf("right words, now wrong               %8d  %8zu\n", 0, h->now_wrong);
+    printf("accuracy                             %6.2f %%  %6.2f %%", before, after);
+}
+
+static bool evaluate_hard(invocation *run, const label_row *rows, size_t count, tally *counts) {
+    hard h = {.rows = rows, .count = count};
+    h.outcomes = calloc(count + 1, sizeof *h.outcomes);
+    h.wrong = calloc(count + 1, sizeof *h.wrong);
+    bool good = h.outcomes && h.wrong;
+    if (good)
+        read_without_pool(run, &h, counts);
+    else
+        complain("out of memory");
+    good = good && new_pool(run);
+    if (good) {
+        annotate(run, &h, counts);
+        read_with_pool(run, &h, counts);
+        report_hard(run, &h, counts);
+    }
+    free(h.outcomes);
+    free(h.wrong);
+    return good;
+}
+
+/* ------------------------------------------------------------------------------------------------- the command -- */
+
+static bool evaluate_all(invocation *run, const label_list *labels, lottery *lots, tally *counts) {
+    if (!open_model(run, true)) return false;
+    if (run->pool_path && !load_pool(run, run->pool_path)) return false;
+    if (run->pool_first && !fill_pool(run, labels)) return false;
+    if (run->random_examples.given && !fill_lottery(run, lots)) return false;
+    const label_row *rows = labels->rows + run->pool_first + run->skip;
+    size_t count = labels->count - run->pool_first - run->skip;
+    if (count > run->limit) count = run->limit;
+    if (!run->hard)
+        evaluate_rows(run, rows, count, lots, counts);
+    else if (!evaluate_hard(run, rows, count, counts))
+        return false;
+    return end_line();
+}
+
+int run_eval(invocation *run) {
+    if (!run->labels_path) {
+        complain("eval: --labels FILE is needed");
+        return USAGE;
+    }
+    if (run->pool_path && run->pool_first) {
+        complain("eval: --pool and --pool-first exclude each other");
+        return USAGE;
+    }
+    if (run->random_examples.given && !run->pool_path && !run->pool_first) {
+        complain("eval: --random-examples needs --pool or --pool-first");
+        return USAGE;
+    }
+    if (run->hard && (run->pool_path || run->pool_first)) {
+        complain("eval: --hard makes its own pool: no --pool or --pool-first");
+        return USAGE;
+    }
+    label_list labels;
+    if (!labels_load(&labels, run->labels_path)) return FAILED;
+    tally counts = {0};
+    lottery lots = {0};
+    bool good = false;
+    if (run->seed.given) shuffle(labels.rows, labels.count, sizeof *labels.rows, run->seed.value);
+    if (run->pool_first >= labels.count || run->skip >= labels.count - run->pool_first)
+        complain("%s: --pool-first and --skip leave none of the %zu labels", run->labels_path, labels.count);
+    else
+        good = evaluate_all(run, &labels, &lots, &counts) && !counts.failed && !labels.bad;
+    free(lots.ids);
+    labels_free(&labels);
+    return good ? OK : FAILED;
+}

@@ -1,0 +1,57 @@
+/* e2str info: what a model or pool file holds. */
+#include "command.h"
+
+static int model_info(const invocation *run, const char *path) {
+    e2str_model_info info;
+    e2str_model_info_init(&info);
+    e2str_error error = {{0}};
+    if (e2str_model_get_info(run->model, &info, &error)) {
+        complain("%s: %s", path, error.message);
+        return FAILED;
+    }
+    write_text("model           ", path);
+    write_text("\nname            ", info.name);
+    printf("\nchecksum        %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
+    printf("file            %llu bytes\n", (unsigned long long)info.file_bytes);
+    printf("parameters      %llu\n", (unsigned long long)info.parameters);
+    printf("image           %u x %u pixels\n", info.image_width, info.image_height);
+    printf("visual tokens   %u of width %u\n", info.visual_tokens, info.visual_width);
+    printf("vision          %u layers\n", info.vision_layers);
+    printf("resampler       %u layers\n", info.resampler_layers);
+    printf("decoder         %u layers of width %u\n", info.decoder_layers, info.decoder_width);
+    printf("vocabulary      %u tokens, %s\n", info.vocabulary, info.tokenizer);
+    printf("positions       %u\n", info.positions);
+    if (info.segment_stride) printf("segment stride  %u\n", info.segment_stride);
+    if (info.min_similarity > -1) printf("min similarity  %g\n", (double)info.min_similarity);
+    printf("library         %s, kernels: %s\n", e2str_version(), e2str_cpu_name());
+    return OK;
+}
+
+static void write_note(void *user, const char *message) {
+    (void)user;
+    write_text("note            ", message);
+    putchar('\n');
+}
+
+/* The file decides: what does not open as a model is tried as a pool of the model in use. */
+int run_info(invocation *run) {
+    const char *path = run->operands[0];
+    e2str_error as_model = {{0}}, as_pool = {{0}};
+    e2str_model_options options;
+    e2str_model_options_init(&options);
+    options.log = write_note;
+    e2str_status status = e2str_model_open(path, &options, &run->model, &as_model);
+    if (!status) return model_info(run, path);
+    if (status == E2STR_ERROR_IO) {
+        complain("%s", as_model.message);
+        return FAILED;
+    }
+    if (!open_model(run, false)) return FAILED;
+    status = e2str_pool_load(run->model, path, NULL, &run->pool, &as_pool);
+    if (!status) return print_pool(run, path);
+    if (status == E2STR_ERROR_MISMATCH)
+        complain("%s is not the pool's model: %s", run->model_found, as_pool.message);
+    else
+        complain("neither a model (%s) nor a pool (%s)", as_model.message, as_pool.message);
+    return FAILED;
+}

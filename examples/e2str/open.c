@@ -1,0 +1,143 @@
+/* Finding and opening the model, the pool and images. */
+#include "command.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MODEL_NAME "e2str-small.gguf"
+
+static bool readable(const char *path) { return access(path, R_OK) == 0; }
+
+static char *join(const char *a, const char *b) {
+    size_t size = strlen(a) + strlen(b) + 1;
+    char *joined = malloc(size);
+    if (joined) snprintf(joined, size, "%s%s", a, b);
+    return joined;
+}
+
+/* The shipped model: in the build tree (build/../weights), beside an installed command, or where `make install` puts
+ * it. *tried lists the places for the message. */
+static char *find_shipped_model(char *tried, size_t tried_size) {
+    static const char *const beside[] = {"/../weights/" MODEL_NAME, "/../share/e2str/" MODEL_NAME};
+    char executable[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
+    char *slash = NULL;
+    if (length > 0) {
+        executable[length] = 0;
+        slash = strrchr(executable, '/');
+    }
+    size_t used = 0;
+    tried[0] = 0;
+    for (size_t i = 0; i < 3; i++) {
+        char *path;
+        if (i == 2)
+            path = join(E2STR_DATADIR "/", MODEL_NAME);
+        else if (slash)
+            *slash = 0, path = join(executable, beside[i]);
+        else
+            continue;
+        if (!path || readable(path)) return path;
+        int n = snprintf(tried + used, tried_size - used, "%s%s", used ? ", " : " ", path);
+        if (n > 0 && (size_t)n < tried_size - used) used += (size_t)n;
+        free(path);
+    }
+    return NULL;
+}
+
+bool open_model(invocation *run, bool reading) {
+    const char *given = run->model_path ? run->model_path : getenv("E2STR_MODEL");
+    if (given && !*given && !run->model_path) given = NULL;
+    char tried[3 * PATH_MAX + 64];
+    run->model_found = given ? join(given, "") : find_shipped_model(tried, sizeof tried);
+    if (!run->model_found) {
+        complain("no model: give one with -m or E2STR_MODEL; none at%s", tried);
+        return false;
+    }
+    e2str_error error = {{0}};
+    e2str_status status = e2str_model_open(run->model_found, &run->model_options, &run->model, &error);
+    if (!status && reading) status = e2str_session_new(run->model, &run->session_options, &run->session, &error);
+    if (!status && reading) status = e2str_result_new(&run->result, &error);
+    if (status) complain("%s", error.message);
+    return !status;
+}
+
+bool load_pool(invocation *run, const char *path) {
+    e2str_error error = {{0}};
+    e2str_status status = e2str_pool_load(run->model, path, &run->pool_options, &run->pool, &error);
+    if (status) complain("%s", error.message);
+    return !status;
+}
+
+bool new_pool(invocation *run) {
+    e2str_error error = {{0}};
+    e2str_status status = e2str_pool_new(run->model, &run->pool_options, &run->pool, &error);
+    if (status) complain("%s", error.message);
+    return !status;
+}
+
+char *read_file(FILE *file, size_t *size) {
+    size_t capacity = 1 << 16, used = 0;
+    char *data = malloc(capacity);
+    while (data) {
+        used += fread(data + used, 1, capacity - used, file);
+        if (used < capacity) break;
+        char *grown = capacity <= SIZE_MAX / 2 ? realloc(data, capacity *= 2) : NULL;
+        if (!grown) free(data);
+        data = grown;
+    }
+    if (data && ferror(file)) {
+        free(data);
+        data = NULL;
+    } else if (!data) {
+        errno = ENOMEM;
+    }
+    *size = used;
+    return data;
+}
+
+e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error) {
+    e2str_status status;
+    *image = (e2str_image){0};
+    if (strcmp(path, "-")) {
+        status = e2str_image_load(path, NULL, image, error);
+    } else {
+        size_t size;
+        char *data = read_file(stdin, &size);
+        if (data) {
+            status = e2str_image_load_memory(data, size, NULL, image, error);
+        } else {
+            status = E2STR_ERROR_IO;
+            snprintf(error->message, sizeof error->message, "%s", strerror(errno));
+        }
+        free(data);
+    }
+    image->rotate = run->rotate;
+    return status;
+}
+
+e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error) {
+    e2str_image image;
+    e2str_status status = load_image(run, path, &image, error);
+    if (!status) status = e2str_pool_add(run->pool, run->session, &image, label, SIZE_MAX, id, error);
+    e2str_image_free(&image);
+    return status;
+}
+
+char *pool_label(const invocation *run, uint64_t id, size_t *size) {
+    char start[1];
+    if (e2str_pool_label(run->pool, id, start, sizeof start, size, NULL)) return NULL;
+    char *label = malloc(*size + 1);
+    if (label) e2str_pool_label(run->pool, id, label, *size + 1, size, NULL);
+    return label;
+}
+
+void close_all(invocation *run) {
+    e2str_pool_free(run->pool);
+    e2str_result_free(run->result);
+    e2str_session_free(run->session);
+    e2str_model_close(run->model);
+    free(run->model_found);
+}

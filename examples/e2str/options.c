@@ -1,0 +1,187 @@
+/* The options of all commands: the table below is what `e2str help COMMAND` prints, one row per option. */
+#include "command.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* `read` gives false if the text is no value of the option. */
+typedef struct option_row {
+    const char *name;
+    int letter;           /* 0: none */
+    unsigned commands;    /* that take it */
+    const char *argument; /* NULL: it takes none, and is read as "1" */
+    bool (*read)(const char *text, const struct option_row *row, void *value);
+    size_t offset;        /* of the value in `invocation` */
+    uint64_t least, most; /* of a number */
+    const char *help;
+} option_row;
+
+/* ----------------------------------------------------------------------------------------------------- readers -- */
+
+static bool wide_number(const char *text, const option_row *row, void *value) {
+    if (!*text || text[strspn(text, "0123456789")]) return false;
+    errno = 0;
+    unsigned long long found = strtoull(text, NULL, 10);
+    *(uint64_t *)value = found;
+    return !errno && found >= row->least && found <= row->most;
+}
+
+static bool number(const char *text, const option_row *row, void *value) {
+    uint64_t found = 0;
+    bool good = wide_number(text, row, &found);
+    *(uint32_t *)value = (uint32_t)found;
+    return good;
+}
+
+static bool degrees(const char *text, const option_row *row, void *value) {
+    return number(text, row, value) && *(uint32_t *)value % 90 == 0;
+}
+
+static bool seed(const char *text, const option_row *row, void *value) {
+    struct seed *found = value;
+    found->given = true;
+    return wide_number(text, row, &found->value);
+}
+
+static bool similarity(const char *text, const option_row *row, void *value) {
+    (void)row;
+    char *end;
+    double found = strtod(text, &end);
+    *(float *)value = (float)found;
+    return end != text && !*end && found >= -1 && found <= 1;
+}
+
+static bool path(const char *text, const option_row *row, void *value) {
+    (void)row;
+    *(const char **)value = text;
+    return *text;
+}
+
+static bool storage(const char *text, const option_row *row, void *value) {
+    (void)row;
+    *(e2str_storage *)value = !strcmp(text, "f32") ? E2STR_STORE_F32 : E2STR_STORE_F16;
+    return !strcmp(text, "f32") || !strcmp(text, "f16");
+}
+
+static bool precision(const char *text, const option_row *row, void *value) {
+    (void)row;
+    *(e2str_precision *)value = !strcmp(text, "f32") ? E2STR_PRECISION_F32 : E2STR_PRECISION_FILE;
+    return !strcmp(text, "f32") || !strcmp(text, "file");
+}
+
+/* ------------------------------------------------------------------------------------------------------- table -- */
+
+#define AT(member) offsetof(invocation, member)
+#define ALL        (READ | ADD | LIST | REMOVE | POOL_INFO | EVAL | INFO)
+
+/* clang-format off */
+static const option_row options[] = {
+    {"model", 'm', ALL, "MODEL", path, AT(model_path), 0, 0,
+     "model file; default E2STR_MODEL, else the shipped one"},
+    {"pool", 'p', READ | EVAL, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
+    {"examples", 'k', READ | EVAL, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
+     "most similar examples put before each image, 0 to 64; default 2"},
+    {"threads", 't', READ | ADD | EVAL, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
+     "threads that work on an image, 1 to 256; default 1"},
+    {"precision", 0, READ | ADD | EVAL, "TYPE", precision, AT(model_options.precision), 0, 0,
+     "f32: multiply in f32 whatever the weights; default: file"},
+    {"beam", 0, READ | EVAL, "N", number, AT(read.beams), 1, E2STR_MAX_BEAMS,
+     "beams of the search, 1 to 16; default 1: greedy"},
+    {"min-similarity", 0, READ | EVAL, "X", similarity, AT(read.min_similarity), 0, 0,
+     "leave out examples less similar than X, -1 to 1; default: the model's own"},
+    {"max-tokens", 0, READ | EVAL, "N", number, AT(read.max_tokens), 1, UINT32_MAX,
+     "longest text in tokens, its end included; default 48"},
+    {"clean-up", 0, READ | EVAL, NULL, number, AT(read.clean_up), 1, 1,
+     "drop the blank in \" .\", \" n't\" and the like"},
+    {"rotate", 0, READ | ADD | EVAL, "DEGREES", degrees, AT(rotate), 0, 270,
+     "turn images clockwise by 0, 90, 180 or 270 first"},
+    {"alternatives", 0, READ, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
+     "with --json: best N tokens for each character, 0 to 8"},
+    {"json", 0, READ | EVAL, NULL, number, AT(json), 1, 1, "one JSON object per line"},
+    {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0, "labelled images: `image TAB text` per line"},
+    {"max-bytes", 0, ADD | EVAL, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,
+     "most memory of all examples; 0: no limit"},
+    {"storage", 0, ADD | EVAL, "TYPE", storage, AT(pool_options.storage), 0, 0,
+     "keep visual tokens as f16 (default) or f32"},
+    {"seed", 0, EVAL, "S", seed, AT(seed), 0, UINT64_MAX,
+     "shuffle the labels (Fisher-Yates, splitmix64 from S; the same on every machine)"},
+    {"pool-first", 0, EVAL, "N", wide_number, AT(pool_first), 0, SIZE_MAX,
+     "the first N labels become the pool, the others are read"},
+    {"random-examples", 0, EVAL, "S", seed, AT(random_examples), 0, UINT64_MAX,
+     "K examples of the pool at random (splitmix64 from S) instead of the most similar"},
+    {"hard", 0, EVAL, "PERCENT", number, AT(hard), 1, 100,
+     "so many of the wrong reads become the pool (drawn by --seed, 1), all others are read again"},
+    {"skip", 0, EVAL, "N", wide_number, AT(skip), 0, SIZE_MAX, "leave out N labels (after those of the pool)"},
+    {"limit", 0, EVAL, "N", wide_number, AT(limit), 0, SIZE_MAX, "read at most N images"},
+    {"verbose", 0, EVAL, NULL, number, AT(verbose), 1, 1, "print each wrong read: path TAB label TAB text TAB score"},
+    {"help", 'h', ALL, NULL, NULL, 0, 0, 0, "this help"},
+};
+/* clang-format on */
+#define N_OPTIONS (sizeof options / sizeof *options)
+enum { FIRST_ID = 256 }; /* getopt's name for options[0]; below are the letters */
+
+void print_options(unsigned command) {
+    for (const option_row *row = options; row < options + N_OPTIONS; row++) {
+        if (!(row->commands & command)) continue;
+        char letter[] = {'-', (char)row->letter, ',', 0}, name[40];
+        snprintf(name, sizeof name, "--%s%s%s", row->name, row->argument ? " " : "",
+                 row->argument ? row->argument : "");
+        printf("  %-3s %-22s %s\n", row->letter ? letter : "", name, row->help);
+    }
+}
+
+static const option_row *find(int id) {
+    if (id >= FIRST_ID) return &options[id - FIRST_ID];
+    const option_row *row = options;
+    while (row->letter != id) row++;
+    return row;
+}
+
+/* A message about `last`, the argument at which getopt stopped; in one of several letters, optopt is the wrong one. */
+static int wrong_option(int id, const char *last) {
+    const char *why = id == ':' ? "needs a value" : optopt >= FIRST_ID ? "takes no value" : "is no option here";
+    if (optopt && optopt < FIRST_ID)
+        complain("-%c %s", optopt, why);
+    else
+        complain("%s %s", last, why);
+    return USAGE;
+}
+
+static void set_defaults(invocation *run) {
+    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX};
+    e2str_model_options_init(&run->model_options);
+    e2str_session_options_init(&run->session_options);
+    e2str_read_options_init(&run->read);
+    e2str_pool_options_init(&run->pool_options);
+}
+
+int parse_options(invocation *run, unsigned command, int count, char **arguments) {
+    struct option known[N_OPTIONS + 1] = {{0}};
+    char letters[2 * N_OPTIONS + 2] = ":", *letter = letters + 1;
+    size_t n = 0;
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const option_row *row = &options[i];
+        if (!(row->commands & command)) continue;
+        int has_argument = row->argument ? required_argument : no_argument;
+        known[n++] = (struct option){row->name, has_argument, NULL, FIRST_ID + (int)i};
+        if (row->letter) *letter++ = (char)row->letter;
+        if (row->letter && row->argument) *letter++ = ':';
+    }
+    *letter = 0;
+    set_defaults(run);
+    opterr = 0;
+    for (int id; (id = getopt_long(count, arguments, letters, known, NULL)) != -1;) {
+        if (id == '?' || id == ':') return wrong_option(id, arguments[optind - 1]);
+        const option_row *row = find(id);
+        if (!row->read) return -1;
+        if (row->read(row->argument ? optarg : "1", row, (char *)run + row->offset)) continue;
+        complain("--%s: '%s' is not a value it takes", row->name, optarg);
+        return USAGE;
+    }
+    run->operands = arguments + optind;
+    run->n_operands = count - optind;
+    return 0;
+}

@@ -1,0 +1,130 @@
+/* e2str pool add|list|remove|info: a pool file, written once per command and atomically. */
+#include "command.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static int save(invocation *run, const char *path, int outcome) {
+    e2str_error error = {{0}};
+    if (!e2str_pool_save(run->pool, path, &error)) return outcome;
+    complain("%s", error.message);
+    return FAILED;
+}
+
+static bool open_or_create(invocation *run, const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 || errno != ENOENT ? load_pool(run, path) : new_pool(run);
+}
+
+/* Adds one example and prints its line. *full: nothing more can be added. */
+static bool add(invocation *run, size_t line, const char *path, const char *label, bool *full) {
+    e2str_error error = {{0}};
+    uint64_t id;
+    e2str_status status = add_example(run, path, label, &id, &error);
+    if (status) {
+        complain_of_image(line, path, &error);
+        *full = status == E2STR_ERROR_FULL || status == E2STR_ERROR_MEMORY;
+        return false;
+    }
+    printf("%llu", (unsigned long long)id);
+    write_text("\t", label);
+    return end_line();
+}
+
+static bool add_labels(invocation *run, const label_list *labels, bool *full) {
+    bool good = !labels->bad;
+    for (size_t i = 0; i < labels->count && !*full; i++) {
+        const label_row *row = &labels->rows[i];
+        show_progress("adding", i, labels->count);
+        if (!add(run, row->line, row->path, row->text, full)) good = false;
+    }
+    show_progress("adding", labels->count, labels->count);
+    return good;
+}
+
+int run_pool_add(invocation *run) {
+    const char *path = run->operands[0];
+    if (!run->labels_path && run->n_operands < 3) {
+        complain("pool add: nothing to add; give --labels FILE or IMAGE TEXT");
+        return USAGE;
+    }
+    if (run->n_operands % 2 == 0) {
+        complain("pool add: '%s' has no text after it", run->operands[run->n_operands - 1]);
+        return USAGE;
+    }
+    label_list labels = {0};
+    if (run->labels_path && !labels_load(&labels, run->labels_path)) return FAILED;
+    bool good = open_model(run, true) && open_or_create(run, path);
+    if (good) {
+        size_t before = e2str_pool_count(run->pool);
+        bool full = false;
+        good = add_labels(run, &labels, &full);
+        for (int i = 1; i < run->n_operands && !full; i += 2)
+            if (!add(run, 0, run->operands[i], run->operands[i + 1], &full)) good = false;
+        if (e2str_pool_count(run->pool) > before) good = save(run, path, good ? OK : FAILED) == OK;
+    }
+    labels_free(&labels);
+    return good ? OK : FAILED;
+}
+
+int run_pool_list(invocation *run) {
+    if (!open_model(run, false) || !load_pool(run, run->operands[0])) return FAILED;
+    size_t count = e2str_pool_count(run->pool);
+    uint64_t *ids = malloc((count ? count : 1) * sizeof *ids);
+    bool good = ids;
+    if (!good) complain("out of memory");
+    if (good) e2str_pool_ids(run->pool, ids, count);
+    for (size_t i = 0; i < count && good; i++) {
+        size_t size;
+        char *label = pool_label(run, ids[i], &size);
+        printf("%llu", (unsigned long long)ids[i]);
+        write_text("\t", label ? label : "");
+        free(label);
+        good = end_line();
+    }
+    free(ids);
+    return good ? OK : FAILED;
+}
+
+int run_pool_remove(invocation *run) {
+    const char *path = run->operands[0];
+    for (int i = 1; i < run->n_operands; i++) {
+        const char *id = run->operands[i];
+        if (!*id || id[strspn(id, "0123456789")] || strlen(id) > 19) {
+            complain("pool remove: '%s' is no id; see e2str pool list", id);
+            return USAGE;
+        }
+    }
+    if (!open_model(run, false) || !load_pool(run, path)) return FAILED;
+    int outcome = OK;
+    bool changed = false;
+    for (int i = 1; i < run->n_operands; i++) {
+        e2str_error error = {{0}};
+        if (!e2str_pool_remove(run->pool, strtoull(run->operands[i], NULL, 10), &error)) {
+            changed = true;
+            continue;
+        }
+        complain("%s: %s", path, error.message);
+        outcome = FAILED;
+    }
+    return changed ? save(run, path, outcome) : outcome;
+}
+
+int run_pool_info(invocation *run) {
+    if (!open_model(run, false) || !load_pool(run, run->operands[0])) return FAILED;
+    return print_pool(run, run->operands[0]);
+}
+
+int print_pool(const invocation *run, const char *path) {
+    struct stat status = {0};
+    stat(path, &status);
+    write_text("pool            ", path);
+    printf("\nexamples        %zu\n", e2str_pool_count(run->pool));
+    printf("memory          %llu bytes\n", (unsigned long long)e2str_pool_bytes(run->pool));
+    printf("file            %llu bytes\n", (unsigned long long)status.st_size);
+    write_text("model           ", run->model_found);
+    printf("\nmodel checksum  %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
+    return OK;
+}

@@ -1,0 +1,102 @@
+/* e2str read: one line per image. */
+#include "command.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void write_alternatives(const e2str_result *result, size_t character) {
+    size_t count = e2str_result_alternatives(result, character);
+    fputs(",\"alternatives\":[", stdout);
+    for (size_t rank = 0; rank < count; rank++) {
+        const char *text = "";
+        float probability = 0;
+        e2str_result_alternative(result, character, rank, &text, &probability, NULL);
+        write_json(rank ? ",{\"text\":" : "{\"text\":", text, SIZE_MAX);
+        write_number(",\"probability\":", probability);
+        putchar('}');
+    }
+    putchar(']');
+}
+
+static void write_characters(const invocation *run, const e2str_result *result) {
+    const char *text = e2str_result_text(result);
+    size_t count = e2str_result_characters(result);
+    fputs(",\"characters\":[", stdout);
+    for (size_t i = 0; i < count; i++) {
+        e2str_character character = {0};
+        e2str_result_character(result, i, &character, NULL);
+        write_json(i ? ",{\"text\":" : "{\"text\":", text + character.offset, character.length);
+        write_number(",\"probability\":", character.probability);
+        if (run->read.alternatives) write_alternatives(result, i);
+        putchar('}');
+    }
+    putchar(']');
+}
+
+static void write_examples(const invocation *run, const e2str_result *result) {
+    size_t count = e2str_result_examples(result);
+    fputs(",\"examples\":[", stdout);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t id = 0;
+        float similarity = 0;
+        size_t size = 0;
+        e2str_result_example(result, i, &id, &similarity, NULL);
+        printf("%s{\"id\":%llu", i ? "," : "", (unsigned long long)id);
+        write_number(",\"similarity\":", similarity);
+        char *label = pool_label(run, id, &size);
+        write_json(",\"label\":", label, size);
+        free(label);
+        putchar('}');
+    }
+    putchar(']');
+}
+
+static void write_result(const invocation *run, const char *path, const e2str_result *result) {
+    write_json("{\"image\":", path, SIZE_MAX);
+    write_json(",\"text\":", e2str_result_text(result), e2str_result_text_size(result));
+    write_number(",\"score\":", e2str_result_score(result));
+    write_number(",\"end_probability\":", e2str_result_end_probability(result));
+    printf(",\"truncated\":%s", e2str_result_truncated(result) ? "true" : "false");
+    write_characters(run, result);
+    write_examples(run, result);
+    putchar('}');
+}
+
+/* Both outputs have a line for each image that was read; JSON has one for those that failed, too. */
+static void write_failure(const invocation *run, const char *path, e2str_status status, const e2str_error *error) {
+    complain_of_image(0, path, error);
+    if (!run->json) return;
+    write_json("{\"image\":", path, SIZE_MAX);
+    write_json(",\"status\":", e2str_status_name(status), SIZE_MAX);
+    write_json(",\"error\":", error->message, SIZE_MAX);
+    putchar('}');
+}
+
+int run_read(invocation *run) {
+    if (!open_model(run, true)) return FAILED;
+    if (run->pool_path && !load_pool(run, run->pool_path)) return FAILED;
+    int outcome = OK;
+    for (int i = 0; i < run->n_operands; i++) {
+        const char *path = run->operands[i];
+        e2str_error error = {{0}};
+        e2str_image image;
+        show_progress("reading", (size_t)i, (size_t)run->n_operands);
+        e2str_status status = load_image(run, path, &image, &error);
+        if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, &error);
+        e2str_image_free(&image);
+        if (status) {
+            outcome = FAILED;
+            write_failure(run, path, status, &error);
+            if (!run->json) continue;
+        } else if (run->json) {
+            write_result(run, path, run->result);
+        } else {
+            write_text("", path);
+            write_text("\t", e2str_result_text(run->result));
+            printf("\t%.3f", e2str_result_score(run->result));
+        }
+        if (!end_line()) return FAILED;
+    }
+    show_progress("reading", (size_t)run->n_operands, (size_t)run->n_operands);
+    return outcome;
+}

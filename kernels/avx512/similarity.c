@@ -1,4 +1,0 @@
-#if defined(__x86_64__)
-#define E2_SIMD(operation) e2_##operation##_avx512
-#include "simd/similarity.h"
-#endif

@@ -1,5 +1,0 @@
-#if defined(__aarch64__)
-#define E2_SIMD(operation) e2_##operation##_neon
-#include "simd/attention.h"
-#include "simd/attend.h"
-#endif

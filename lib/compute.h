@@ -1,0 +1,40 @@
+/* What a stage computes with: the model, its kernels, scratch memory, threads. */
+#ifndef E2_COMPUTE_H
+#define E2_COMPUTE_H
+
+#include "arena.h"
+#include "model.h"
+#include "threads.h"
+
+/* Stages take their scratch from the arena and give it back before they return true. A stage that returns false is out
+ * of memory and leaves its marks: whoever began the outermost one releases it. */
+typedef struct e2_compute {
+    const e2str_model *model;
+    const e2_kernels *kernels; /* the model's */
+    e2_arena *arena;
+    e2_threads *threads; /* NULL: the caller's alone */
+    const struct e2_compute
+        *workers; /* [threads], each with an arena of its own and no threads; NULL with one thread */
+} e2_compute;
+
+/* Roughly how many microseconds one thread needs, and from how many on others are woken to help: that costs 10 to 50
+ * (docs/performance.md). */
+#define E2_WORTH_SHARING 120
+static inline size_t e2_microseconds(size_t multiplications, size_t bytes_read) {
+    return multiplications / 120000 + bytes_read / 40000;
+}
+
+/* Part i of n even parts of `total`: its first element. */
+static inline size_t e2_part_begin(size_t total, size_t i, size_t n) {
+    return total / n * i + (total % n < i ? total % n : i);
+}
+
+/* Images that are worth encoding, or reading, together: enough rows that loading a weight is cheap beside using it, few
+ * enough that activations stay in the caches. 1 where a batch would not give the same bits. */
+#define E2_BATCH_ROWS 1024
+static inline size_t e2_batch_size(const e2str_model *model) {
+    size_t rows = (size_t)model->vision.patches + model->vision.class_token;
+    return model->blas || rows > E2_BATCH_ROWS / 2 ? 1 : E2_BATCH_ROWS / rows;
+}
+
+#endif

@@ -1,0 +1,128 @@
+#include "trace.h"
+
+#include "search.h"
+#include "sequence.h"
+
+uint32_t e2_trace_room(const e2str_model *model) { return e2_sequence_room(model, 2); }
+
+/* Groups of examples, as reads are grouped; each is whole before the next begins. */
+typedef bool group_fn(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n);
+
+static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                       group_fn *run, void *context) {
+    size_t size = e2_batch_size(compute->model);
+    for (size_t first = 0; first < n; first += size) {
+        size_t count = n - first < size ? n - first : size;
+        e2_media media;
+        if (!e2_media_new(compute, count, &media)) return false;
+        for (size_t i = 0; i < count; i++)
+            if (!e2_sequence_example(compute, &examples[first + i], pool, i, &media)) return false;
+        if (!run(compute, &media, context, first, count)) return false;
+    }
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------------------------- reading -- */
+
+typedef struct reader {
+    e2_search_options search;
+    e2_reading *readings;
+} reader;
+
+static bool read_group(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n) {
+    const reader *r = context;
+    const e2_sequence_parts none = {NULL, 0, NULL};
+    e2_arena *arena = compute->arena;
+    e2_sequence *sequences = e2_arena_alloc(arena, n, sizeof *sequences);
+    e2_answer *answers = e2_arena_alloc(arena, n, sizeof *answers);
+    size_t each = e2_search_slots(compute->model, 2, &r->search);
+    if (!sequences || !answers) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!e2_sequence_rows(compute, &none, (uint32_t)i, (uint32_t)(i * each), &sequences[i])) return false;
+    if (!e2_search(compute, media, sequences, n, n * each, &r->search, answers)) return false;
+    for (size_t i = 0; i < n; i++) {
+        e2_reading *reading = &r->readings[first + i];
+        reading->n = answers[i].n;
+        for (uint32_t j = 0; j < answers[i].n; j++) reading->tokens[j] = answers[i].tokens[j].token;
+    }
+    return true;
+}
+
+bool e2_trace_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                   e2_reading *readings) {
+    uint32_t room = e2_trace_room(compute->model);
+    reader r = {.search = {.beams = 1, .max_tokens = room}, .readings = readings};
+    for (size_t i = 0; i < n; i++) {
+        readings[i].tokens = e2_arena_alloc(compute->arena, room, sizeof *readings[i].tokens);
+        if (!readings[i].tokens) return false;
+    }
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    bool ok = run_groups(compute, pool, examples, n, read_group, &r);
+    e2_arena_release(compute->arena, mark);
+    return ok;
+}
+
+/* ---------------------------------------------------------------------------------------------------- features -- */
+
+typedef struct recorder {
+    const e2_path *paths;
+    uint16_t *features; /* where the next group's go */
+} recorder;
+
+static uint32_t fed(const e2str_model *model, uint32_t symbol) {
+    bool fresh = symbol & E2_NEW_CHARACTER;
+    return fresh ? e2_tokenizer_stand_in(model->tokenizer, symbol & ~E2_NEW_CHARACTER) : symbol;
+}
+
+/* BOS <image> and the path without its end, each row looking at those before it. Returns the rows. */
+static uint32_t path_rows(const e2str_model *model, const e2_path *path, uint32_t image, uint32_t *slots,
+                          uint32_t first_slot, e2_decoder_row *rows) {
+    uint32_t n = path->n + 1;
+    for (uint32_t i = 0; i < n; i++) {
+        slots[i] = first_slot + i;
+        uint32_t token = i == 0   ? e2_tokenizer_bos(model->tokenizer)
+                         : i == 1 ? e2_tokenizer_image(model->tokenizer)
+                                  : fed(model, path->steps[i - 2].symbol);
+        rows[i] = (e2_decoder_row){.token = token,
+                                   .position = i, /* of the first segment, with and without a stride */
+                                   .first_image = image,
+                                   .images = i > 0,
+                                   .slot = first_slot + i,
+                                   .context = slots,
+                                   .n_context = i + 1};
+    }
+    return n;
+}
+
+static bool record_group(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n) {
+    recorder *r = context;
+    const e2str_model *model = compute->model;
+    size_t width = model->decoder.width, inner = model->decoder.attended_width, f = model->memory.features, total = 0;
+    for (size_t i = 0; i < n; i++) total += r->paths[first + i].n + 1;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    e2_kv_cache cache;
+    e2_decoder_row *rows = e2_arena_alloc(compute->arena, total, sizeof *rows);
+    uint32_t *slots = e2_arena_alloc(compute->arena, total, sizeof *slots);
+    float *hidden = e2_arena_floats(compute->arena, total * width), *phi = e2_arena_floats(compute->arena, f);
+    float *attended = e2_arena_floats(compute->arena, total * inner);
+    if (!rows || !slots || !hidden || !attended || !phi || !e2_kv_cache_new(compute, total, &cache)) return false;
+    for (size_t i = 0, at = 0; i < n; i++)
+        at += path_rows(model, &r->paths[first + i], (uint32_t)i, slots + at, (uint32_t)at, rows + at);
+    if (!e2_decode(compute, media, &cache, rows, total, hidden, attended)) return false;
+    for (size_t row = 0; row < total; row++) {
+        if (!rows[row].images) continue; /* BOS: nothing is written after it */
+        e2_features_fill(model, hidden + row * width, attended + row * inner, 1, phi);
+        for (size_t i = 0; i < f; i++) *r->features++ = e2_f32_to_f16(phi[i]);
+    }
+    e2_arena_release(compute->arena, mark);
+    return true;
+}
+
+bool e2_trace_features(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                       const e2_path *paths, uint16_t *features) {
+    recorder r = {paths, features};
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    bool ok = run_groups(compute, pool, examples, n, record_group, &r);
+    e2_arena_release(compute->arena, mark);
+    return ok;
+}

@@ -1,0 +1,28 @@
+/* Running examples through the decoder alone: what the model reads, and what it sees at each step of a given path. */
+#ifndef E2_TRACE_H
+#define E2_TRACE_H
+
+#include "memory.h"
+#include "nearest.h"
+#include "path.h"
+
+/* What the model reads of one example. */
+typedef struct e2_reading {
+    uint32_t *tokens; /* without the end */
+    uint32_t n;
+} e2_reading;
+
+/* Greedy readings of n examples by the model alone, without a prompt. The readings live in the arena. The pool's cache
+ * of projections is used and filled. false: out of memory. */
+bool e2_trace_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                   e2_reading *readings);
+
+/* phi at each step of the examples' paths, as f16 [steps of all paths][features], in order. After a new character the
+ * decoder goes on with its stand-in. false: out of memory. */
+bool e2_trace_features(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                       const e2_path *paths, uint16_t *features);
+
+/* Most steps of a path. */
+uint32_t e2_trace_room(const e2str_model *model);
+
+#endif

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Adds to a model file what the pool's memory needs to know of it (docs/in-context.md): how long the final hidden state is, and
+how the features of the decoder's steps vary on ordinary text, taken from words that render.py draws.
+
+  build/venv/bin/python weights/train/memory.py IN.gguf OUT.gguf [--words 4000]
+
+Writes memory.whitening = (S + I)^(-1/2), S the mean of phi phi' over the steps of the words as the model reads them; memory.key_mean
+and memory.key_whitening, the same of their retrieval keys; and the keys e2str.memory.*. What stood there before is replaced.
+"""
+import argparse
+import os
+import struct
+import sys
+
+import gguf
+import numpy as np
+import torch
+
+import from_gguf
+from model import BOS, IMAGE, PAD, TOKEN, Reader, Sizes
+from render import Renderer
+from styles import Dice
+
+PREFIX, TENSORS = 'e2str.memory.', 'memory.'
+LAYERS = 2                          # the last cross-attention layers, whose attended vectors are features
+FLOOR, KEY_FLOOR = 1., .01          # epsilon; for keys, of their mean variance
+STRENGTH, GATE = .3, (.1, .25)      # docs/in-context.md has what was measured
+
+
+def rendered(count: int, seed: str) -> np.ndarray:
+    """uint8 [count,32,128,3]"""
+    renderer, images, tried = Renderer(), [], 0
+    while len(images) < count:
+        try:
+            sample = renderer.sample(Dice(f'{seed} {tried}'))
+        except (OSError, ValueError, OverflowError):    # a face without these characters
+            sample = None
+        tried += 1
+        if sample is not None:
+            images.append(sample.image)
+    return np.stack(images)
+
+
+class Steps:
+    """Hidden states and attended vectors of a decoder's run, caught by hooks."""
+
+    def __init__(self, decoder):
+        self.hidden, self.attended = None, {}
+        decoder.final_layer_norm.register_forward_hook(self._keep_hidden)
+        crossed = [layer.gated_cross_attn_layer for layer in decoder.layers][-LAYERS:]
+        for i, layer in enumerate(crossed):
+            layer.attn.to_out.register_forward_pre_hook(lambda module, inputs, i=i: self._keep_attended(i, inputs))
+
+    def _keep_hidden(self, module, inputs, output):
+        self.hidden = output
+
+    def _keep_attended(self, i, inputs):
+        self.attended[i] = inputs[0]
+
+    def rows(self, real: torch.Tensor):
+        """(hidden [n,w], attended [n, layers * inner]) where `real` [B,L] is true."""
+        return self.hidden[real], torch.cat([self.attended[i][real] for i in sorted(self.attended)], 1)
+
+
+@torch.no_grad()
+def features(net: Reader, images: np.ndarray):
+    """Hidden states and attended vectors of each step of each word, along the model's own reading; each word's retrieval key."""
+    steps, hidden, attended, keys = Steps(net.m.lang_encoder.model.decoder), [], [], []
+    for i in range(0, len(images), 64):
+        part = torch.from_numpy(images[i:i + 64])
+        paths = [[TOKEN[c] for c in text] for text in net.read(part)]
+        longest = max(map(len, paths))
+        ids = torch.tensor([[[BOS, IMAGE, *path, *[PAD] * (longest - len(path))]] for path in paths])
+        tokens = net.m.media(net.m.patches(part))
+        keys.append(torch.nn.functional.normalize(tokens.mean(1), dim=1))
+        net.m.logits(ids, tokens[:, None])
+        h, a = steps.rows((ids[:, 0] != PAD) & (ids[:, 0] != BOS))
+        hidden.append(h)
+        attended.append(a)
+    return torch.cat(hidden), torch.cat(attended), torch.cat(keys)
+
+
+def root_of_inverse(matrix: torch.Tensor) -> np.ndarray:
+    """Symmetric, float32."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values ** -.5 @ vectors.T).float().numpy()
+
+
+def statistics(hidden: torch.Tensor, attended: torch.Tensor, keys: torch.Tensor):
+    """(metadata, tensors) by name."""
+    scale = hidden.norm(dim=1).mean().item()
+    phi = torch.cat([hidden / scale, attended, torch.ones(len(hidden), 1)], 1).double()
+    whitening = root_of_inverse(phi.T @ phi / len(phi) + FLOOR * torch.eye(phi.shape[1], dtype=torch.float64))
+    mean = keys.double().mean(0)
+    covariance = (keys.double() - mean).T @ (keys.double() - mean) / len(keys)
+    floor = KEY_FLOOR * covariance.trace() / len(mean) * torch.eye(len(mean), dtype=torch.float64)
+    metadata = {'hidden_scale': scale, 'strength': STRENGTH, 'gate_from': GATE[0], 'gate_to': GATE[1]}
+    return metadata, {'whitening': whitening, 'key_mean': mean.float().numpy(), 'key_whitening': root_of_inverse(covariance + floor)}
+
+
+def padded(data: bytes, alignment: int) -> bytes:
+    return data + bytes(-len(data) % alignment)
+
+
+def text(string: str) -> bytes:
+    return struct.pack('<Q', len(string)) + string.encode()
+
+
+def write(source: str, target: str, metadata: dict, tensors: dict):
+    """The file again with these keys and tensors behind all others."""
+    reader = gguf.GGUFReader(source)
+    keys = [b''.join(p.tobytes() for p in f.parts) for name, f in reader.fields.items()
+            if not name.startswith(('GGUF.', PREFIX))]
+    keys += [text(PREFIX + name) + struct.pack('<If', gguf.GGUFValueType.FLOAT32, value) for name, value in metadata.items()]
+    entries, data = [], b''
+    for tensor in reader.tensors:
+        if not tensor.name.startswith(TENSORS):
+            entries.append(b''.join(p.tobytes() for p in tensor.field.parts[:4])
+                           + struct.pack('<IQ', tensor.tensor_type, len(data)))
+            data = padded(data + tensor.data.tobytes(), reader.alignment)
+    for name, values in tensors.items():
+        shape = struct.pack(f'<I{values.ndim}Q', values.ndim, *reversed(values.shape))
+        entries.append(text(TENSORS + name) + shape + struct.pack('<IQ', gguf.GGMLQuantizationType.F32, len(data)))
+        data = padded(data + values.astype('<f4').tobytes(), reader.alignment)
+    head = struct.pack('<4sIQQ', b'GGUF', 3, len(entries), len(keys)) + b''.join(keys) + b''.join(entries)
+    with open(target + '.part', 'wb') as file:
+        file.write(padded(head, reader.alignment) + data)
+    os.replace(target + '.part', target)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', metavar='IN.gguf')
+    parser.add_argument('target', metavar='OUT.gguf')
+    parser.add_argument('--words', type=int, default=4000, help='words to draw (default 4000)')
+    a = parser.parse_args()
+    net = Reader(Sizes())
+    net.load_state_dict(from_gguf.read(a.source))
+    hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory'))
+    metadata, tensors = statistics(hidden, attended, keys)
+    write(a.source, a.target, metadata, tensors)
+    print(f"{a.target}: hidden scale {metadata['hidden_scale']:.3f}, {len(tensors['whitening'])} features over {len(hidden):,} steps "
+          f'of {a.words:,} words')
+
+
+if __name__ == '__main__':
+    sys.exit(main())
