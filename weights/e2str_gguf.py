@@ -205,7 +205,13 @@ def layout(s, norm_post):
         add(f'vision.stem.{i}.weight', f'{of}.weight', out, channels * 9, own=(out, channels, 3, 3))
         add(f'vision.stem.{i}.bias', f'{of}.bias', out)
         channels, kernel = out, (1, 1)
-    add('vision.patch.weight', 'vision_encoder.conv1.weight', w, channels * kernel[0] * kernel[1], own=(w, channels, *kernel))
+    add(
+        'vision.patch.weight',
+        'vision_encoder.conv1.weight',
+        w,
+        channels * kernel[0] * kernel[1],
+        own=(w, channels, *kernel),
+    )
     add('vision.patch.bias', 'vision_encoder.conv1.bias', w)
     if s.class_token:
         add('vision.class_embedding', 'vision_encoder.class_embedding', w)
@@ -428,7 +434,8 @@ def load_torch(path):
 
 
 def load_checkpoint(path):
-    """A checkpoint of weights/train: {'model': flat state dict, 'sizes': fields of its Sizes, ...}; runs no code from the file."""
+    """A checkpoint of weights/train: {'model': flat state dict, 'sizes': fields of its Sizes, ...}; runs no code from
+    the file."""
     import torch
 
     try:

@@ -1,4 +1,5 @@
 """Batches for training, rendered by worker processes while the model learns."""
+
 import collections
 import itertools
 import multiprocessing as mp
@@ -17,26 +18,34 @@ def segment(text, first):
 
 
 def under_patches(sample, patch):
-    """Token under the centre of every patch, PAD where there is none, UNKNOWN for a sample that needs examples; int64 [patches]."""
+    """Token under the centre of every patch, PAD where there is none, UNKNOWN for a sample that needs examples; int64
+    [patches]."""
     chars, dy, dx = sample.chars, patch[0] // MAP, patch[1] // MAP
     names = np.array([PAD] + [TOKEN[c] for c in sample.text])
-    under = names[np.minimum(chars[dy // 2::dy, dx // 2::dx], len(sample.text))].reshape(-1)
+    under = names[np.minimum(chars[dy // 2 :: dy, dx // 2 :: dx], len(sample.text))].reshape(-1)
     return np.full_like(under, UNKNOWN) if sample.needs else under
 
 
 def batch(samples, n, patch):
-    """Samples, n per sequence -> images uint8 [B*n,32,width,3], ids int64 [B,n,S], under int64 [B*n,patches], taught bool [B,n]: what the
-    loss counts. A sample that needs an example and has none before it is not: guessing would only spoil the reading of single words."""
+    """Samples, n per sequence -> images uint8 [B*n,32,width,3], ids int64 [B,n,S], under int64 [B*n,patches], taught
+    bool [B,n]: what the loss counts. A sample that needs an example and has none before it is not: guessing would
+    only spoil the reading of single words."""
     rows = [segment(s.text, i % n == 0) for i, s in enumerate(samples)]
     ids = np.full((len(rows), max(map(len, rows))), PAD, np.int64)
     for i, row in enumerate(rows):
-        ids[i, :len(row)] = row
-    taught = np.array([not s.needs or s.needs in [t.needs for t in samples[i // n * n:i]] for i, s in enumerate(samples)])
-    return (np.stack([s.image for s in samples]), ids.reshape(-1, n, ids.shape[1]), np.stack([under_patches(s, patch) for s in samples]),
-            taught.reshape(-1, n))
+        ids[i, : len(row)] = row
+    taught = np.array(
+        [not s.needs or s.needs in [t.needs for t in samples[i // n * n : i]] for i, s in enumerate(samples)]
+    )
+    return (
+        np.stack([s.image for s in samples]),
+        ids.reshape(-1, n, ids.shape[1]),
+        np.stack([under_patches(s, patch) for s in samples]),
+        taught.reshape(-1, n),
+    )
 
 
-def draw(renderer, seed, n, hard=1., free=False):
+def draw(renderer, seed, n, hard=1.0, free=False):
     """n samples that belong together, or for n = 1 a single one; an empty list if they could not be drawn."""
     samples = renderer.several(sequence(seed, n) if n > 1 else [Dice(f'{seed}.{i}') for i in range(4)], n, hard, free)
     return samples if len(samples) == n else []
@@ -53,7 +62,7 @@ class Worker:
         self.count += 1
         try:
             return draw(self.renderer, f'{self.seed}.{self.count}', n, hard, free)
-        except (OSError, ValueError, OverflowError):                        # a face that fails on a character or a size
+        except (OSError, ValueError, OverflowError):  # a face that fails on a character or a size
             return []
 
     def fixed(self, n, hard):
@@ -74,12 +83,13 @@ class Worker:
 
 
 class Stream:
-    """Endless batches from `workers` processes. lengths: images per sequence, drawn by batch; 0: single ones whose width follows the text.
-    The batches that worker w makes depend on (seed, w) only; which worker's comes next depends on the machine."""
+    """Endless batches from `workers` processes. lengths: images per sequence, drawn by batch; 0: single ones whose
+    width follows the text. The batches that worker w makes depend on (seed, w) only; which worker's comes next
+    depends on the machine."""
 
     def __init__(self, workers, seed, patch, lengths, curriculum, size):
         self.queue = mp.Queue(2 * workers + 2)
-        self.progress = mp.Value('q', 0)                 # samples taken, for the curriculum
+        self.progress = mp.Value('q', 0)  # samples taken, for the curriculum
         for w in range(workers):
             mp.Process(target=self._work, args=(f'{seed}.{w}', patch, lengths, curriculum, size), daemon=True).start()
 
@@ -87,8 +97,8 @@ class Stream:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         worker = Worker(seed, size)
         for n in itertools.cycle(lengths):
-            done = (self.progress.value - .1 * curriculum) / (.6 * curriculum) if curriculum else 1.
-            hard = min(1., max(.1, done))
+            done = (self.progress.value - 0.1 * curriculum) / (0.6 * curriculum) if curriculum else 1.0
+            hard = min(1.0, max(0.1, done))
             samples = worker.fixed(n, hard) if n else worker.free(hard)
             self.queue.put(batch(samples, max(1, n), patch))
 

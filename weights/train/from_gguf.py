@@ -3,9 +3,11 @@
 
   build/venv/bin/python weights/train/from_gguf.py [weights/e2str-small.gguf] OUT.pt
 
-rest.npz (weights/export --rest) holds that, as float16: `head`, weight rows and bias of the head that names the character under each patch
-[tokens, width + 1], and `columns`, the positions of all columns [columns, width], of which the file has those of its pictures only.
+rest.npz (weights/export --rest) holds that, as float16: `head`, weight rows and bias of the head that names the
+character under each patch [tokens, width + 1], and `columns`, the positions of all columns [columns, width], of which
+the file has those of its pictures only.
 """
+
 import os
 import sys
 from dataclasses import asdict
@@ -24,11 +26,13 @@ VISION = 'm.vision_encoder.'
 
 def sizes_in(reader, columns):
     """The Sizes that the metadata of one of our own files tells. columns: 0 where positions are a table."""
+
     def value(key):
         return reader.fields[key].contents()
 
     def optional(key, default):
         return value(key) if key in reader.fields else default
+
     return Sizes(
         patch=(value('e2str.vision.patch_height'), value('e2str.vision.patch_width')),
         stem=tuple(optional('e2str.vision.stem.channels', ())),
@@ -53,12 +57,13 @@ def split_positions(state, columns):
     """Row and column embeddings in place of the table, which is their sum."""
     table = state.pop(VISION + 'positional_embedding')[1:]
     grid = table.view(-1, 32, table.shape[1])
-    state[VISION + 'row_embedding'] = (grid - columns[:grid.shape[1]]).mean(1)
+    state[VISION + 'row_embedding'] = (grid - columns[: grid.shape[1]]).mean(1)
     state[VISION + 'column_embedding'] = columns
 
 
 def read(path, rest=None):
-    """The Reader that a model file holds. rest: what rest.npz holds; without it positions stay a table, and the patch head is random."""
+    """The Reader that a model file holds. rest: what rest.npz holds; without it positions stay a table, and the patch
+    head is random."""
     reader = gguf.GGUFReader(path)
     sizes = sizes_in(reader, 0)
     net = Reader(sizes)

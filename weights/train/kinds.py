@@ -4,8 +4,10 @@
   kinds.py CHECKPOINT.pt [--each 100] [--only KIND ...]        words read right by kind, per cent
   kinds.py --write FOLDER [--each 100]                         FOLDER/KIND/images/*.png and labels.tsv, for e2str eval
 
-A kind says what is written, how it looks and what stands around it; all else is as in training. Handwriting is by writers drawn anew.
+A kind says what is written, how it looks and what stands around it; all else is as in training. Handwriting is by
+writers drawn anew.
 """
+
 import argparse
 import os
 import string
@@ -24,17 +26,18 @@ from text import WORDS, one_of
 
 class Kind(NamedTuple):
     """text: (Text, random.Random) -> what is written. faces: kinds of faces, or None: as the domain has them."""
+
     text: Callable
     domain: str = 'scene'
-    framed: float = 0.
-    loose: float = 0.
-    free: bool = False              # in its own width
+    framed: float = 0.0
+    loose: float = 0.0
+    free: bool = False  # in its own width
     faces: tuple = None
-    by_hand: float = 0.
+    by_hand: float = 0.0
 
 
 def plain(texts, r):
-    return write.cased(r, texts.word(r, WORDS), .45, .25)
+    return write.cased(r, texts.word(r, WORDS), 0.45, 0.25)
 
 
 def bracketed(texts, r):
@@ -44,11 +47,13 @@ def bracketed(texts, r):
 
 def address(web):
     """E-mail (web False) or web addresses."""
+
     def draw(texts, r):
         while True:
             text = write.address(texts, r)
             if len(text) > 5 and ('@' in text[1:]) != web and text[0] != '@':
                 return text
+
     return draw
 
 
@@ -64,7 +69,7 @@ def currency(texts, r):
 
 
 def line(texts, r):
-    return texts.phrase(r, WORDS, .3, .4)
+    return texts.phrase(r, WORDS, 0.3, 0.4)
 
 
 def vin(texts, r):
@@ -85,16 +90,23 @@ def sign(texts, r):
 
 def reading(r):
     """Of a meter or a clock."""
-    return one_of(r, ((.6, write.digits(r, 2, 7)), (.2, '%d.%d' % (r.randint(0, 999), r.randint(0, 9))), (.2, '%02d:%02d' % (r.randrange(24), r.randrange(60)))))
+    return one_of(
+        r,
+        (
+            (0.6, write.digits(r, 2, 7)),
+            (0.2, '%d.%d' % (r.randint(0, 999), r.randint(0, 9))),
+            (0.2, '%02d:%02d' % (r.randrange(24), r.randrange(60))),
+        ),
+    )
 
 
 KINDS = {
     'plain words': Kind(plain, faces=('plain',)),
     'words of signs': Kind(plain),
-    'frames': Kind(plain, 'form', framed=1., faces=('plain', 'mono')),
-    'numbers in frames': Kind(of(write.integer), 'form', framed=1., faces=('plain', 'mono')),
+    'frames': Kind(plain, 'form', framed=1.0, faces=('plain', 'mono')),
+    'numbers in frames': Kind(of(write.integer), 'form', framed=1.0, faces=('plain', 'mono')),
     'brackets': Kind(bracketed, 'form', faces=('plain', 'mono')),
-    'plates': Kind(of(write.plate), 'plate', framed=.6),
+    'plates': Kind(of(write.plate), 'plate', framed=0.6),
     'e-mail': Kind(address(False), 'form', free=True, faces=('plain', 'mono')),
     'web': Kind(address(True), 'form', free=True, faces=('plain', 'mono')),
     'telephone': Kind(of(write.telephone), 'form', faces=('plain', 'mono')),
@@ -107,19 +119,20 @@ KINDS = {
     'codes': Kind(random_code, 'code', faces=('plain', 'mono')),
     'displays and dots': Kind(of(reading), 'digits', faces=('pixel',)),
     'lone signs': Kind(sign, faces=('plain',)),
-    'loose crops': Kind(plain, 'form', loose=1., faces=('plain', 'mono')),
+    'loose crops': Kind(plain, 'form', loose=1.0, faces=('plain', 'mono')),
     'lines': Kind(line, 'form', free=True, faces=('plain', 'mono')),
     'accents': Kind(lambda texts, r: texts.diacritics(r), 'print', faces=('plain', 'book')),
     'typewriter': Kind(lambda texts, r: texts._print(r), 'print', faces=('typewriter',)),
     'old print': Kind(lambda texts, r: texts._print(r), 'print', faces=('book',)),
-    'handwriting': Kind(lambda texts, r: texts._letter(r), 'letter', by_hand=1.),
-    'amounts by hand': Kind(of(write.amount), 'digits', by_hand=1.),
+    'handwriting': Kind(lambda texts, r: texts._letter(r), 'letter', by_hand=1.0),
+    'amounts by hand': Kind(of(write.amount), 'digits', by_hand=1.0),
 }
 
 
 class KindRenderer(Renderer):
     """Draws samples of one kind, whole and with contrast enough for a person to read them."""
-    parts = 0.
+
+    parts = 0.0
     contrast = 40
 
     def __init__(self):
@@ -143,7 +156,7 @@ class KindRenderer(Renderer):
 
     def kinds_of_faces(self, domain):
         faces = self.kind.faces
-        return dict.fromkeys(faces, 1.) if faces else super().kinds_of_faces(domain)
+        return dict.fromkeys(faces, 1.0) if faces else super().kinds_of_faces(domain)
 
     def text_for(self, hand, face, dice, domain, easy, longest):
         texts, r = self.texts, dice('text')
@@ -167,6 +180,7 @@ def reader_of(path):
     import torch
 
     from model import Reader, Sizes
+
     state = torch.load(path, map_location='cpu')
     net = Reader(Sizes(**state['sizes'])).eval()
     net.load_state_dict(state['model'])
@@ -178,6 +192,7 @@ def reader_of(path):
             images = torch.from_numpy(np.stack([samples[i].image for i in some]))
             texts.update(zip(some, net.read(images, FREE_LENGTH + 1)))
         return [texts[i] for i in range(len(samples))]
+
     return read
 
 

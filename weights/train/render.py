@@ -2,11 +2,14 @@
 
     renderer = Renderer(); sample = renderer.sample(Dice(seed))       # Sample(image, text, chars) or None
 
-One direction: text -> glyphs (mask of ink, map of characters) -> shape -> warp -> crop -> paint -> degrade. The map follows every step
-(nearest neighbour), so it names the character under each patch and gives the boxes at which words are split.
+One direction: text -> glyphs (mask of ink, map of characters) -> shape -> warp -> crop -> paint -> degrade. The map
+follows every step (nearest neighbour), so it names the character under each patch and gives the boxes at which words
+are split.
 
-Everything is drawn from dice named after what they decide; samples of one style share some of them (styles.py). About 300 samples/s on a core.
+Everything is drawn from dice named after what they decide; samples of one style share some of them (styles.py). About
+300 samples/s on a core.
 """
+
 import itertools
 from typing import NamedTuple
 
@@ -24,30 +27,33 @@ from paint import paint
 from styles import Dice, cipher, convention, sequence, word
 from text import MAX_LENGTH, Text
 
-FREE_LENGTH = 40                    # characters at most where the width follows the text
-MAP = 2                             # pixels to an entry of the map of characters, in both directions
+FREE_LENGTH = 40  # characters at most where the width follows the text
+MAP = 2  # pixels to an entry of the map of characters, in both directions
 #          domain: (share, shares of faces by kind, share written by hand)
-DOMAINS = {'scene': (.42, {'plain': .45, 'script': .14, 'display': .34, 'mono': .05, 'pixel': .02}, .03),
-           'form': (.14, {'plain': .40, 'script': .02, 'display': .03, 'mono': .40, 'pixel': .15}, .02),
-           'letter': (.12, {'script': 1.}, .65),
-           'print': (.10, {'book': .58, 'typewriter': .42}, 0.),
-           'digits': (.11, {'plain': .2, 'script': .15, 'display': .25, 'mono': .1, 'pixel': .3}, .65),
-           'code': (.06, {'plain': .40, 'script': .08, 'display': .25, 'mono': .19, 'pixel': .08}, .05),
-           'plate': (.05, {'plain': .75, 'display': .1, 'mono': .15}, 0.)}
+DOMAINS = {
+    'scene': (0.42, {'plain': 0.45, 'script': 0.14, 'display': 0.34, 'mono': 0.05, 'pixel': 0.02}, 0.03),
+    'form': (0.14, {'plain': 0.40, 'script': 0.02, 'display': 0.03, 'mono': 0.40, 'pixel': 0.15}, 0.02),
+    'letter': (0.12, {'script': 1.0}, 0.65),
+    'print': (0.10, {'book': 0.58, 'typewriter': 0.42}, 0.0),
+    'digits': (0.11, {'plain': 0.2, 'script': 0.15, 'display': 0.25, 'mono': 0.1, 'pixel': 0.3}, 0.65),
+    'code': (0.06, {'plain': 0.40, 'script': 0.08, 'display': 0.25, 'mono': 0.19, 'pixel': 0.08}, 0.05),
+    'plate': (0.05, {'plain': 0.75, 'display': 0.1, 'mono': 0.15}, 0.0),
+}
 
 
 class Sample(NamedTuple):
-    image: np.ndarray       # uint8 [32, width, 3] RGB
-    text: str               # what it says, 1..24 characters of CHARSET (40 where widths are free)
-    chars: np.ndarray       # uint8 [16, width / 2]: i + 1 where character i of text lies, 0 elsewhere
-    needs: str = ''         # the style of which an example is needed to tell its label; empty: the picture says it
+    image: np.ndarray  # uint8 [32, width, 3] RGB
+    text: str  # what it says, 1..24 characters of CHARSET (40 where widths are free)
+    chars: np.ndarray  # uint8 [16, width / 2]: i + 1 where character i of text lies, 0 elsewhere
+    needs: str = ''  # the style of which an example is needed to tell its label; empty: the picture says it
 
 
 class Renderer:
     """Draws samples. kinds.py draws otherwise by the attributes and the methods below them."""
-    loose = .06                     # share of crops that are far too loose
-    parts = .12                     # share of words of which only a part is cut out
-    contrast = 6                    # least difference of ink and paper, of 255
+
+    loose = 0.06  # share of crops that are far too loose
+    parts = 0.12  # share of words of which only a part is cut out
+    contrast = 6  # least difference of ink and paper, of 255
 
     def __init__(self, unseen=False):
         """unseen: with the faces that are kept from training, and none of the others."""
@@ -65,12 +71,12 @@ class Renderer:
 
     def framed(self, domain):
         """Share of texts with a frame."""
-        return .6 if domain == 'plate' else .12
+        return 0.6 if domain == 'plate' else 0.12
 
-    def sample(self, dice, hard=1., free=False):
-        """hard: share of samples with the full range of looks; the others are short, plain words for the beginning of training.
-        free: as wide as the text asks for (one of FREE_WIDTHS), not 128."""
-        if dice.style.seed == '' and dice('blank').random() < .012:
+    def sample(self, dice, hard=1.0, free=False):
+        """hard: share of samples with the full range of looks; the others are short, plain words for the beginning of
+        training. free: as wide as the text asks for (one of FREE_WIDTHS), not 128."""
+        if dice.style.seed == '' and dice('blank').random() < 0.012:
             return self.textless(dice, free)
         easy = dice('easy').random() > hard
         domain = self.domain(dice('domain'))
@@ -78,7 +84,7 @@ class Renderer:
         if written is None:
             return None
         text, mask, chars = written
-        reach = 0.
+        reach = 0.0
         if not easy:
             mask, chars, reach = frame(dice('frame'), mask, chars, domain, self.framed(domain))
             mask = shape(dice('shape'), mask, domain)
@@ -95,8 +101,12 @@ class Renderer:
         label = convention(dice('convention'), text) if dice.style.convention else text
         if not label:
             return None
-        return Sample(image, label, cv2.resize(chars, (width // MAP, HEIGHT // MAP), interpolation=cv2.INTER_NEAREST),
-                      dice.style.seed if dice.style.odd else '')
+        return Sample(
+            image,
+            label,
+            cv2.resize(chars, (width // MAP, HEIGHT // MAP), interpolation=cv2.INTER_NEAREST),
+            dice.style.seed if dice.style.odd else '',
+        )
 
     def textless(self, dice, free):
         """A picture without text: grounds, lines, stains."""
@@ -105,12 +115,18 @@ class Renderer:
         mask = np.zeros((r.randint(16, 60), r.randint(20, 300)), np.float32)
         h, w = mask.shape
         for _ in range(r.choice((0, 0, 0, 1, 2))):
-            cv2.line(mask, (r.randint(-w, 2 * w), r.randint(-h, 2 * h)), (r.randint(-w, 2 * w), r.randint(-h, 2 * h)), 1., r.randint(1, 4))
+            cv2.line(
+                mask,
+                (r.randint(-w, 2 * w), r.randint(-h, 2 * h)),
+                (r.randint(-w, 2 * w), r.randint(-h, 2 * h)),
+                1.0,
+                r.randint(1, 4),
+            )
         width = free_width(h, w) if free else WIDTH
         image = degrade(dice, paint(dice, mask, domain, False), 4, domain, False, width)
         return Sample(image, '', np.zeros((HEIGHT // MAP, width // MAP), np.uint8))
 
-    def several(self, dice, n, hard=1., free=False):
+    def several(self, dice, n, hard=1.0, free=False):
         """The first n samples of these dice that come out; fewer if most do not."""
         drawn = (self.sample(d, hard, free) for d in itertools.islice(dice, 4 * n))
         return list(itertools.islice((s for s in drawn if s is not None), n))
@@ -119,7 +135,7 @@ class Renderer:
         """(label, mask, chars) of a new text in a face or by a hand."""
         r = dice('face')
         hand = Hand(r) if not easy and r.random() < self.share_by_hand(domain) else None
-        face = None if hand else self.fonts.pick(r, {'plain': 1.} if easy else self.kinds_of_faces(domain))
+        face = None if hand else self.fonts.pick(r, {'plain': 1.0} if easy else self.kinds_of_faces(domain))
         size = r.choice((24, 32, 40, 48))
         text = self.text_for(hand, face, dice, domain, easy, longest)
         if text is None:
@@ -137,7 +153,7 @@ class Renderer:
         for _ in range(4):
             text = word(self.texts, dice, r, domain, longest)
             if easy:
-                text = text[:r.randint(1, 5)].strip()
+                text = text[: r.randint(1, 5)].strip()
             if self.writable(hand, face, text):
                 return text
         return None
@@ -150,13 +166,13 @@ class Renderer:
         font, shapes = self.fonts.at(face, size), text
         if dice.style.cipher:
             shapes = cipher(dice('cipher'), font, text)
-        elif domain == 'print' and LONG_S not in face.missing and r.random() < .4:
+        elif domain == 'print' and LONG_S not in face.missing and r.random() < 0.4:
             shapes = with_long_s(r, text)
-        lit = 'dseg' in face.path.lower() and r.random() < .4
-        drawn = typeset(dice('jitter'), r, shapes, font, easy, r.uniform(.05, .3) if lit else 0.)
+        lit = 'dseg' in face.path.lower() and r.random() < 0.4
+        drawn = typeset(dice('jitter'), r, shapes, font, easy, r.uniform(0.05, 0.3) if lit else 0.0)
         if drawn is None:
             return None
-        if not easy and (face.kind in ('mono', 'pixel') or domain == 'digits') and r.random() < .15:
+        if not easy and (face.kind in ('mono', 'pixel') or domain == 'digits') and r.random() < 0.15:
             drawn = dots(r, *drawn)
         if domain == 'print':
             drawn = struck(dice('jitter'), r, *drawn), drawn[1]
@@ -176,4 +192,5 @@ def sheet(renderer, path, columns=8, rows=24, sequences=False, free=False):
 
 if __name__ == '__main__':
     import sys
+
     sheet(Renderer(), sys.argv[1], sequences='--sequences' in sys.argv)
