@@ -3,6 +3,7 @@
 import collections
 import itertools
 import multiprocessing as mp
+import queue
 import signal
 
 import numpy as np
@@ -100,7 +101,18 @@ class Stream:
             done = (self.progress.value - 0.1 * curriculum) / (0.6 * curriculum) if curriculum else 1.0
             hard = min(1.0, max(0.1, done))
             samples = worker.fixed(n, hard) if n else worker.free(hard)
-            self.queue.put(batch(samples, max(1, n), patch))
+            if not self._hand_over(batch(samples, max(1, n), patch)):
+                return
+
+    def _hand_over(self, made):
+        """Waits for room in the queue; false when no one is left to take it."""
+        while mp.parent_process().is_alive():
+            try:
+                self.queue.put(made, timeout=30)
+                return True
+            except queue.Full:
+                continue
+        return False
 
     def __next__(self):
         made = self.queue.get()
