@@ -18,6 +18,7 @@ import torch  # noqa: E402
 from alphabet import ASCII, CHARSET, base, upper  # noqa: E402
 from data import Worker, batch  # noqa: E402
 from hand import CAN_WRITE, Hand  # noqa: E402
+from kinds import KINDS, KindRenderer  # noqa: E402
 from model import BOS, END, FIRST, IMAGE, PAD, STEM, Reader, Sizes, TOKEN, UNKNOWN  # noqa: E402
 from PIL import Image  # noqa: E402
 from render import DOMAINS, FREE_LENGTH, Renderer  # noqa: E402
@@ -103,6 +104,16 @@ def check_renderer(renderer):
     check("in some of them words come again", 5 < sum(len({s.text for s in some}) < 4 for some in whole) < 45)
     check("some can be read with examples only", 5 < sum(some[-1].needs != "" for some in whole) < 45)
     return samples
+
+
+def check_kinds(renderer):
+    kinds = KindRenderer()
+    drawn = {name: kinds.of(name, 3) for name in KINDS}
+    check(
+        "every kind of text can be drawn", all(len(some) == 3 and all(s.text for s in some) for some in drawn.values())
+    )
+    families = [{face.family for face in r.fonts.faces} for r in (renderer, kinds)]
+    check("kinds are drawn from families that training never sees", all(families) and not families[0] & families[1])
 
 
 def check_batches():
@@ -316,7 +327,9 @@ def check_shipped(folder, samples):
 def main():
     check_text()
     check_hands()
-    samples = check_renderer(Renderer())
+    renderer = Renderer()
+    samples = check_renderer(renderer)
+    check_kinds(renderer)
     samples = [s for s in samples if s.text]
     check_batches()
     net = check_learning(samples)

@@ -9,6 +9,7 @@ writers drawn anew.
 """
 
 import argparse
+import itertools
 import os
 import string
 import sys
@@ -132,7 +133,7 @@ KINDS = {
 class KindRenderer(Renderer):
     """Draws samples of one kind, whole and with contrast enough for a person to read them."""
 
-    parts = 0.0
+    parts = blank = 0.0
     contrast = 40
 
     def __init__(self):
@@ -142,8 +143,8 @@ class KindRenderer(Renderer):
     def of(self, name, count):
         self.kind = KINDS[name]
         self.loose = self.kind.loose
-        dice = (Dice(f'kind {name} {i}') for i in range(count * 4))
-        return [s for s in self.several(dice, 2 * count, free=self.kind.free) if s.text][:count]
+        dice = (Dice(f'kind {name} {i}') for i in itertools.count())
+        return self.several(dice, 2 * count, free=self.kind.free)[:count]
 
     def domain(self, r):
         return self.kind.domain

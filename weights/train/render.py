@@ -53,6 +53,7 @@ class Renderer:
 
     loose = 0.06  # share of crops that are far too loose
     parts = 0.12  # share of words of which only a part is cut out
+    blank = 0.012  # share of pictures without text
     contrast = 6  # least difference of ink and paper, of 255
 
     def __init__(self, unseen=False):
@@ -76,7 +77,7 @@ class Renderer:
     def sample(self, dice, hard=1.0, free=False):
         """hard: share of samples with the full range of looks; the others are short, plain words for the beginning of
         training. free: as wide as the text asks for (one of FREE_WIDTHS), not 128."""
-        if dice.style.seed == '' and dice('blank').random() < 0.012:
+        if dice.style.seed == '' and dice('blank').random() < self.blank:
             return self.textless(dice, free)
         easy = dice('easy').random() > hard
         domain = self.domain(dice('domain'))
