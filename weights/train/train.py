@@ -59,6 +59,9 @@ def arguments():
     )
     p.add_argument('--lr', type=float, default=1.0, help='factor on both learning rates (Muon .02, AdamW 1.5e-3)')
     p.add_argument(
+        '--token-lr', type=float, default=1.0, help="factor on the learning rate of characters' vectors beside that"
+    )
+    p.add_argument(
         '--stem-lr',
         type=float,
         default=1.0,
@@ -119,14 +122,12 @@ class Run:
             self.net.m.lang_encoder.model.decoder.spread_positions()
         # matrices turn in space, everything else (norms, biases, gates, embeddings, the patch head) takes AdamW
         matrices = [p for n, p in self.net.named_parameters() if turns(n, p, sizes)]
-        chosen = {id(p) for p in matrices}
         self.muon = Muon(matrices, [a.stem_lr if p.ndim == 4 else 1.0 for p in matrices], MUON_LR * a.lr)
-        self.adam = torch.optim.AdamW(
-            [p for p in self.net.parameters() if id(p) not in chosen],
-            ADAM_LR * a.lr,
-            betas=(0.9, 0.98),
-            weight_decay=0.0,
-        )
+        rest = [(n, p) for n, p in self.net.named_parameters() if not turns(n, p, sizes)]
+        tables = [p for n, p in rest if 'embed_tokens' in n or 'aux' in n]
+        others = [p for n, p in rest if not ('embed_tokens' in n or 'aux' in n)]
+        groups = [{'params': others, 'factor': 1.0}, {'params': tables, 'factor': a.token_lr}]
+        self.adam = torch.optim.AdamW(groups, ADAM_LR * a.lr, betas=(0.9, 0.98), weight_decay=0.0)
         self.samples, self.before, self.curve = 0, state.get('seen', 0) if state else 0, []
         if a.resume:
             self.samples, self.before, self.curve = state['samples'], state['before'], state['curve']
@@ -164,7 +165,7 @@ class Run:
         (read.sum() / real.sum() + patch).backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         for group in self.adam.param_groups:
-            group['lr'] = ADAM_LR * self.a.lr * scale
+            group['lr'] = ADAM_LR * self.a.lr * scale * group['factor']
         self.adam.step()
         self.muon.step(scale)
         self.samples += len(images)
