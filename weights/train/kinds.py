@@ -123,9 +123,9 @@ KINDS = {
     'loose crops': Kind(plain, 'form', loose=1.0, faces=('plain', 'mono')),
     'lines': Kind(line, 'form', free=True, faces=('plain', 'mono')),
     'accents': Kind(lambda texts, r: texts.diacritics(r), 'print', faces=('plain', 'book')),
-    'typewriter': Kind(lambda texts, r: texts._print(r), 'print', faces=('typewriter',)),
-    'old print': Kind(lambda texts, r: texts._print(r), 'print', faces=('book',)),
-    'handwriting': Kind(lambda texts, r: texts._letter(r), 'letter', by_hand=1.0),
+    'typewriter': Kind(lambda texts, r: texts.draw(r, 'print'), 'print', faces=('typewriter',)),
+    'old print': Kind(lambda texts, r: texts.draw(r, 'print'), 'print', faces=('book',)),
+    'handwriting': Kind(lambda texts, r: texts.draw(r, 'letter'), 'letter', by_hand=1.0),
     'amounts by hand': Kind(of(write.amount), 'digits', by_hand=1.0),
 }
 

@@ -180,15 +180,31 @@ class Renderer:
         return drawn
 
 
-def sheet(renderer, path, columns=8, rows=24, sequences=False, free=False):
-    """A contact sheet: single samples, or one sequence per row."""
-    singles, lines, i = (Dice(i) for i in itertools.count()), [], 0
-    while len(lines) < rows:
-        samples, i = renderer.several(sequence(str(i), columns) if sequences else singles, columns), i + 1
-        if len(samples) == columns:
-            lines.append(np.hstack([s.image for s in samples]))
-    grid = np.vstack(lines)
-    Image.fromarray(grid).save(path)
+def rows_of(samples, pixels):
+    """Pictures side by side in rows of so many pixels, the rest white."""
+    row, used = [], 0
+    for sample in samples:
+        width = sample.image.shape[1]
+        if used + width > pixels:
+            yield np.hstack([*row, np.full((HEIGHT, pixels - used, 3), 255, np.uint8)])
+            row, used = [], 0
+        row.append(sample.image)
+        used += width
+
+
+def sheet(renderer, path, sequences=False):
+    """A contact sheet: single samples and some whose width follows the text, or one sequence per row."""
+    columns = 8
+    pixels = columns * WIDTH
+    if sequences:
+        drawn = (renderer.several(sequence(str(i), columns), columns) for i in itertools.count())
+        rows = (np.hstack([s.image for s in samples]) for samples in drawn if len(samples) == columns)
+        lines = list(itertools.islice(rows, 24))
+    else:
+        fixed = renderer.several((Dice(i) for i in itertools.count()), 16 * columns + 1)
+        free = renderer.several((Dice(f'free {i}') for i in itertools.count()), 8 * columns, free=True)
+        lines = [*rows_of(fixed, pixels), *itertools.islice(rows_of(free, pixels), 4)]
+    Image.fromarray(np.vstack(lines)).save(path, quality=85)
 
 
 if __name__ == '__main__':
