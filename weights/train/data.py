@@ -9,16 +9,16 @@ import signal
 import numpy as np
 
 from model import BOS, END, IMAGE, PAD, TOKEN, UNKNOWN
-from render import MAP, WIDTH, Renderer
+from render import MAP, WIDTH, Renderer, Sample
 from styles import Dice, sequence
 
 
-def segment(text, first):
+def segment(text: str, first: bool) -> list[int]:
     """Token slots of one image: BOS or padding, <image>, text, end."""
     return [BOS if first else PAD, IMAGE, *(TOKEN[c] for c in text), END]
 
 
-def under_patches(sample, patch):
+def under_patches(sample: Sample, patch: tuple[int, int]) -> np.ndarray:
     """Token under the centre of every patch, PAD where there is none, UNKNOWN for a sample that needs examples; int64
     [patches]."""
     chars, dy, dx = sample.chars, patch[0] // MAP, patch[1] // MAP
@@ -27,7 +27,7 @@ def under_patches(sample, patch):
     return np.full_like(under, UNKNOWN) if sample.needs else under
 
 
-def batch(samples, n, patch):
+def batch(samples: list[Sample], n: int, patch: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """Samples, n per sequence -> images uint8 [B*n,32,width,3], ids int64 [B,n,S], under int64 [B*n,patches], taught
     bool [B,n]: what the loss counts. A sample that needs an example and has none before it is not: guessing would
     only spoil the reading of single words."""
@@ -46,7 +46,7 @@ def batch(samples, n, patch):
     )
 
 
-def draw(renderer, seed, n, hard=1.0, free=False):
+def draw(renderer: Renderer, seed: str, n: int, hard: float = 1.0, free: bool = False) -> list[Sample]:
     """n samples that belong together, or for n = 1 a single one; an empty list if they could not be drawn."""
     samples = renderer.several(sequence(seed, n) if n > 1 else [Dice(f'{seed}.{i}') for i in range(4)], n, hard, free)
     return samples if len(samples) == n else []

@@ -19,6 +19,7 @@ import json
 import logging
 import operator
 import os
+import random
 import re
 import string
 import zlib
@@ -417,14 +418,14 @@ class Fonts:
         if families:
             self.kinds[name] = families, list(itertools.accumulate(len(g) ** 0.5 for g in families))
 
-    def pick(self, r, kinds):
+    def pick(self, r: random.Random, kinds: dict[str, float]) -> Face:
         """A face by r (random.Random): a kind by the weights in kinds (a dict; any kind if none of these is
         installed), a family by the square root of its size, a face."""
         names = sorted(k for k in kinds if k in self.kinds) or sorted(self.kinds)
         groups, weights = self.kinds[r.choices(names, [kinds.get(k, 1) for k in names])[0]]
         return r.choice(r.choices(groups, cum_weights=weights)[0])
 
-    def at(self, face, size):
+    def at(self, face: Face, size: int) -> ImageFont.FreeTypeFont:
         """The PIL font of a face at a size in pixels; the last few thousand are kept."""
         key = face.path, face.index, size
         if key not in self.cache:

@@ -61,7 +61,7 @@ def split_positions(state, columns):
     state[VISION + 'column_embedding'] = columns
 
 
-def read(path, rest=None):
+def read(path: str, rest=None) -> Reader:
     """The Reader that a model file holds. rest: what rest.npz holds; without it positions stay a table, and the patch
     head is random."""
     reader = gguf.GGUFReader(path)

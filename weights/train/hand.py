@@ -6,6 +6,7 @@ python3 hand.py OUT.png [SEED]             # a contact sheet of many writers
 import math
 import random
 import sys
+from typing import Optional
 
 import cv2
 import numpy as np
@@ -227,7 +228,7 @@ class Hand:
             (points[np.flatnonzero(inner) - 1] + points[np.flatnonzero(inner) + 1]) / 2 - points[inner]
         )
 
-    def write(self, r, text, height):
+    def write(self, r: random.Random, text: str, height: int) -> Optional[tuple[np.ndarray, np.ndarray]]:
         """mask float32 [h,w] in 0..1 ink coverage; chars uint8 [h,w]: i + 1 where character i of text lies (a slanted
         box between its neighbours, full glyph height, 0 elsewhere), with a padding of about 0.4 * height around; None
         if a character has no skeleton or there is nothing to draw. height: ascender size in px, about 24-64. r: the

@@ -262,7 +262,7 @@ class Decoder(nn.Module):
             if 'gated' not in name and p.ndim > 1:
                 nn.init.normal_(p, std=0.02)
 
-    def place(self, real, t, s):
+    def place(self, real: torch.Tensor, t: int, s: int) -> torch.Tensor:
         """Positions of the slots of T segments, row by row (with a stride the same for all rows); -1 for padding
         without a stride."""
         if not self.stride:
@@ -344,7 +344,7 @@ class Reader(nn.Module):
         return read, target, F.cross_entropy(self.aux(patches).float().flatten(0, 1), under.flatten())
 
     @torch.no_grad()
-    def read(self, images, most=26):
+    def read(self, images: torch.Tensor, most: int = 26) -> list[str]:
         """Greedy texts of uint8 [N,32,pixels,3] without examples."""
         media = self.m.media(self.m.patches(images))[:, None]
         ids = torch.tensor([BOS, IMAGE], device=images.device).repeat(len(images), 1, 1)

@@ -11,7 +11,8 @@ Everything is drawn from dice named after what they decide; samples of one style
 """
 
 import itertools
-from typing import NamedTuple
+import random
+from typing import Iterable, NamedTuple, Optional
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from PIL import Image
 
 from alphabet import LONG_S, upper
 from camera import HEIGHT, WIDTH, degrade, free_width, visible
-from fonts import Fonts
+from fonts import Face, Fonts
 from geometry import crop, split, warp
 from glyphs import dots, frame, shape, struck, typeset, with_long_s
 from hand import CAN_WRITE, Hand
@@ -56,11 +57,11 @@ class Renderer:
     blank = 0.012  # share of pictures without text
     contrast = 6  # least difference of ink and paper, of 255
 
-    def __init__(self, unseen=False):
+    def __init__(self, unseen: bool = False):
         """unseen: with the faces that are kept from training, and none of the others."""
         self.fonts, self.texts = Fonts(unseen), Text()
 
-    def domain(self, r):
+    def domain(self, r: random.Random) -> str:
         return r.choices(list(DOMAINS), [share for share, _, _ in DOMAINS.values()])[0]
 
     def kinds_of_faces(self, domain):
@@ -74,7 +75,7 @@ class Renderer:
         """Share of texts with a frame."""
         return 0.6 if domain == 'plate' else 0.12
 
-    def sample(self, dice, hard=1.0, free=False):
+    def sample(self, dice: Dice, hard: float = 1.0, free: bool = False) -> Optional[Sample]:
         """hard: share of samples with the full range of looks; the others are short, plain words for the beginning of
         training. free: as wide as the text asks for (one of FREE_WIDTHS), not 128."""
         if dice.style.seed == '' and dice('blank').random() < self.blank:
@@ -109,7 +110,7 @@ class Renderer:
             dice.style.seed if dice.style.odd else '',
         )
 
-    def textless(self, dice, free):
+    def textless(self, dice: Dice, free: bool) -> Sample:
         """A picture without text: grounds, lines, stains."""
         r = dice('text')
         domain = r.choice(list(DOMAINS))
@@ -127,7 +128,7 @@ class Renderer:
         image = degrade(dice, paint(dice, mask, domain, False), 4, domain, False, width)
         return Sample(image, '', np.zeros((HEIGHT // MAP, width // MAP), np.uint8))
 
-    def several(self, dice, n, hard=1.0, free=False):
+    def several(self, dice: Iterable[Dice], n: int, hard: float = 1.0, free: bool = False) -> list[Sample]:
         """The first n samples of these dice that come out; fewer if most do not."""
         drawn = (self.sample(d, hard, free) for d in itertools.islice(dice, 4 * n))
         return list(itertools.islice((s for s in drawn if s is not None), n))
@@ -159,7 +160,7 @@ class Renderer:
                 return text
         return None
 
-    def writable(self, hand, face, text):
+    def writable(self, hand: Optional[Hand], face: Optional[Face], text: str) -> bool:
         return CAN_WRITE.issuperset(text) if hand else not face.missing.intersection(text)
 
     def set_in_type(self, r, face, size, text, dice, domain, easy):

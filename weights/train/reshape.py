@@ -23,7 +23,7 @@ def rotation(n, seed):
     return torch.linalg.qr(torch.randn(n, n, generator=torch.Generator().manual_seed(seed)))[0]
 
 
-def stem_of(patch):
+def stem_of(patch: torch.Tensor) -> dict[str, torch.Tensor]:
     """The stem that computes the patch product `patch` [w, 3, 8, 4] exactly, as {name: tensor}, with its 1 x 1 [w,
     channels].
 
@@ -54,13 +54,13 @@ def stem_of(patch):
     return state
 
 
-def add_stem(model, sizes):
+def add_stem(model: dict[str, torch.Tensor], sizes: Sizes):
     sizes.stem = STEM
     for name, tensor in stem_of(model['m.vision_encoder.conv1.weight']).items():
         model['m.vision_encoder.' + name] = tensor.contiguous()
 
 
-def add_columns(model, sizes):
+def add_columns(model: dict[str, torch.Tensor], sizes: Sizes):
     """Row and column means of the old table: what is left over is printed as a share of its variance."""
     wanted = Sizes()
     table, vision = model.pop('m.vision_encoder.positional_embedding'), 'm.vision_encoder.'
@@ -74,7 +74,7 @@ def add_columns(model, sizes):
     sizes.columns = wanted.columns
 
 
-def add_characters(model, sizes):
+def add_characters(model: dict[str, torch.Tensor], sizes: Sizes):
     """New rows of the token table and of the patch head: .7 of what the character looks like, so that the old one
     wins at first; longer segments, whose further slots begin as the last of the old ones."""
     wanted, tokens, positions = (

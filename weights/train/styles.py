@@ -9,7 +9,7 @@ import functools
 import itertools
 import random
 from string import ascii_lowercase, ascii_uppercase
-from typing import NamedTuple
+from typing import Iterator, NamedTuple, Optional
 
 from alphabet import ASCII, DIGITS
 from text import MAX_LENGTH
@@ -41,14 +41,14 @@ class Dice:
     """Named random generators. A name in `style.shared` is drawn from the style's seed, any other from the sample's
     own. word: which of the words of the style that come again; None: one of its own."""
 
-    def __init__(self, seed, style=None, word=None):
+    def __init__(self, seed, style: Optional[Style] = None, word: Optional[int] = None):
         self.seed, self.style, self.word = seed, style or ALONE, word
 
     def __call__(self, name):
         return random.Random(f'{name} {self.style.seed if name in self.style.shared else self.seed}')
 
 
-def style_of(seed, n):
+def style_of(seed: str, n: int) -> tuple[Style, int]:
     """(Style, number of words that come again) for sequences of n. In half of the styles all words are new ones; in
     half up to n come again and again, alike or not, among new ones."""
     r = random.Random(f'style {seed}')
@@ -66,7 +66,7 @@ def style_of(seed, n):
     return Style(seed, frozenset(shared), alike, letters, strange, murky, other), r.randint(1, n) if again else 0
 
 
-def sequence(seed, n):
+def sequence(seed: str, n: int) -> Iterator[Dice]:
     """Endless dice of samples that belong together, for sequences of n. In a tenth of the sequences all are strangers
     to each other; in two fifths those of two styles are mixed, so that examples of another kind do not disturb."""
     r = random.Random(f'sequence {seed}')

@@ -6,6 +6,7 @@ names from the time zone table; words of signs and receipts from the two short l
 """
 
 import glob
+import random
 import re
 import unicodedata
 from string import ascii_lowercase, ascii_uppercase
@@ -105,10 +106,10 @@ class Text:
             'forms': FORMS,
         }
 
-    def word(self, r, shares):
+    def word(self, r: random.Random, shares: dict[str, float]) -> str:
         return r.choice(self.lists[r.choices(list(shares), list(shares.values()))[0]])
 
-    def draw(self, r, domain, longest=MAX_LENGTH):
+    def draw(self, r: random.Random, domain: str, longest: int = MAX_LENGTH) -> str:
         """A text of one of render.DOMAINS, at most `longest` characters of CHARSET."""
         for _ in range(20):
             text = getattr(self, '_' + domain)(r)
