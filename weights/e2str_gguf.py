@@ -38,6 +38,7 @@ class Settings:
     std: tuple = CLIP_STD
     vision_head_size: int = 64
     vision_activation: str = 'gelu'
+    stem_strides: tuple = ()  # (height, width) of each convolution before the patches
     vision_epsilon: float = 1e-5
     norm_post: bool = True
     resampler_head_size: int = 64
@@ -84,6 +85,7 @@ class Sizes:
     class_token: bool
     vision_layers: int
     vision_feed_forward: int
+    stem: list  # channels of each 3 x 3 convolution before the patches
     resampler_layers: int
     latents: int
     resampler_inner: int
@@ -117,8 +119,14 @@ def _count(state, prefix):
 def sizes_of(state, settings):
     """Sizes, from shapes. Looks only at the tensors it needs; layout() lists all of them for the full check."""
     width, channels, ph, pw = _shape(state, 'vision_encoder.conv1.weight', 4)
-    if channels != 3:
-        raise WeightsError(f'tensor vision_encoder.conv1.weight: 3 channels expected, found {channels}')
+    stem = [_shape(state, f'vision_encoder.stem.{i}.weight', 4)[0] for i in range(_count(state, 'vision_encoder.stem'))]
+    if len(stem) != len(settings.stem_strides):
+        raise WeightsError(f'the stem has {len(stem)} convolutions, and {len(settings.stem_strides)} strides are set')
+    expected = stem[-1] if stem else 3
+    if channels != expected:
+        raise WeightsError(f'tensor vision_encoder.conv1.weight: {expected} channels expected, found {channels}')
+    for dy, dx in settings.stem_strides:
+        ph, pw = ph * dy, pw * dx
     if settings.image_height % ph or settings.image_width % pw:
         raise WeightsError(
             f'patches of {ph}x{pw} (height x width) do not divide an image of '
@@ -133,6 +141,7 @@ def sizes_of(state, settings):
         class_token='vision_encoder.class_embedding' in state,
         vision_layers=_count(state, 'vision_encoder.transformer.resblocks'),
         vision_feed_forward=_shape(state, 'vision_encoder.transformer.resblocks.0.mlp.c_fc.weight', 2)[0],
+        stem=stem,
         resampler_layers=_count(state, 'perceiver.layers'),
         latents=0,
         resampler_inner=0,
@@ -191,8 +200,19 @@ def layout(s, norm_post):
         )
 
     w, f = s.vision_width, s.vision_feed_forward
-    patch = 3 * s.patch_height * s.patch_width
-    add('vision.patch.weight', 'vision_encoder.conv1.weight', w, patch, own=(w, 3, s.patch_height, s.patch_width))
+    channels, kernel = 3, (s.patch_height, s.patch_width)
+    for i, out in enumerate(s.stem):
+        of = f'vision_encoder.stem.{i}'
+        add(f'vision.stem.{i}.weight', f'{of}.weight', out, channels * 9, own=(out, channels, 3, 3))
+        add(f'vision.stem.{i}.bias', f'{of}.bias', out)
+        channels, kernel = out, (1, 1)
+    add(
+        'vision.patch.weight',
+        'vision_encoder.conv1.weight',
+        w,
+        channels * kernel[0] * kernel[1],
+        own=(w, channels, *kernel),
+    )
     add('vision.patch.bias', 'vision_encoder.conv1.bias', w)
     if s.class_token:
         add('vision.class_embedding', 'vision_encoder.class_embedding', w)
@@ -315,6 +335,10 @@ def _write_metadata(writer, s, settings):
     writer.add_array('e2str.image.std', [float(x) for x in settings.std])
     u32('e2str.vision.patch_height', s.patch_height)
     u32('e2str.vision.patch_width', s.patch_width)
+    if s.stem:
+        writer.add_array('e2str.vision.stem.channels', s.stem)
+        writer.add_array('e2str.vision.stem.stride_height', [dy for dy, _ in settings.stem_strides])
+        writer.add_array('e2str.vision.stem.stride_width', [dx for _, dx in settings.stem_strides])
     u32('e2str.vision.width', s.vision_width)
     u32('e2str.vision.layers', s.vision_layers)
     u32('e2str.vision.heads', _heads('vision', s.vision_width, settings.vision_head_size))
@@ -408,6 +432,20 @@ def load_torch(path):
     if not isinstance(state, dict) or not all(isinstance(k, str) and torch.is_tensor(v) for k, v in state.items()):
         raise WeightsError(f'{path}: not a flat state dict of tensors')
     return state
+
+
+def load_checkpoint(path):
+    """A checkpoint of weights/train: {'model': flat state dict, 'sizes': fields of its Sizes, ...}; runs no code from
+    the file."""
+    import torch
+
+    try:
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise WeightsError(f'{path}: not a checkpoint of weights/train ({type(error).__name__}: {error})') from None
+    if not isinstance(checkpoint, dict) or not {'model', 'sizes'} <= checkpoint.keys():
+        raise WeightsError(f'{path}: not a checkpoint of weights/train')
+    return checkpoint
 
 
 def as_float32(state):

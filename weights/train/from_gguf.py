@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Makes a checkpoint to go on training from (train.py --start) out of the shipped model file and its patch head.
+"""Makes a checkpoint to go on training from (train.py --start) out of the shipped model file and what it leaves out.
 
   build/venv/bin/python weights/train/from_gguf.py [weights/e2str-small.gguf] OUT.pt
 
-For models of train.py's default sizes. patch_head.npy holds what the model file leaves out: weight rows and bias of the head that names the
-character under each patch, float16 [98, 193].
+rest.npz (weights/export --rest) holds that, as float16: `head`, weight rows and bias of the head that names the
+character under each patch [tokens, width + 1], and `columns`, the positions of all columns [columns, width], of which
+the file has those of its pictures only.
 """
+
 import os
 import sys
 from dataclasses import asdict
@@ -17,30 +19,79 @@ import torch
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from e2str_gguf import Settings, as_float32, layout, sizes_of  # noqa: E402
-from model import Reader, Sizes  # noqa: E402
+from model import FIRST, STEM_STRIDES, Reader, Sizes  # noqa: E402
+
+VISION = 'm.vision_encoder.'
 
 
-def read(path):
-    """State dict of a Reader with the weights of the model file."""
-    net = Reader(Sizes())
+def sizes_in(reader, columns):
+    """The Sizes that the metadata of one of our own files tells. columns: 0 where positions are a table."""
+
+    def value(key):
+        return reader.fields[key].contents()
+
+    def optional(key, default):
+        return value(key) if key in reader.fields else default
+
+    return Sizes(
+        patch=(value('e2str.vision.patch_height'), value('e2str.vision.patch_width')),
+        stem=tuple(optional('e2str.vision.stem.channels', ())),
+        vision_width=value('e2str.vision.width'),
+        vision_layers=value('e2str.vision.layers'),
+        vision_mlp=value('e2str.vision.feed_forward'),
+        decoder_width=value('e2str.decoder.width'),
+        decoder_layers=value('e2str.decoder.layers'),
+        decoder_mlp=value('e2str.decoder.feed_forward'),
+        cross_inner=value('e2str.cross.heads') * value('e2str.cross.head_size'),
+        cross_mlp=value('e2str.cross.feed_forward'),
+        head=value('e2str.cross.head_size'),
+        positions=value('e2str.decoder.positions'),
+        stride=optional('e2str.decoder.segment_stride', 0),
+        immediate=value('e2str.cross.only_immediate_media'),
+        columns=columns,
+        alphabet=''.join(value('tokenizer.ggml.tokens')[FIRST:]),
+    )
+
+
+def split_positions(state, columns):
+    """Row and column embeddings in place of the table, which is their sum."""
+    table = state.pop(VISION + 'positional_embedding')[1:]
+    grid = table.view(-1, 32, table.shape[1])
+    state[VISION + 'row_embedding'] = (grid - columns[: grid.shape[1]]).mean(1)
+    state[VISION + 'column_embedding'] = columns
+
+
+def read(path: str, rest=None) -> Reader:
+    """The Reader that a model file holds. rest: what rest.npz holds; without it positions stay a table, and the patch
+    head is random."""
+    reader = gguf.GGUFReader(path)
+    sizes = sizes_in(reader, 0)
+    net = Reader(sizes)
     shapes = as_float32({k[2:]: v for k, v in net.state_dict().items() if k.startswith('m.')})
-    tensors = {t.name: t for t in gguf.GGUFReader(path).tensors}
-    state = {}
-    for entry in layout(sizes_of(shapes, Settings()), norm_post=True):
+    settings = Settings(stem_strides=STEM_STRIDES if sizes.stem else ())
+    tensors = {t.name: t for t in reader.tensors}
+    state = net.state_dict()
+    for entry in layout(sizes_of(shapes, settings), norm_post=True):
         rows = gguf.quants.dequantize(tensors[entry.name].data, tensors[entry.name].tensor_type).reshape(entry.shape)
         for part, (name, shape) in zip(np.split(rows, len(entry.parts)), entry.parts):
             state['m.' + name] = torch.from_numpy(np.array(part, np.float32).reshape(shape))
-    head = torch.from_numpy(np.load(os.path.join(HERE, 'patch_head.npy')).astype(np.float32))
-    state['aux.weight'], state['aux.bias'] = head[:, :-1].contiguous(), head[:, -1].contiguous()
+    if rest is not None:
+        sizes.columns = len(rest['columns'])
+        net = Reader(sizes)
+        if sizes.columns:
+            split_positions(state, torch.from_numpy(rest['columns'].astype(np.float32)))
+        head = torch.from_numpy(rest['head'].astype(np.float32))
+        state['aux.weight'], state['aux.bias'] = head[:, :-1].contiguous(), head[:, -1].contiguous()
     net.load_state_dict(state)
-    return net.state_dict()
+    return net
 
 
 def main():
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     path = sys.argv[1] if len(sys.argv) == 3 else os.path.join(HERE, '..', 'e2str-small.gguf')
-    torch.save({'model': read(path), 'sizes': asdict(Sizes()), 'stage': 'stage2'}, sys.argv[-1])
+    net = read(path, np.load(os.path.join(HERE, 'rest.npz')))
+    torch.save({'model': net.state_dict(), 'sizes': asdict(net.sizes), 'stage': 'stage2', 'seen': 0}, sys.argv[-1])
     print(f'{sys.argv[-1]}: the weights of {os.path.normpath(path)}')
 
 

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Writes a labelled set of rendered words in a few styles, to try pools on (bench/accuracy.py --gallery, e2str eval).
 
-  make_set.py FOLDER [--styles 12] [--each 20] [--words N] [--dim] [--seed 1]        FOLDER/images/*.png, FOLDER/labels.tsv
+  make_set.py FOLDER [--styles 12] [--each 20] [--words N] [--dim] [--seed 1]
+
+Writes FOLDER/images/*.png and FOLDER/labels.tsv.
 """
+
 import argparse
 import os
 
@@ -26,7 +29,10 @@ def main():
     with open(os.path.join(a.folder, 'labels.tsv'), 'w', encoding='utf-8') as labels:
         for style in range(a.styles):
             seed = f'set {a.seed}.{style}'
-            dice = (Dice(f'{seed}.{i}', Style(seed, murky=a.dim), i % a.words if a.words else None) for i in range(4 * a.each))
+            dice = (
+                Dice(f'{seed}.{i}', Style(seed, murky=a.dim), i % a.words if a.words else None)
+                for i in range(4 * a.each)
+            )
             for i, sample in enumerate(renderer.several(dice, a.each)):
                 name = f'{style:02d}-{i:02d}.png'
                 Image.fromarray(sample.image).save(os.path.join(a.folder, 'images', name))

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import from_gguf
-from model import BOS, IMAGE, PAD, TOKEN, Reader, Sizes
+from model import BOS, IMAGE, PAD, TOKEN, Reader
 from render import Renderer
 from styles import Dice
 
@@ -134,8 +134,7 @@ def main():
     parser.add_argument('target', metavar='OUT.gguf')
     parser.add_argument('--words', type=int, default=4000, help='words to draw (default 4000)')
     a = parser.parse_args()
-    net = Reader(Sizes())
-    net.load_state_dict(from_gguf.read(a.source))
+    net = from_gguf.read(a.source)
     hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory'))
     metadata, tensors = statistics(hidden, attended, keys)
     write(a.source, a.target, metadata, tensors)

@@ -1,4 +1,5 @@
 """The Muon optimizer: momentum, then the nearest (semi-)orthogonal matrix as the update (Jordan and others, 2024)."""
+
 import torch
 
 
@@ -14,21 +15,23 @@ def orthogonalise(g, steps=5):
 
 
 class Muon:
-    """For matrices [out, in]. One of three stacked squares (query, key and value) is taken as three."""
+    """For matrices [out, in] and convolutions [out, ...], taken as such. One of three stacked squares (query, key and
+    value) is three."""
 
-    def __init__(self, matrices, lr=.02, momentum=.95, decay=.02):
-        self.matrices, self.lr, self.momentum, self.decay = matrices, lr, momentum, decay
+    def __init__(self, matrices, factors, lr=0.02, momentum=0.95, decay=0.02):
+        """factors: one per matrix, of its learning rate."""
+        self.matrices, self.factors, self.lr, self.momentum, self.decay = matrices, factors, lr, momentum, decay
         self.buffers = [torch.zeros_like(p) for p in matrices]
 
     @torch.no_grad()
     def step(self, scale):
-        lr = self.lr * scale
-        for p, b in zip(self.matrices, self.buffers):
-            b.lerp_(p.grad, 1 - self.momentum)
-            update = b.lerp(p.grad, 1 - self.momentum)
+        for parameter, factor, b in zip(self.matrices, self.factors, self.buffers):
+            lr = self.lr * scale * factor
+            b.lerp_(parameter.grad, 1 - self.momentum)
+            p, update = parameter.flatten(1), b.lerp(parameter.grad, 1 - self.momentum).flatten(1)
             parts = 3 if p.shape[0] == 3 * p.shape[1] else 1
             for u, w in zip(update.chunk(parts), p.chunk(parts)):
-                w.mul_(1 - lr * self.decay).add_(orthogonalise(u), alpha=-lr * max(1, w.shape[0] / w.shape[1]) ** .5)
+                w.mul_(1 - lr * self.decay).add_(orthogonalise(u), alpha=-lr * max(1, w.shape[0] / w.shape[1]) ** 0.5)
 
     def state(self):
         return self.buffers
