@@ -144,7 +144,7 @@ static bool append_strongest(e2str_result *result, const e2str_memory *memory, f
 static bool explain(e2str_result *result, const e2_compute *compute, const e2_answer *answer, const e2_written *token,
                     uint32_t most, e2_result_character *character) {
     const e2str_memory *memory = answer->memory;
-    if (!memory) return true;
+    if (!memory || answer->factor == 0.0f) return true;
     if (!e2_memory_added(compute, memory, token->features, token->token, &character->memory)) return false;
     character->memory *= answer->factor;
     if (!most) return true;
