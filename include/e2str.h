@@ -450,7 +450,8 @@ E2STR_API e2str_status e2str_result_example(const e2str_result *result, size_t i
  * The amounts of all characters of all examples sum to the total. Only where a token begins; otherwise 0 and none. */
 typedef struct e2str_influence {
     uint64_t example; /* id */
-    size_t offset;    /* bytes, of the character in the example's label; the label's size: its end */
+    size_t offset;    /* bytes, of the character in the example's label; the label's size: its end; SIZE_MAX: of a
+                         character that the label leaves out */
     float amount;     /* logit; below 0: against */
 } e2str_influence;
 E2STR_API float e2str_result_memory(const e2str_result *result, size_t index);

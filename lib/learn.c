@@ -76,6 +76,8 @@ static e2str_status make_problem(student *s, e2str_error *error) {
     e2str_status status =
         e2_memory_problem_new(s->compute, &rows, &s->compute->model->memory.whitening, &s->problem, error);
     e2_arena_release(s->compute->arena, mark);
+    if (status == E2STR_ERROR_ARGUMENT) /* no argument of the caller's, but the model's own numbers */
+        status = e2_fail(error, E2STR_ERROR_LIMIT, "what the model makes of the examples is not finite");
     return status;
 }
 

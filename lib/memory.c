@@ -122,6 +122,7 @@ bool e2_memory_finish(const e2_compute *compute, e2str_memory *memory, bool *fin
     ok = ok && precondition(compute, n, sums, c) && bind_columns(memory, c);
     *finite = true;
     for (size_t i = 0; ok && i < n * f; i++) *finite &= isfinite(c[i]) != 0;
+    for (size_t i = 0; i < memory->model->vision.width; i++) *finite &= isfinite(memory->domain[i]) != 0;
     e2_arena_release(compute->arena, mark);
     return ok;
 }

@@ -143,7 +143,19 @@ static void read_members(const e2_kv *array, e2_kv_type type, void *first, size_
 
 typedef struct lists {
     const e2_kv *report, *tokens, *characters, *silent, *examples, *offsets, *targets, *domain, *verdicts, *doubts;
+    const e2_tensor *features, *errors; /* NULL without steps */
 } lists;
+
+static e2str_status find_halves(const reader *r, const char *name, uint64_t columns, uint64_t rows,
+                                const e2_tensor **tensor) {
+    const e2_tensor *t = *tensor = e2_gguf_tensor(r->gguf, name);
+    if (!rows && !t) return E2STR_OK;
+    if (!t) return e2_fail(r->error, E2STR_ERROR_FORMAT, "tensor %s is missing", name);
+    if (t->type != E2_F16 || t->dims[0] != columns || t->dims[1] != rows || t->dims[2] != 1 || t->dims[3] != 1)
+        return e2_fail(r->error, E2STR_ERROR_FORMAT, "tensor %s is not F16 [%" PRIu64 ", %" PRIu64 "]", name, columns,
+                       rows);
+    return E2STR_OK;
+}
 
 static e2str_status find_lists(const reader *r, lists *l, e2_memory_counts *n) {
     uint32_t report = 0, offsets = 0, targets = 0, domain = 0, doubts = 0;
@@ -164,7 +176,8 @@ static e2str_status find_lists(const reader *r, lists *l, e2_memory_counts *n) {
     if (n->characters > E2_MAX_NEW_CHARACTERS || n->silent > r->model->decoder.vocabulary || n->verdicts > r->count ||
         n->columns > r->model->decoder.vocabulary + n->characters)
         return fault(r, "a list is too long");
-    return E2STR_OK;
+    status = find_halves(r, TENSOR_FEATURES, r->model->memory.features, n->steps, &l->features);
+    return status ? status : find_halves(r, TENSOR_ERRORS, n->columns, n->steps, &l->errors);
 }
 
 static bool ascending(const uint32_t *values, uint32_t n, uint32_t limit) {
@@ -176,7 +189,8 @@ static bool ascending(const uint32_t *values, uint32_t n, uint32_t limit) {
 static bool is_new(const e2str_model *model, uint32_t code) {
     bool scalar = code && code <= 0x10FFFF && !(code >= 0xD800 && code <= 0xDFFF);
     return scalar && e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_CHARACTERS &&
-           e2_tokenizer_character(model->tokenizer, code) == E2_NO_TOKEN;
+           e2_tokenizer_character(model->tokenizer, code) == E2_NO_TOKEN &&
+           e2_tokenizer_stand_in(model->tokenizer, code) != E2_NO_TOKEN;
 }
 
 static e2str_status check_tokens(const reader *r, e2str_memory *memory) {
@@ -191,6 +205,45 @@ static e2str_status check_tokens(const reader *r, e2str_memory *memory) {
     if (!ascending(memory->tokens, n->columns, model->decoder.vocabulary + n->characters) ||
         !ascending(memory->silent, n->silent, model->decoder.vocabulary))
         return fault(r, "its tokens are not the model's, or out of order");
+    /* They ascend, so that the first new character's place tells the others'. */
+    if (n->characters &&
+        (n->columns < n->characters || memory->tokens[n->columns - n->characters] != model->decoder.vocabulary))
+        return fault(r, "a new character has no column");
+    return E2STR_OK;
+}
+
+/* What learning counts, counted again. */
+static e2str_status check_report(const reader *r, const uint64_t counts[REPORT_COUNTS], const e2str_memory *memory) {
+    const e2_memory_counts *n = &memory->counts;
+    const e2str_memory_report *report = &memory->report;
+    bool right = report->examples <= n->verdicts && report->doubtful == n->verdicts - report->examples &&
+                 report->characters >= n->steps && counts[3] == n->columns - n->characters &&
+                 counts[4] == n->characters && counts[5] == n->silent && report->checked <= report->examples &&
+                 report->right_without <= report->checked && report->right_with <= report->checked;
+    return right ? E2STR_OK : fault(r, "its report does not agree with it");
+}
+
+static e2str_status check_domain(const reader *r, const float *domain) {
+    double square = 0.0;
+    bool none = true;
+    for (size_t i = 0; i < r->model->vision.width; i++) {
+        square += (double)domain[i] * domain[i];
+        none &= domain[i] == 0.0f;
+    }
+    return none || fabs(square - 1.0) <= 2e-3 ? E2STR_OK : fault(r, "its domain is no direction");
+}
+
+/* Every example up to last_id that it looked at is in the file: removing one forgets it. */
+static e2str_status check_verdicts(const reader *r, const e2str_memory *memory, uint64_t last_id) {
+    size_t at = 0;
+    for (uint32_t i = 0; i < memory->counts.verdicts; i++) {
+        const e2_memory_verdict *v = &memory->verdicts[i];
+        while (at < r->count && r->ids[at] < v->example) at++;
+        if (at == r->count || r->ids[at++] != v->example || !(v->doubt >= 0.0f && v->doubt <= 1.0f))
+            return fault(r, "what it found of an example is out of range or order");
+    }
+    if (!memory->counts.verdicts || memory->verdicts[memory->counts.verdicts - 1].example != last_id)
+        return fault(r, "its last example is not the last one that it looked at");
     return E2STR_OK;
 }
 
@@ -203,32 +256,21 @@ static e2str_status check_steps(const reader *r, const e2str_memory *memory) {
         if (at == r->count || r->ids[at] != step->example || step->target >= memory->counts.columns ||
             (step->offset != UINT32_MAX && step->offset > r->label_sizes[at]))
             return fault(r, "a step is not one of an example in the pool");
-        if (i && step->example < memory->steps[i - 1].example) return fault(r, "its steps are out of order");
-    }
-    for (uint32_t i = 0; i < memory->counts.verdicts; i++) {
-        const e2_memory_verdict *v = &memory->verdicts[i];
-        if (!(v->doubt >= 0.0f && v->doubt <= 1.0f) || (i && v->example <= memory->verdicts[i - 1].example))
-            return fault(r, "what it found of an example is out of range or order");
     }
     return E2STR_OK;
 }
 
-static e2str_status read_halves(const reader *r, const char *name, uint64_t columns, uint64_t rows, uint16_t *values) {
-    const e2_tensor *tensor = e2_gguf_tensor(r->gguf, name);
-    if (!tensor) return e2_fail(r->error, E2STR_ERROR_FORMAT, "tensor %s is missing", name);
-    if (tensor->type != E2_F16 || tensor->dims[0] != columns || tensor->dims[1] != rows || tensor->dims[2] != 1 ||
-        tensor->dims[3] != 1)
-        return e2_fail(r->error, E2STR_ERROR_FORMAT, "tensor %s is not F16 [%" PRIu64 ", %" PRIu64 "]", name, columns,
-                       rows);
+static e2str_status read_halves(const reader *r, const e2_tensor *tensor, uint16_t *values) {
+    if (!tensor) return E2STR_OK;
     memcpy(values, tensor->data, tensor->bytes);
     for (size_t i = 0; i < tensor->elements; i++)
         if ((values[i] & 0x7C00) == 0x7C00)
-            return e2_fail(r->error, E2STR_ERROR_FORMAT, "tensor %s: a value is not finite", name);
+            return e2_fail(r->error, E2STR_ERROR_FORMAT, "tensor %s: a value is not finite",
+                           e2_show(tensor->name).text);
     return E2STR_OK;
 }
 
-static e2str_status fill(const reader *r, const lists *l, e2str_memory *memory) {
-    const e2_memory_counts *n = &memory->counts;
+static e2str_status fill(const reader *r, const lists *l, uint64_t last_id, e2str_memory *memory) {
     uint64_t report[REPORT_COUNTS];
     memcpy(report, l->report->data, sizeof report);
     unpack_report(report, &memory->report);
@@ -242,12 +284,12 @@ static e2str_status fill(const reader *r, const lists *l, e2str_memory *memory) 
     read_members(l->verdicts, E2_KV_U64, &memory->verdicts->example, sizeof *memory->verdicts);
     read_members(l->doubts, E2_KV_F32, &memory->verdicts->doubt, sizeof *memory->verdicts);
     e2str_status status = check_tokens(r, memory);
-    for (size_t i = 0; !status && i < r->model->vision.width; i++)
-        if (!(fabsf(memory->domain[i]) <= 1.001f)) status = fault(r, "its domain is no direction");
+    if (!status) status = check_report(r, report, memory);
+    if (!status) status = check_domain(r, memory->domain);
+    if (!status) status = check_verdicts(r, memory, last_id);
     if (!status) status = check_steps(r, memory);
-    if (!status && n->steps)
-        status = read_halves(r, TENSOR_FEATURES, r->model->memory.features, n->steps, memory->features);
-    if (!status && n->steps) status = read_halves(r, TENSOR_ERRORS, n->columns, n->steps, memory->errors);
+    if (!status) status = read_halves(r, l->features, memory->features);
+    if (!status) status = read_halves(r, l->errors, memory->errors);
     return status;
 }
 
@@ -270,7 +312,6 @@ e2str_status e2_memory_file_read(const e2_gguf *gguf, const e2str_model *model, 
     uint32_t letters = 0;
     *memory = NULL;
     *last_id = 0;
-    if (!e2_gguf_kv(gguf, KEY_LAST_ID)) return E2STR_OK;
     if (!(model->memory.hidden_scale > 0.0f)) return fault(&r, "the model has no memory statistics");
     e2str_status status = e2_gguf_u64(gguf, KEY_LAST_ID, last_id, error);
     if (!status) status = e2_gguf_f32(gguf, KEY_STRENGTH, &strength, error);
@@ -286,7 +327,7 @@ e2str_status e2_memory_file_read(const e2_gguf *gguf, const e2str_model *model, 
     made->strength = made->report.strength = strength;
     made->gate = gate;
     made->letters = (e2_letter_case)letters;
-    status = fill(&r, &l, made);
+    status = fill(&r, &l, *last_id, made);
     if (!status) status = finish(&r, made);
     if (status)
         e2_memory_release(made);

@@ -328,10 +328,20 @@ static e2str_status check_decoder(e2_decoder *d, e2str_error *error) {
 }
 
 /* All of the memory's keys or none. */
-static e2str_status check_memory(const e2_memory_statistics *m, e2str_error *error) {
-    if ((m->hidden_scale > 0.0f) != (m->strength > 0.0f) || m->gate_from > m->gate_to)
-        return e2_fail(error, E2STR_ERROR_FORMAT,
-                       "e2str.memory: hidden_scale and strength go together, and gate_from is not above gate_to");
+static e2str_status check_memory(const e2_gguf *gguf, const e2_memory_statistics *m, e2str_error *error) {
+    static const char *const names[] = {"e2str.memory.hidden_scale", "e2str.memory.strength", "e2str.memory.gate_from",
+                                        "e2str.memory.gate_to"};
+    size_t found = 0, missing = 0;
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (e2_gguf_kv(gguf, names[i]))
+            found++;
+        else
+            missing = i;
+    if (found && found < COUNT(names))
+        return e2_fail(error, E2STR_ERROR_FORMAT, "%s is missing, other keys of the memory are there", names[missing]);
+    if (m->gate_from > m->gate_to)
+        return e2_fail(error, E2STR_ERROR_FORMAT, "e2str.memory.gate_from (%g) is above gate_to (%g)",
+                       (double)m->gate_from, (double)m->gate_to);
     return E2STR_OK;
 }
 
@@ -386,7 +396,7 @@ e2str_status e2_model_read_config(e2str_model *model, e2str_error *error) {
     if (!status) status = check_vision(&model->image, &model->vision, error);
     if (!status) status = check_stem(&model->image, &model->vision, error);
     if (!status) status = check_decoder(&model->decoder, error);
-    if (!status) status = check_memory(&model->memory, error);
+    if (!status) status = check_memory(&model->gguf, &model->memory, error);
     if (!status) status = read_name(model, error);
     if (!status) status = open_tokenizer(model, error);
     model->memory.features = model->decoder.width + model->decoder.attended_width + 1;

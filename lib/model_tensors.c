@@ -307,9 +307,39 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     }
 }
 
+/* Makes a matrix [n][n] symmetric: the half below the diagonal counts. Whether all of it is finite. */
+static bool mirror(float *values, size_t n) {
+    bool finite = true;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++) {
+            values[j * n + i] = values[i * n + j];
+            finite &= isfinite(values[i * n + j]) != 0;
+        }
+    return finite;
+}
+
+/* A symmetric matrix [n, n], exactly so whatever rounding its type in the file did; products are in f32. */
+static void bind_symmetric(binder *b, const char *name, e2_linear *linear, uint32_t n) {
+    const e2_tensor *tensor = find(b, name, n, n);
+    if (!tensor) return;
+    bool blas = b->model->blas;
+    float *values = blas ? expand(b, tensor) : e2_alloc(tensor->elements, sizeof *values);
+    void *panels = blas ? NULL : aligned_alloc(64, (e2_packed_bytes(E2_WEIGHT_F32, n, n) + 63) & ~(size_t)63);
+    bool ok = (blas || own(b, panels)) && values;
+    if (ok && !blas) e2_dequantize(tensor, 0, tensor->elements, values);
+    if (ok && !mirror(values, n))
+        b->status = e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s%s: a value is not finite", b->prefix, name);
+    if (ok && !blas) e2_pack(E2_WEIGHT_F32, values, 0, n, n, panels, NULL, NULL);
+    if (!ok && !b->status) b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
+    if (!blas) free(values);
+    *linear = (e2_linear){.in = n, .out = n, .weight = blas ? values : NULL};
+    linear->matrix = (e2_matrix){E2_WEIGHT_F32, n, n, panels, NULL, NULL};
+    e2_gguf_release(&b->model->gguf, tensor);
+}
+
 static void bind_memory(binder *b, e2_memory_statistics *m, uint32_t vision_width) {
     prefix(b, "memory.");
-    bind_linear(b, "whitening", &m->whitening, m->features, m->features);
+    bind_symmetric(b, "whitening", &m->whitening, m->features);
     bind_linear(b, "key_whitening", &m->key_whitening, vision_width, vision_width);
     m->key_mean = table(b, "key_mean", vision_width, 0);
 }

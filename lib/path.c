@@ -21,14 +21,18 @@ static bool is_word(uint32_t code) {
     return class == E2_CLASS_LETTER || class == E2_CLASS_NUMBER;
 }
 
-/* The label's characters, new ones included; for BPE its tokens, which have no place of their own in it. */
+/* A character that is neither letter nor digit. */
+static bool is_sign(uint32_t code) { return code && !is_word(code); }
+
+/* The label's characters, new ones included; for BPE its tokens. */
 static uint32_t label_steps(const e2str_model *model, const e2_example *example, e2_path_step *steps) {
     uint32_t n = 0;
-    if (e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE) {
-        for (; n < example->n_ids; n++) steps[n] = (e2_path_step){example->ids[n], 0};
-        return n;
+    bool bpe = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE;
+    for (size_t at = 0; bpe && n < example->n_ids; n++) {
+        steps[n] = (e2_path_step){example->ids[n], (uint32_t)at};
+        at += e2_token_bytes(model->tokenizer, example->ids[n]).size;
     }
-    for (size_t at = 0, length; at < example->label_size; at += length) {
+    for (size_t at = 0, length; !bpe && at < example->label_size; at += length) {
         uint32_t code;
         length = e2_utf8_next(example->label + at, example->label_size - at, &code);
         if (!length) break; /* checked when it was added */
@@ -49,9 +53,12 @@ typedef struct table {
     uint32_t *costs;
 } table;
 
+/* A letter goes with a letter, a sign with a sign, where nothing else decides. */
 static uint32_t change(const table *t, uint32_t i, uint32_t j) {
+    uint32_t read = t->read_codes[i], label = t->label_codes[j];
     if (t->read[i] == t->label[j].symbol) return 0;
-    return t->read_codes[i] && e2_unicode_small(t->read_codes[i]) == e2_unicode_small(t->label_codes[j]) ? 3 : 11;
+    if (read && e2_unicode_small(read) == e2_unicode_small(label)) return 3;
+    return is_word(read) == is_word(label) ? 11 : 12;
 }
 
 static uint32_t *cost(const table *t, uint32_t i, uint32_t j) { return &t->costs[(size_t)i * (t->m + 1) + j]; }
@@ -99,7 +106,6 @@ bool e2_align(e2_arena *arena, const e2str_model *model, const uint32_t *reading
     e2_path_step *label = e2_arena_alloc(arena, most, sizeof *label);
     if (!alignment->pairs || !label) return false;
     uint32_t m = label_steps(model, example, label);
-    if (bpe) n = 0;
     uint32_t *codes = e2_arena_alloc(arena, (size_t)n + m, sizeof *codes);
     uint32_t *costs = e2_arena_alloc(arena, ((size_t)n + 1) * ((size_t)m + 1), sizeof *costs);
     if (!codes || !costs) return false;
@@ -118,19 +124,30 @@ bool e2_alignment_is_equal(const e2_alignment *alignment) {
     return true;
 }
 
+/* Letters and digits, and tokens of several characters. */
+static bool counts(const e2str_model *model, uint32_t symbol) {
+    if (symbol == NONE) return false;
+    uint32_t code = code_of(model, symbol);
+    return code ? is_word(code) : !e2_tokenizer_is_special(model->tokenizer, symbol);
+}
+
+static bool is_same(const e2str_model *model, uint32_t a, uint32_t b) {
+    uint32_t code = code_of(model, a);
+    return a == b || (code && e2_unicode_small(code) == e2_unicode_small(code_of(model, b)));
+}
+
 double e2_alignment_distance(const e2str_model *model, const e2_alignment *alignment) {
     size_t wrong = 0, read = 0, labelled = 0;
     for (uint32_t i = 0; i < alignment->n; i++) {
         const e2_aligned *pair = &alignment->pairs[i];
-        uint32_t a = pair->read == NONE ? 0 : code_of(model, pair->read);
-        uint32_t b = pair->label.symbol == NONE ? 0 : code_of(model, pair->label.symbol);
-        bool left = a && is_word(a), right = b && is_word(b);
+        bool left = counts(model, pair->read), right = counts(model, pair->label.symbol);
         read += left;
         labelled += right;
-        wrong += (left || right) && (!left || !right || e2_unicode_small(a) != e2_unicode_small(b));
+        wrong += (left || right) && (!left || !right || !is_same(model, pair->read, pair->label.symbol));
     }
     size_t longest = read > labelled ? read : labelled;
-    return longest ? (double)wrong / (double)longest : 0.0;
+    if (wrong >= longest) return longest ? 1.0 : 0.0; /* a sign between may keep two letters from being one change */
+    return (double)wrong / (double)longest;
 }
 
 /* -------------------------------------------------------------------------------------------------- conventions -- */
@@ -152,7 +169,7 @@ bool e2_silent_tokens(e2_arena *arena, const e2str_model *model, const e2_alignm
             gone[pair->read] += pair->label.symbol == NONE;
         }
     for (uint32_t token = 0; token < vocabulary; token++)
-        if (gone[token] >= 2 && 10 * gone[token] >= 7 * seen[token] && !is_word(code_of(model, token)))
+        if (gone[token] >= 2 && 10 * gone[token] >= 7 * seen[token] && is_sign(code_of(model, token)))
             (*tokens)[(*n)++] = token;
     e2_arena_release(arena, mark);
     return true;

@@ -31,13 +31,13 @@ typedef struct e2_alignment {
     uint32_t n;
 } e2_alignment;
 
-/* From the arena; false: out of memory. reading: tokens without the end. With a BPE tokenizer nothing is aligned: the
- * pairs are the label's tokens. */
+/* From the arena; false: out of memory. reading: tokens without the end. The label is taken in the tokenizer's way: as
+ * characters, or as the tokens that BPE makes of it. */
 bool e2_align(e2_arena *arena, const e2str_model *model, const uint32_t *reading, uint32_t n, const e2_example *example,
               e2_alignment *alignment);
 
-/* Tokens that labels leave out where the model reads them: no letters or digits; at least twice, and in 70 % of the
- * cases. Ascending; *n of them, from the arena. false: out of memory. */
+/* Tokens that labels leave out where the model reads them: one character, no letter or digit; at least twice, and in
+ * 70 % of the cases. Ascending; *n of them, from the arena. false: out of memory. */
 bool e2_silent_tokens(e2_arena *arena, const e2str_model *model, const e2_alignment *alignments, size_t count,
                       uint32_t **tokens, uint32_t *n);
 
@@ -59,7 +59,8 @@ bool e2_path_make(e2_arena *arena, const e2str_model *model, const e2_alignment 
 /* Whether the reading is the label. */
 bool e2_alignment_is_equal(const e2_alignment *alignment);
 
-/* Edit distance of the letters and digits of reading and label, without case, over the length of the longer; 0..1. */
+/* Edit distance of the letters and digits (of BPE also the tokens of several characters) of reading and label, without
+ * case, over the length of the longer; 0..1. */
 double e2_alignment_distance(const e2str_model *model, const e2_alignment *alignment);
 
 #endif

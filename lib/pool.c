@@ -160,12 +160,11 @@ static e2str_memory *exchange_memory(e2str_pool *pool, e2str_memory *memory, uin
     return former;
 }
 
-/* Whether all examples that a memory was learnt from are still there; the caller holds the lock. */
+/* Whether all examples that a memory was learnt from, or that learning left out, are still there; the caller holds the
+ * lock. */
 static bool still_there(const e2str_pool *pool, const e2str_memory *memory) {
-    for (uint32_t i = 0; memory && i < memory->counts.steps; i++) {
-        if (i && memory->steps[i].example == memory->steps[i - 1].example) continue;
-        if (e2_pool_find_locked(pool, memory->steps[i].example) == pool->count) return false;
-    }
+    for (uint32_t i = 0; memory && i < memory->counts.verdicts; i++)
+        if (e2_pool_find_locked(pool, memory->verdicts[i].example) == pool->count) return false;
     return true;
 }
 

@@ -32,7 +32,7 @@ e2str_status e2_pool_insert(e2str_pool *pool, e2_example *example, uint64_t *id,
 e2str_memory *e2_pool_memory(const e2str_pool *pool);
 
 /* Puts a memory (or NULL) in place of the former, taking over the caller's reference; lets it go instead if one of the
- * examples up to last_id that it names is not in the pool any more. */
+ * examples up to last_id that it knows of is not in the pool any more. */
 void e2_pool_remember(e2str_pool *pool, e2str_memory *memory, uint64_t last_id);
 
 /* Room for one more projection of `values` floats, references = 1; NULL when the pool's caps have no room or memory is

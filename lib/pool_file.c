@@ -153,10 +153,9 @@ uint64_t e2_pool_checksum(const e2_gguf *gguf, const e2_kv *checksum) {
 }
 
 /* Is it a pool file, undamaged, and of a version that this code knows? */
-static e2str_status check_file(const e2_gguf *gguf, e2str_error *error) {
+static e2str_status check_file(const e2_gguf *gguf, uint32_t *version, e2str_error *error) {
     e2_string architecture;
     uint64_t expected;
-    uint32_t version;
     e2str_status status = e2_gguf_string(gguf, KEY_ARCHITECTURE, &architecture, error);
     if (status) return status;
     if (!e2_string_is(architecture, ARCHITECTURE))
@@ -168,10 +167,10 @@ static e2str_status check_file(const e2_gguf *gguf, e2str_error *error) {
     memcpy(&expected, checksum->data, sizeof expected);
     if (e2_pool_checksum(gguf, checksum) != expected)
         return e2_fail(error, E2STR_ERROR_FORMAT, "the checksum does not match: the file is damaged");
-    status = e2_gguf_u32(gguf, KEY_VERSION, &version, error);
-    if (!status && (version < VERSION || version > VERSION_MEMORY))
+    status = e2_gguf_u32(gguf, KEY_VERSION, version, error);
+    if (!status && (*version < VERSION || *version > VERSION_MEMORY))
         status = e2_fail(error, E2STR_ERROR_UNSUPPORTED,
-                         "the pool file has version %" PRIu32 ", only %d and %d are supported", version, VERSION,
+                         "the pool file has version %" PRIu32 ", only %d and %d are supported", *version, VERSION,
                          VERSION_MEMORY);
     return status;
 }
@@ -183,19 +182,19 @@ static bool any_of(e2_string name, const char *const *known, size_t n) {
 }
 
 /* Keys of other programs are fine; one of ours that is not known would change what the file means. */
-static e2str_status check_names(const e2_gguf *gguf, e2str_error *error) {
+static e2str_status check_names(const e2_gguf *gguf, bool memory, e2str_error *error) {
     static const char *const keys[] = {KEY_CHECKSUM, KEY_VERSION, KEY_MODEL, KEY_NEXT_ID,
                                        KEY_STORAGE,  KEY_IDS,     KEY_LABELS};
     static const char *const tensors[] = {TENSOR_KEYS, TENSOR_TOKENS};
     for (size_t i = 0; i < gguf->n_kvs; i++) {
         e2_string key = gguf->kvs[i].key;
         bool ours = key.size >= LENGTH("e2str.") && memcmp(key.data, "e2str.", LENGTH("e2str.")) == 0;
-        if (ours && !any_of(key, keys, sizeof keys / sizeof *keys) && !e2_memory_file_key(key))
+        if (ours && !any_of(key, keys, sizeof keys / sizeof *keys) && !(memory && e2_memory_file_key(key)))
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown key %s", e2_show(key).text);
     }
     for (size_t i = 0; i < gguf->n_tensors; i++)
         if (!any_of(gguf->tensors[i].name, tensors, sizeof tensors / sizeof *tensors) &&
-            !e2_memory_file_tensor(gguf->tensors[i].name))
+            !(memory && e2_memory_file_tensor(gguf->tensors[i].name)))
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown tensor %s", e2_show(gguf->tensors[i].name).text);
     return E2STR_OK;
 }
@@ -346,9 +345,10 @@ e2str_status e2_pool_from_gguf(const e2str_model *model, const e2_gguf *gguf, co
                                e2str_pool **pool, e2str_error *error) {
     contents file;
     e2str_pool *fresh = NULL;
+    uint32_t version = 0;
     *pool = NULL;
-    e2str_status status = check_file(gguf, error);
-    if (!status) status = check_names(gguf, error);
+    e2str_status status = check_file(gguf, &version, error);
+    if (!status) status = check_names(gguf, version == VERSION_MEMORY, error);
     if (!status) status = check_model(gguf, model, error);
     if (!status) status = read_contents(gguf, model, &file, error);
     if (!status) status = e2str_pool_new(model, options, &fresh, error);
@@ -356,7 +356,7 @@ e2str_status e2_pool_from_gguf(const e2str_model *model, const e2_gguf *gguf, co
     fresh->storage = file.storage;
     fresh->next_id = file.next_id;
     status = load_examples(fresh, &file, error);
-    if (!status) status = load_memory(fresh, gguf, error);
+    if (!status && version == VERSION_MEMORY) status = load_memory(fresh, gguf, error);
     if (status)
         e2str_pool_free(fresh);
     else

@@ -116,7 +116,8 @@ static bool append_alternatives(e2str_result *result, const e2str_model *model, 
 static bool append_influence(e2str_result *result, const e2str_memory *memory, size_t step, float amount) {
     e2str_influence *influence = grow(&result->influences, 1, sizeof *influence);
     if (!influence) return false;
-    *influence = (e2str_influence){memory->steps[step].example, memory->steps[step].offset, amount};
+    uint32_t offset = memory->steps[step].offset;
+    *influence = (e2str_influence){memory->steps[step].example, offset == UINT32_MAX ? SIZE_MAX : offset, amount};
     result->influences.count++;
     return true;
 }
@@ -142,7 +143,7 @@ static bool append_strongest(e2str_result *result, const e2str_memory *memory, f
 static bool explain(e2str_result *result, const e2_compute *compute, const e2_answer *answer, const e2_written *token,
                     uint32_t most, e2_result_character *character) {
     const e2str_memory *memory = answer->memory;
-    if (!memory) return true;
+    if (!memory || !token->features) return true; /* none, or its conventions only */
     if (!e2_memory_added(compute, memory, token->features, token->token, &character->memory)) return false;
     character->memory *= answer->factor;
     if (!most) return true;

@@ -46,9 +46,10 @@ typedef struct hypothesis_set {
 typedef struct search {
     const e2_compute *compute;
     const e2_sequence *sequence;
-    const e2str_memory *memory; /* or NULL */
+    const e2str_memory *memory; /* or NULL: none, or neither its logits nor its conventions are for this sequence */
     float factor;               /* of what it adds */
-    uint32_t vocabulary;        /* its new characters included */
+    uint32_t vocabulary;        /* its new characters included where it adds to the logits */
+    size_t stride;              /* of the logits: the vocabulary with the group's memory */
     uint32_t width;             /* beams at most */
     uint32_t max_tokens;
     uint32_t step; /* tokens written so far by each live beam */
@@ -56,11 +57,11 @@ typedef struct search {
     uint32_t n_nodes;
     beam *beams, *next; /* [width] */
     uint32_t live;
-    float *logits;        /* of the live beams, [live][vocabulary] */
+    float *logits;        /* of the live beams, [live][stride] */
     float *probabilities; /* [vocabulary], scratch */
     uint32_t n_alternatives;
     e2_candidate *alternatives; /* [max_tokens * width][n_alternatives] */
-    float *features;            /* [max_tokens * width][features], or NULL without a memory */
+    float *features;            /* [max_tokens * width][features], or NULL where no memory adds to the logits */
     const float *phi;           /* of the live beams, [live][features], with a memory */
     extension *extensions;      /* [2 * width] */
     hypothesis_set finished;
@@ -80,12 +81,14 @@ size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_searc
 static bool search_begin(search *s, const e2_compute *compute, const e2_sequence *sequence,
                          const e2_search_options *options) {
     const e2str_model *model = compute->model;
-    uint32_t vocabulary = e2_memory_vocabulary(model, options->memory);
+    const e2str_memory *adds = sequence->memory_factor > 0.0f ? options->memory : NULL;
+    uint32_t vocabulary = e2_memory_vocabulary(model, adds);
     *s = (search){.compute = compute,
                   .sequence = sequence,
-                  .memory = options->memory,
+                  .memory = adds || sequence->remembers ? options->memory : NULL,
                   .factor = sequence->memory_factor,
                   .vocabulary = vocabulary,
+                  .stride = e2_memory_vocabulary(model, options->memory),
                   .width = options->beams,
                   .live = 1};
     s->max_tokens = tokens_at_most(model, sequence->length, options);
@@ -100,7 +103,7 @@ static bool search_begin(search *s, const e2_compute *compute, const e2_sequence
     s->extensions = e2_arena_alloc(arena, 2 * (size_t)s->width, sizeof *s->extensions);
     s->finished.list = e2_arena_alloc(arena, s->width, sizeof *s->finished.list);
     uint32_t *contexts = e2_arena_alloc(arena, 2 * s->width * length, sizeof *contexts);
-    if (options->memory) {
+    if (adds) {
         s->features = e2_arena_floats(arena, total * model->memory.features);
         if (!s->features) return false;
     }
@@ -158,7 +161,7 @@ static void keep_features(search *s, uint32_t row) {
 /* The row's logits become log-probabilities without <image>; keeps the alternatives. Returns the likeliest token. */
 static uint32_t normalise(search *s, uint32_t row) {
     uint32_t vocabulary = s->vocabulary, best = 0;
-    float *logits = s->logits + (size_t)row * vocabulary;
+    float *logits = s->logits + row * s->stride;
     logits[e2_tokenizer_image(s->compute->model->tokenizer)] = -INFINITY;
     for (uint32_t i = 1; i < vocabulary; i++)
         if (logits[i] > logits[best]) best = i;
@@ -197,7 +200,7 @@ static uint32_t best_extensions(search *s) {
     uint32_t n = 0, room = 2 * s->width, vocabulary = s->vocabulary;
     for (uint32_t row = 0; row < s->live; row++) {
         normalise(s, row);
-        const float *log_probabilities = s->logits + (size_t)row * vocabulary;
+        const float *log_probabilities = s->logits + row * s->stride;
         for (uint32_t token = 0; token < vocabulary; token++) {
             float score = s->beams[row].score + log_probabilities[token];
             if (!(score > -INFINITY) || (n == room && !(score > best[n - 1].score))) continue;
@@ -267,7 +270,7 @@ static void beam_step(search *s) {
 static bool trace(search *s, e2_answer *answer) {
     uint32_t n = 0;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) n++;
-    *answer = (e2_answer){.memory = s->sequence->remembers ? s->memory : NULL,
+    *answer = (e2_answer){.memory = s->memory,
                           .factor = s->factor,
                           .tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
                           .n = n,
@@ -312,7 +315,7 @@ static bool predict(group *g, size_t rows) {
 
 /* The search's live beams are the rows from `row` on. */
 static void give_rows(group *g, search *s, size_t row) {
-    s->logits = g->logits + row * s->vocabulary;
+    s->logits = g->logits + row * s->stride;
     if (!g->options->memory) return;
     s->phi = g->phi + row * g->compute->model->memory.features;
     for (uint32_t i = 0; i < s->live; i++) g->factors[row + i] = s->factor;

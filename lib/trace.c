@@ -5,7 +5,7 @@
 
 uint32_t e2_trace_room(const e2str_model *model) { return e2_sequence_room(model, 2); }
 
-/* Groups of examples, as reads are grouped; each is whole before the next begins. */
+/* Groups of examples, as reads are grouped; each is whole, and its scratch given back, before the next begins. */
 typedef bool group_fn(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n);
 
 static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
@@ -13,11 +13,13 @@ static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const 
     size_t size = e2_batch_size(compute->model);
     for (size_t first = 0; first < n; first += size) {
         size_t count = n - first < size ? n - first : size;
+        e2_arena_mark mark = e2_arena_begin(compute->arena);
         e2_media media;
         if (!e2_media_new(compute, count, &media)) return false;
         for (size_t i = 0; i < count; i++)
             if (!e2_sequence_example(compute, &examples[first + i], pool, i, &media)) return false;
         if (!run(compute, &media, context, first, count)) return false;
+        e2_arena_release(compute->arena, mark);
     }
     return true;
 }
@@ -56,10 +58,7 @@ bool e2_trace_read(const e2_compute *compute, const e2str_pool *pool, const e2_c
         readings[i].tokens = e2_arena_alloc(compute->arena, room, sizeof *readings[i].tokens);
         if (!readings[i].tokens) return false;
     }
-    e2_arena_mark mark = e2_arena_begin(compute->arena);
-    bool ok = run_groups(compute, pool, examples, n, read_group, &r);
-    e2_arena_release(compute->arena, mark);
-    return ok;
+    return run_groups(compute, pool, examples, n, read_group, &r);
 }
 
 /* ---------------------------------------------------------------------------------------------------- features -- */
@@ -121,8 +120,5 @@ static bool record_group(const e2_compute *compute, const e2_media *media, void 
 bool e2_trace_features(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
                        const e2_path *paths, uint16_t *features) {
     recorder r = {paths, features};
-    e2_arena_mark mark = e2_arena_begin(compute->arena);
-    bool ok = run_groups(compute, pool, examples, n, record_group, &r);
-    e2_arena_release(compute->arena, mark);
-    return ok;
+    return run_groups(compute, pool, examples, n, record_group, &r);
 }

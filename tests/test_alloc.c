@@ -109,17 +109,24 @@ static e2str_status load_jpeg(world *w, e2str_error *error) {
     e2str_image_free(&image);
     return status;
 }
+static e2str_status learn(world *w, e2str_error *error) {
+    e2str_learn_options options;
+    e2str_learn_options_init(&options);
+    options.strength = 1.0f;
+    return e2str_pool_learn(w->pool, w->session, &options, error);
+}
 static e2str_status read_beams(world *w, e2str_error *error) {
     e2str_read_options options;
     e2str_read_options_init(&options);
     options.beams = 3;
     options.alternatives = 3;
+    options.influences = 3;
     options.clean_up = 1;
     return e2str_read(w->session, &w->image, w->pool, &options, w->result, error);
 }
 
-/* A fresh session and result each time: otherwise only the first try would allocate. */
-static e2str_status read_cold(world *w, e2str_error *error) {
+/* A fresh session and result: otherwise only the first try would allocate. */
+static void chill(world *w, e2str_error *error) {
     size_t former = fail_at;
     fail_at = 0;
     e2str_session_free(w->session);
@@ -127,13 +134,31 @@ static e2str_status read_cold(world *w, e2str_error *error) {
     if (new_session(w, error) || new_result(w, error)) fail_msg("%s", error->message);
     fail_at = former;
     allocations = 0;
+}
+
+static e2str_status read_cold(world *w, e2str_error *error) {
+    chill(w, error);
     return read_beams(w, error);
+}
+
+/* A pool that has not learnt stays so, one that has keeps what it knew. */
+static e2str_status learn_cold(world *w, e2str_error *error) {
+    e2str_memory *former, *present;
+    (void)e2str_pool_memory(w->pool, &former, NULL);
+    chill(w, error);
+    e2str_status status = learn(w, error);
+    (void)e2str_pool_memory(w->pool, &present, NULL);
+    if (status) assert_ptr_equal(former, present);
+    e2str_memory_free(former);
+    e2str_memory_free(present);
+    return status;
 }
 
 static int set_up(void **state) {
     world *w = calloc(1, sizeof *w);
     w->file = tiny_model_build(&(tiny_model_options){.resampler_layers = 1,
                                                      .type = E2_F16,
+                                                     .memory = true,
                                                      .stem = {{8, 2, 2}, {9, 2, 2}, {5, 1, 2}, {7, 2, 2}}},
                                &w->size);
     for (size_t i = 0; i < sizeof w->pixels; i++) w->pixels[i] = (uint8_t)(i * 37);
@@ -167,6 +192,15 @@ static void every_allocation_may_fail(void **state) {
     assert_true(e2str_result_characters(w->result) > 0);
     exhaust(w, save, 0);
     exhaust(w, load, 0);
+    exhaust(w, learn_cold, 0);
+    exhaust(w, learn_cold, 0);
+    exhaust(w, read_cold, 0);
+    assert_true(e2str_result_influences(w->result, 0) > 0);
+    exhaust(w, save, 0);
+    exhaust(w, load, 0);
+    exhaust(w, add, 0); /* enough of them to be checked; a projection may fail */
+    for (int i = 0; i < 8; i++) assert_int_equal(add(w, NULL), E2STR_OK);
+    exhaust(w, learn_cold, 1);
     exhaust(w, load_png, 0);
     exhaust(w, load_jpeg, 0);
 }
@@ -180,6 +214,11 @@ static void a_warm_read_allocates_nothing(void **state) {
     allocations = 0;
     for (int i = 0; i < 3; i++) assert_int_equal(read_beams(w, &error), E2STR_OK);
     assert_int_equal(allocations, 0);
+    assert_int_equal(learn(w, &error), E2STR_OK);
+    assert_int_equal(read_beams(w, &error), E2STR_OK);
+    allocations = 0;
+    for (int i = 0; i < 3; i++) assert_int_equal(read_beams(w, &error), E2STR_OK);
+    assert_int_equal(allocations, 0); /* with a memory, too */
 }
 
 int main(void) {

@@ -49,6 +49,11 @@ typedef struct tiny_model_options {
     const char *channels;                   /* "rgb" */
     const char *key;                        /* "latents": e2str.retrieval.key */
     bool class_token, norm_post, all_media; /* false */
+    bool bpe;                               /* false; the alphabet (printable ASCII) as bytes, and ab, abc, 10, 100 */
+    bool memory;                            /* false; true: statistics for a pool's memory, with the following */
+    float memory_scale;                     /* 1; e2str.memory.hidden_scale */
+    float memory_strength;                  /* 0.01 */
+    float memory_gate[2];                   /* from, to; {-1, -1}: every query gets all of it */
     e2_type type; /* E2_F32; of the matrices (Q8_0: of those whose rows are whole blocks of 32) */
 } tiny_model_options;
 
@@ -109,12 +114,10 @@ static size_t tiny_encode(e2_type type, const float *values, size_t count, uint8
     return count * 2;
 }
 
-/* Uniform in centre - spread .. centre + spread; in = 0: a vector of `out`. */
-static void tiny_tensor(tiny_builder *b, const char *name, size_t out, size_t in, float centre, float spread) {
+/* Takes over the values, malloc'ed; in = 0: a vector of `out`. */
+static void tiny_values(tiny_builder *b, const char *name, size_t out, size_t in, float *values) {
     size_t count = out * (in ? in : 1);
     e2_type type = !in || (b->type == E2_Q8_0 && in % 32) ? E2_F32 : b->type;
-    float *values = tiny_checked(malloc(count * sizeof *values));
-    for (size_t i = 0; i < count; i++) values[i] = centre + spread * tiny_uniform(b);
     uint8_t *data = tiny_checked(malloc(count * 4));
     size_t bytes = tiny_encode(type, values, count, data);
     free(values);
@@ -125,6 +128,14 @@ static void tiny_tensor(tiny_builder *b, const char *name, size_t out, size_t in
     uint64_t dims[2] = {in ? in : out, out};
     const void *pieces[1] = {data};
     e2_gguf_write_tensor(b->writer, full, type, in ? 2 : 1, dims, pieces, 1, bytes);
+}
+
+/* Uniform in centre - spread .. centre + spread; in = 0: a vector of `out`. */
+static void tiny_tensor(tiny_builder *b, const char *name, size_t out, size_t in, float centre, float spread) {
+    size_t count = out * (in ? in : 1);
+    float *values = tiny_checked(malloc(count * sizeof *values));
+    for (size_t i = 0; i < count; i++) values[i] = centre + spread * tiny_uniform(b);
+    tiny_values(b, name, out, in, values);
 }
 
 static void tiny_weight(tiny_builder *b, const char *name, size_t out, size_t in) {
@@ -228,14 +239,32 @@ static void tiny_decoder(tiny_builder *b, const tiny_model_options *o, size_t vo
     }
 }
 
+/* Symmetric and near to the unit matrix; a whitening need not come from statistics. */
+static void tiny_whitening(tiny_builder *b, const char *name, size_t n) {
+    float *values = tiny_checked(malloc(n * n * sizeof *values)), spread = 0.3f / sqrtf((float)n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j <= i; j++) values[i * n + j] = values[j * n + i] = (i == j) + spread * tiny_uniform(b);
+    tiny_values(b, name, n, n, values);
+}
+
+static void tiny_memory(tiny_builder *b, const tiny_model_options *o) {
+    size_t w = o->vision_width, crosses = o->decoder_layers / o->cross_every, attended = crosses < 2 ? crosses : 2;
+    strcpy(b->prefix, "memory.");
+    tiny_whitening(b, "whitening", o->decoder_width + attended * TINY_INNER + 1);
+    tiny_whitening(b, "key_whitening", w);
+    tiny_tensor(b, "key_mean", w, 0, 0, 0.1f);
+}
+
 static void tiny_string(tiny_builder *b, const char *key, const char *value) {
     e2_gguf_write_string(b->writer, key, (e2_string){value, strlen(value)});
 }
 
 /* Special tokens and one token per character; returns how many there are. */
-static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet) {
-    e2_string *tokens = tiny_checked(malloc((4 + strlen(alphabet)) * sizeof *tokens));
+static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet, bool bpe) {
     static const char *const special[4] = {"<pad>", "<bos>", "<end>", "<image>"};
+    static const e2_string joined[4] = {{"ab", 2}, {"abc", 3}, {"10", 2}, {"100", 3}};
+    static const e2_string merges[4] = {{"a b", 3}, {"ab c", 4}, {"1 0", 3}, {"10 0", 4}};
+    e2_string *tokens = tiny_checked(malloc((8 + strlen(alphabet)) * sizeof *tokens));
     size_t count = 0;
     for (; count < 4; count++) tokens[count] = (e2_string){special[count], strlen(special[count])};
     while (*alphabet) {
@@ -244,7 +273,9 @@ static size_t tiny_tokenizer(tiny_builder *b, const char *alphabet) {
         tokens[count++] = (e2_string){alphabet, length};
         alphabet += length;
     }
-    tiny_string(b, "tokenizer.ggml.model", "characters");
+    for (size_t i = 0; bpe && i < 4; i++) tokens[count++] = joined[i];
+    tiny_string(b, "tokenizer.ggml.model", bpe ? "gpt2" : "characters");
+    if (bpe) e2_gguf_write_string_array(b->writer, "tokenizer.ggml.merges", merges, 4);
     e2_gguf_write_string_array(b->writer, "tokenizer.ggml.tokens", tokens, count);
     e2_gguf_write_u32(b->writer, "tokenizer.ggml.padding_token_id", 0);
     e2_gguf_write_u32(b->writer, "tokenizer.ggml.bos_token_id", 1);
@@ -310,6 +341,11 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     write_bool(b->writer, "e2str.cross.only_immediate_media", !o->all_media);
     tiny_string(b, "e2str.retrieval.key", o->key);
     if (o->min_similarity != 0) write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
+    if (!o->memory) return;
+    write_f32(b->writer, "e2str.memory.hidden_scale", o->memory_scale);
+    write_f32(b->writer, "e2str.memory.strength", o->memory_strength);
+    write_f32(b->writer, "e2str.memory.gate_from", o->memory_gate[0]);
+    write_f32(b->writer, "e2str.memory.gate_to", o->memory_gate[1]);
 }
 
 static e2str_status tiny_sink(void *user, const void *data, size_t size, e2str_error *error) {
@@ -344,6 +380,10 @@ static tiny_model_options tiny_defaults(const tiny_model_options *options) {
     TINY_DEFAULT(decoder_activation, "relu");
     TINY_DEFAULT(channels, "rgb");
     TINY_DEFAULT(key, "latents");
+    TINY_DEFAULT(memory_scale, 1);
+    TINY_DEFAULT(memory_strength, 0.01f);
+    TINY_DEFAULT(memory_gate[0], -1);
+    TINY_DEFAULT(memory_gate[1], -1);
 #undef TINY_DEFAULT
     return o;
 }
@@ -355,10 +395,11 @@ static uint8_t *tiny_model_build(const tiny_model_options *options, size_t *size
                       .random = 0x9e3779b97f4a7c15 ^ o.seed * 0xbf58476d1ce4e5b9,
                       .type = o.type};
     tiny_metadata(&b, &o);
-    size_t vocabulary = tiny_tokenizer(&b, o.alphabet);
+    size_t vocabulary = tiny_tokenizer(&b, o.alphabet, o.bpe);
     tiny_vision(&b, &o);
     if (o.resampler_layers) tiny_resampler(&b, &o);
     tiny_decoder(&b, &o, vocabulary);
+    if (o.memory) tiny_memory(&b, &o);
     if (e2_gguf_writer_finish(b.writer, tiny_sink, &b, NULL)) abort();
     e2_gguf_writer_free(b.writer);
     for (size_t i = 0; i < b.n_blocks; i++) free(b.blocks[i]);

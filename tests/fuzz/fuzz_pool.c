@@ -1,8 +1,10 @@
 /*
  * Fuzz target: a pool file. An input that begins with "GGUF" is the file; any other is a list of changes to a good
- * file. Either way the checksums are made right again, so that the checks behind them are met.
+ * file: of odd size to one with a memory, of even size to one without. Either way the checksums are made right again,
+ * so that the checks behind them are met.
  */
 #include "../pool_fixture.h"
+#include "memory_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -14,8 +16,29 @@ static void require(bool right) {
     if (!right) abort();
 }
 
-/* Two examples, as e2str_pool_save would write them. */
-static uint8_t *good_file(size_t *size) {
+static const e2_string labels[] = {{"one", 3}, {"Tw\xc3\xb3", 4}}; /* the last character is new */
+
+/* What two examples with the labels and the ids 2 and 5 teach. */
+static e2str_memory *teach(void) {
+    e2str_pool *pool;
+    e2str_memory *memory;
+    e2str_learn_options options;
+    e2str_learn_options_init(&options);
+    options.strength = 1.0f;
+    require(e2str_pool_new(f.model, NULL, &pool, NULL) == E2STR_OK);
+    for (uint64_t i = 1, id; i <= 5; i++) {
+        const e2_string *label = &labels[i == 5];
+        require(e2str_pool_add(pool, f.session, &f.images[i], label->data, label->size, &id, NULL) == E2STR_OK);
+        if (i != 2 && i != 5) require(e2str_pool_remove(pool, id, NULL) == E2STR_OK);
+    }
+    require(e2str_pool_learn(pool, f.session, &options, NULL) == E2STR_OK);
+    require(e2str_pool_memory(pool, &memory, NULL) == E2STR_OK);
+    e2str_pool_free(pool);
+    return memory;
+}
+
+/* Two examples, as e2str_pool_save would write them; memory may be NULL. */
+static uint8_t *good_file(const e2str_memory *memory, size_t *size) {
     static float keys[2 * FIXTURE_KEY], tokens[2 * 32 * FIXTURE_KEY];
     const void *key_pieces[] = {keys}, *token_pieces[] = {tokens};
     require(f.model->visual_tokens == 32);
@@ -23,15 +46,17 @@ static uint8_t *good_file(size_t *size) {
     tiny_builder b = {.writer = tiny_checked(e2_gguf_writer_new())};
     tiny_string(&b, "general.architecture", "e2str-pool");
     e2_gguf_write_u64(b.writer, "e2str.pool.checksum", 0);
-    e2_gguf_write_u32(b.writer, "e2str.pool.version", 1);
+    e2_gguf_write_u32(b.writer, "e2str.pool.version", memory ? 2 : 1);
     e2_gguf_write_u64(b.writer, "e2str.pool.model_checksum", 0);
     e2_gguf_write_u64(b.writer, "e2str.pool.next_id", 9);
     tiny_string(&b, "e2str.pool.storage", "f32");
     e2_gguf_write_array(b.writer, "e2str.pool.ids", E2_KV_U64, (const uint64_t[]){2, 5}, 2);
-    e2_gguf_write_string_array(b.writer, "e2str.pool.labels", (const e2_string[]){{"one", 3}, {"Two", 3}}, 2);
+    e2_gguf_write_string_array(b.writer, "e2str.pool.labels", labels, 2);
+    if (memory) e2_memory_file_write_metadata(b.writer, memory, 5);
     e2_gguf_write_tensor(b.writer, "keys", E2_F32, 2, (const uint64_t[]){FIXTURE_KEY, 2}, key_pieces, 1, sizeof keys);
     e2_gguf_write_tensor(b.writer, "tokens", E2_F32, 3, (const uint64_t[]){FIXTURE_KEY, 32, 2}, token_pieces, 1,
                          sizeof tokens);
+    if (memory) e2_memory_file_write_tensors(b.writer, memory);
     require(e2_gguf_writer_finish(b.writer, tiny_sink, &b, NULL) == E2STR_OK);
     e2_gguf_writer_free(b.writer);
     *size = b.size;
@@ -39,10 +64,10 @@ static uint8_t *good_file(size_t *size) {
 }
 
 /* Four bytes a change: where (two bytes), how, and with which value. */
-static void change(uint8_t *file, size_t size, const uint8_t *record) {
+static void change(uint8_t *file, size_t size, size_t metadata, const uint8_t *record) {
     static const uint64_t numbers[] = {0, 1, 2, 3, 0x7fffffff, 0xffffffff, (uint64_t)1 << 61, UINT64_MAX};
     size_t at = (record[0] | (size_t)record[1] << 8) % (size - 8);
-    if (record[2] & 1) at %= 512; /* the metadata */
+    if (record[2] & 1) at %= metadata;
     if (record[2] & 2)
         memcpy(file + at, &numbers[record[3] % 8], record[2] & 4 ? 8 : 4);
     else
@@ -78,21 +103,28 @@ static void use(e2str_pool *pool) {
     e2str_read_options_init(&options);
     options.k = 1;
     options.max_tokens = 2;
+    options.alternatives = 2;
+    options.influences = 2;
     require(e2str_result_new(&result, NULL) == E2STR_OK);
     require(e2str_read(f.session, &f.images[0], pool, &options, result, NULL) == E2STR_OK);
     e2str_result_free(result);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (!f.model) require(fixture_open(&f, NULL) == 0);
+    static e2str_memory *memory;
+    if (!f.model) {
+        require(fixture_open(&f, &(tiny_model_options){.memory = true}) == 0);
+        memory = teach();
+    }
     uint8_t *file;
     if (size >= 4 && memcmp(data, "GGUF", 4) == 0) {
         file = tiny_checked(malloc(size));
         memcpy(file, data, size);
     } else {
         size_t records = size / 4 < MAX_CHANGES ? size / 4 : MAX_CHANGES;
-        file = good_file(&size);
-        for (size_t i = 0; i < records; i++) change(file, size, data + 4 * i);
+        const e2str_memory *with = size % 2 ? memory : NULL;
+        file = good_file(with, &size);
+        for (size_t i = 0; i < records; i++) change(file, size, with ? 2048 : 512, data + 4 * i);
     }
     e2_gguf gguf;
     e2str_pool *pool = NULL;
