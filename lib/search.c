@@ -46,9 +46,9 @@ typedef struct hypothesis_set {
 typedef struct search {
     const e2_compute *compute;
     const e2_sequence *sequence;
-    const e2str_memory *memory; /* or NULL: none, or nothing of it is for this sequence */
+    const e2str_memory *memory; /* or NULL: none, or neither its logits nor its conventions are for this sequence */
     float factor;               /* of what it adds */
-    uint32_t vocabulary;        /* its new characters included */
+    uint32_t vocabulary;        /* its new characters included where it adds to the logits */
     size_t stride;              /* of the logits: the vocabulary with the group's memory */
     uint32_t width;             /* beams at most */
     uint32_t max_tokens;
@@ -61,7 +61,7 @@ typedef struct search {
     float *probabilities; /* [vocabulary], scratch */
     uint32_t n_alternatives;
     e2_candidate *alternatives; /* [max_tokens * width][n_alternatives] */
-    float *features;            /* [max_tokens * width][features], or NULL without a memory */
+    float *features;            /* [max_tokens * width][features], or NULL where no memory adds to the logits */
     const float *phi;           /* of the live beams, [live][features], with a memory */
     extension *extensions;      /* [2 * width] */
     hypothesis_set finished;
@@ -81,11 +81,11 @@ size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_searc
 static bool search_begin(search *s, const e2_compute *compute, const e2_sequence *sequence,
                          const e2_search_options *options) {
     const e2str_model *model = compute->model;
-    const e2str_memory *memory = sequence->remembers ? options->memory : NULL;
-    uint32_t vocabulary = e2_memory_vocabulary(model, sequence->memory_factor > 0.0f ? memory : NULL);
+    const e2str_memory *adds = sequence->memory_factor > 0.0f ? options->memory : NULL;
+    uint32_t vocabulary = e2_memory_vocabulary(model, adds);
     *s = (search){.compute = compute,
                   .sequence = sequence,
-                  .memory = memory,
+                  .memory = adds || sequence->remembers ? options->memory : NULL,
                   .factor = sequence->memory_factor,
                   .vocabulary = vocabulary,
                   .stride = e2_memory_vocabulary(model, options->memory),
@@ -103,7 +103,7 @@ static bool search_begin(search *s, const e2_compute *compute, const e2_sequence
     s->extensions = e2_arena_alloc(arena, 2 * (size_t)s->width, sizeof *s->extensions);
     s->finished.list = e2_arena_alloc(arena, s->width, sizeof *s->finished.list);
     uint32_t *contexts = e2_arena_alloc(arena, 2 * s->width * length, sizeof *contexts);
-    if (memory) {
+    if (adds) {
         s->features = e2_arena_floats(arena, total * model->memory.features);
         if (!s->features) return false;
     }

@@ -214,12 +214,80 @@ static void characters_that_labels_leave_out(void **state) {
     fixture_close(&f);
 }
 
+/* -------------------------------------------------------------------------------------------------- letter case -- */
+
+static void raise(const char *text, char *raised) {
+    size_t i = 0;
+    for (; text[i]; i++) raised[i] = (char)(text[i] >= 'a' && text[i] <= 'z' ? text[i] - 32 : text[i]);
+    raised[i] = 0;
+}
+
+/* Adds the short readings of the first images as labels in capitals; how many. */
+static size_t label_in_capitals(const fixture *f, e2str_pool *pool) {
+    e2str_result *result = memory_result();
+    e2str_read_options options = memory_options(0, 1);
+    for (size_t i = 0; i < 8; i++) {
+        char label[64];
+        memory_read(f, i, NULL, &options, result);
+        raise(e2str_result_text(result), label);
+        if (label[0] && !e2str_result_truncated(result)) memory_add(f, pool, i, label);
+    }
+    e2str_result_free(result);
+    return e2str_pool_count(pool);
+}
+
+/* What is read in small letters is put into capitals as the labels are, and is as it was when they are forgotten. At
+ * strength 0 that is all a memory does. */
+static void labels_in_one_case(void **state) {
+    (void)state;
+    fixture f;
+    e2str_pool *pool = NULL;
+    for (uint64_t seed = 30; !pool; seed++) { /* a model that ends its readings */
+        assert_true(seed < 90);
+        assert_int_equal(memory_open(&f, (tiny_model_options){.seed = seed, .alphabet = "abcAB"}), 0);
+        pool = memory_pool(&f);
+        if (label_in_capitals(&f, pool) >= 4) break;
+        e2str_pool_free(pool);
+        fixture_close(&f);
+        pool = NULL;
+    }
+    e2str_result *before = memory_result(), *after = memory_result();
+    e2str_read_options options = memory_options(0, 2);
+    for (uint32_t on = 0; on < 2; on++) {
+        memory_learn_with(f.session, pool, on ? 1.0f : 0.0f);
+        assert_int_equal(pool->memory->letters, E2_CAPITALS);
+        size_t raised = 0;
+        for (size_t i = 0; i < FIXTURE_IMAGES; i++) {
+            char expected[64];
+            memory_read(&f, i, pool, &options, after);
+            memory_read(&f, i, NULL, &options, before);
+            raise(e2str_result_text(after), expected);
+            assert_string_equal(e2str_result_text(after), expected);
+            if (on) continue;
+            raise(e2str_result_text(before), expected);
+            assert_string_equal(e2str_result_text(after), expected);
+            assert_true(e2str_result_score(before) == e2str_result_score(after));
+            raised += strcmp(expected, e2str_result_text(before)) != 0;
+        }
+        assert_true(on || raised > 2);
+    }
+    e2str_pool_forget(pool);
+    memory_read(&f, 1, pool, &options, after);
+    memory_read(&f, 1, NULL, &options, before);
+    assert_same(before, after);
+    e2str_result_free(before);
+    e2str_result_free(after);
+    e2str_pool_free(pool);
+    fixture_close(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(new_characters_are_learnt_and_written),
         cmocka_unit_test(labels_with_new_characters_need_statistics),
         cmocka_unit_test(too_many_new_characters),
         cmocka_unit_test(characters_that_labels_leave_out),
+        cmocka_unit_test(labels_in_one_case),
     };
     return cmocka_run_group_tests_name("memory_characters", tests, NULL, NULL);
 }

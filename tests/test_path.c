@@ -184,9 +184,9 @@ static void expect_path(const fixture *with, const char *read, const char *label
                         const char *expected) {
     lesson l = align(with, read, label);
     uint32_t silent[1] = {e2_tokenizer_character(f.model->tokenizer, '-')};
+    e2_conventions conventions = {silent, dash ? 1 : 0, E2_AS_READ};
     e2_path path;
     char text[128] = "";
-    const e2_conventions conventions = {.silent = silent, .n_silent = dash ? 1 : 0};
     assert_true(e2_path_make(&arena, with->model, &l.alignment, &l.example, &conventions, most, &path));
     for (uint32_t i = 0; i < path.n; i++) {
         show_symbol(with, path.steps[i].symbol, text);
@@ -210,7 +210,76 @@ static void paths_are_labels_with_silent_characters(void **state) {
     expect_path(&bpe, "x", "abc100x", false, 60, "abc100x$");
 }
 
+static void expect_case(const char *const pairs[][2], size_t n, e2_letter_case expected) {
+    lesson lessons[8] = {{.n = 0}};
+    e2_alignment alignments[8] = {{0}};
+    for (size_t i = 0; i < n; i++) {
+        lessons[i] = align(&f, pairs[i][0], pairs[i][1]);
+        alignments[i] = lessons[i].alignment;
+    }
+    assert_int_equal(e2_case_of_labels(f.model, alignments, n), expected);
+    for (size_t i = 0; i < n; i++) e2_label_free(&lessons[i].label);
+}
+
+static void labels_may_have_one_case(void **state) {
+    (void)state;
+    expect_case(NULL, 0, E2_AS_READ);
+    expect_case((const char *const[][2]){{"ab", "AB"}, {"cd", "CD"}}, 2, E2_CAPITALS);
+    expect_case((const char *const[][2]){{"AB", "ab"}, {"C0", "c0"}}, 2, E2_SMALL_LETTERS);
+    expect_case((const char *const[][2]){{"\xc3\xa9", "\xc3\x89"}, {"cd", "CD"}}, 2, E2_CAPITALS);
+    expect_case((const char *const[][2]){{"abc", "ABC"}}, 1, E2_AS_READ);             /* one label is no convention */
+    expect_case((const char *const[][2]){{"ab", "AB"}, {"CD", "CD"}}, 2, E2_AS_READ); /* nothing but one error */
+    expect_case((const char *const[][2]){{"ab", "AB"}, {"cd", "Cd"}}, 2, E2_AS_READ); /* small letters, too */
+    expect_case((const char *const[][2]){{"AB", "AB"}, {"CD", "CD"}}, 2, E2_AS_READ); /* as read */
+    expect_case((const char *const[][2]){{"01", "01"}, {"-.", "-."}}, 2, E2_AS_READ); /* no letters */
+}
+
+/* The path has letters in the case that is read; what the label alone has follows most of the word. */
+static void paths_have_the_case_that_is_read(void **state) {
+    (void)state;
+    static const struct {
+        const char *read, *label, *expected;
+        e2_letter_case letters;
+    } cases[] = {{"abc", "ABC", "abc$", E2_CAPITALS},     {"abc", "ABC", "ABC$", E2_AS_READ},
+                 {"aBc", "ABC", "aBc$", E2_CAPITALS},     {"ab", "ABC", "abc$", E2_CAPITALS},
+                 {"AB", "abc", "ABC$", E2_SMALL_LETTERS}, {"a0", "AD", "ad$", E2_CAPITALS},
+                 {"", "AB", "AB$", E2_CAPITALS},          {"ab", "A-B", "a-b$", E2_CAPITALS},
+                 {"ab", "AX", "a!X$", E2_CAPITALS}}; /* X is new, and stays what the label has */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lesson l = align(&f, cases[i].read, cases[i].label);
+        e2_conventions conventions = {NULL, 0, cases[i].letters};
+        e2_path path;
+        char text[64] = "";
+        assert_true(e2_path_make(&arena, f.model, &l.alignment, &l.example, &conventions, 60, &path));
+        for (uint32_t j = 0; j < path.n; j++) show_symbol(&f, path.steps[j].symbol, text);
+        assert_string_equal(text, cases[i].expected);
+        e2_label_free(&l.label);
+    }
+}
+
 /* --------------------------------------------------------------------------------------------------- characters -- */
+
+static void cases_of_letters(void **state) {
+    (void)state;
+    static const uint32_t pairs[][2] = {{'A', 'a'},     {'Z', 'z'},     {0xC9, 0xE9},   {0xDE, 0xFE},
+                                        {0x100, 0x101}, {0x136, 0x137}, {0x139, 0x13A}, {0x147, 0x148},
+                                        {0x14A, 0x14B}, {0x160, 0x161}, {0x176, 0x177}, {0x17D, 0x17E}};
+    static const uint32_t others[] = {0,     '0',   '@',   '[',   '`',   '{',   0xD7,  0xDF,  0xF7,    0xFF,
+                                      0x130, 0x131, 0x138, 0x149, 0x178, 0x17F, 0x391, 0x410, 0x10FFFF};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        assert_int_equal(e2_unicode_small(pairs[i][0]), pairs[i][1]);
+        assert_int_equal(e2_unicode_capital(pairs[i][1]), pairs[i][0]);
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_int_equal(e2_unicode_small(others[i]), others[i]);
+        assert_int_equal(e2_unicode_capital(others[i]), others[i]);
+    }
+    for (uint32_t code = 0; code < 0x3000; code++) { /* each has one other case at most */
+        uint32_t small = e2_unicode_small(code), capital = e2_unicode_capital(code);
+        assert_true(small == code || (capital == code && e2_unicode_capital(small) == code));
+        assert_true(capital == code || (small == code && e2_unicode_small(capital) == code));
+    }
+}
 
 static void utf8_round_trip(void **state) {
     (void)state;
@@ -266,6 +335,9 @@ int main(void) {
         cmocka_unit_test(offsets_are_places_in_the_label),
         cmocka_unit_test(labels_may_leave_signs_out),
         cmocka_unit_test(paths_are_labels_with_silent_characters),
+        cmocka_unit_test(labels_may_have_one_case),
+        cmocka_unit_test(paths_have_the_case_that_is_read),
+        cmocka_unit_test(cases_of_letters),
         cmocka_unit_test(utf8_round_trip),
         cmocka_unit_test(bases_look_alike),
         cmocka_unit_test(stand_ins_are_tokens_of_the_alphabet),
