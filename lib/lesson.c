@@ -169,3 +169,34 @@ e2str_status e2_lesson_prepare(const e2_compute *compute, const e2str_pool *pool
     if (!status && !make_logits(compute, lesson)) status = out_of_memory(error);
     return status;
 }
+
+/* The steps of example `from` become those of example `to`, which is not behind it. */
+static void move_example(const e2str_model *model, size_t from, size_t to, e2_lesson *lesson) {
+    size_t at = lesson->first[from], n = lesson->first[from + 1] - at, place = lesson->first[to];
+    size_t f = model->memory.features, columns = e2_lesson_columns(lesson);
+    lesson->readings[to] = lesson->readings[from];
+    lesson->alignments[to] = lesson->alignments[from];
+    lesson->paths[to] = lesson->paths[from];
+    memmove(lesson->features + place * f, lesson->features + at * f, n * f * sizeof *lesson->features);
+    memmove(lesson->logits + place * columns, lesson->logits + at * columns, n * columns * sizeof *lesson->logits);
+    memmove(lesson->targets + place, lesson->targets + at, n * sizeof *lesson->targets);
+    memmove(lesson->rest + place, lesson->rest + at, n * sizeof *lesson->rest);
+    memmove(lesson->rest_peak + place, lesson->rest_peak + at, n * sizeof *lesson->rest_peak);
+    memmove(lesson->losses + place, lesson->losses + at, n * sizeof *lesson->losses);
+    lesson->first[to + 1] = place + n;
+}
+
+bool e2_lesson_thin(const e2_compute *compute, float *weight, e2_lesson *lesson) {
+    e2_choice *examples = e2_arena_alloc(compute->arena, lesson->n, sizeof *examples);
+    size_t kept = 0;
+    if (!examples) return false;
+    for (size_t i = 0; i < lesson->n; i++) {
+        if (weight[i] == 0.0f) continue;
+        examples[kept] = lesson->examples[i];
+        weight[kept] = weight[i];
+        move_example(compute->model, i, kept++, lesson); /* `first` beyond `kept` is still as it was */
+    }
+    lesson->examples = examples;
+    lesson->n = kept;
+    return true;
+}

@@ -32,4 +32,7 @@ e2str_status e2_lesson_read(const e2_compute *compute, const e2str_pool *pool, c
 e2str_status e2_lesson_prepare(const e2_compute *compute, const e2str_pool *pool, e2_lesson *lesson,
                                e2str_error *error);
 
+/* Keeps those examples whose weight [n] is not 0, and their weights. false: out of memory. */
+bool e2_lesson_thin(const e2_compute *compute, float *weight, e2_lesson *lesson);
+
 #endif
