@@ -344,7 +344,6 @@ static void numbers_are_checked(void **state) {
         {PREFIX "letter_case", SET, 0, UINT32_MAX},
         {PREFIX "last_id", SET, 0, 0},
         {PREFIX "last_id", SET, 0, 10},
-        {PREFIX "last_id", SET, 0, 12},
         {PREFIX "last_id", SET, 0, UINT64_MAX},
         {PREFIX "report", SET, 0, 9}, /* learnt and left out are not all */
         {PREFIX "report", SET, 0, UINT64_MAX},
