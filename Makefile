@@ -221,7 +221,7 @@ test-programs: $(TESTS) $(FUZZERS)
 
 # The same runner over a sanitizer's build in a folder of its own. Debian's OpenBLAS and libraries are not instrumented.
 SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ sanitized-tests
-SHELL_TESTS_OF_PROGRAMS = tests/test_cli.sh tests/test_fuzz.sh
+SHELL_TESTS_OF_PROGRAMS = tests/test_cli.sh tests/test_memory_cli.sh tests/test_fuzz.sh
 sanitized-tests: test-programs $(COMMAND)
 	@sh tests/run.sh $(TESTS) $(SANITIZED_SHELL_TESTS)
 

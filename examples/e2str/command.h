@@ -13,18 +13,19 @@ enum { OK = 0, FAILED = 1, USAGE = 2 }; /* exit statuses */
 
 /* One run of the command: the options and operands as given, then what was opened for them. */
 typedef struct invocation {
-    const char *model_path, *pool_path, *labels_path; /* NULL: not given */
+    const char *model_path, *pool_path, *labels_path, *files_path; /* NULL: not given */
     e2str_model_options model_options;
     e2str_session_options session_options;
     e2str_read_options read;
     e2str_pool_options pool_options;
+    e2str_learn_options learn;
     uint32_t rotate;
-    uint32_t json, verbose, hard; /* 0: not given */
+    uint32_t json, verbose, hard, no_learn; /* 0: not given */
     struct seed {
         uint64_t value;
         bool given;
     } seed, random_examples;
-    uint64_t limit, skip, pool_first;
+    uint64_t limit, skip, pool_first, suggestions;
     char **operands;
     int n_operands;
 
@@ -41,6 +42,9 @@ int run_pool_add(invocation *run);
 int run_pool_list(invocation *run);
 int run_pool_remove(invocation *run);
 int run_pool_info(invocation *run);
+int run_pool_learn(invocation *run);
+int run_pool_audit(invocation *run);
+int run_pool_suggest(invocation *run);
 int run_eval(invocation *run);
 int run_info(invocation *run);
 
@@ -48,7 +52,18 @@ int print_pool(const invocation *run, const char *path); /* of run->pool, loaded
 
 /* ---- options.c: a command is one bit, and an option names the commands that take it ---- */
 
-enum { READ = 1, ADD = 2, LIST = 4, REMOVE = 8, POOL_INFO = 16, EVAL = 32, INFO = 64 };
+enum {
+    READ = 1,
+    ADD = 2,
+    LIST = 4,
+    REMOVE = 8,
+    POOL_INFO = 16,
+    EVAL = 32,
+    INFO = 64,
+    LEARN = 128,
+    AUDIT = 256,
+    SUGGEST = 512
+};
 
 /* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */
 int parse_options(invocation *run, unsigned command, int count, char **arguments);
@@ -60,6 +75,10 @@ void print_options(unsigned command);
 bool open_model(invocation *run, bool reading);
 bool load_pool(invocation *run, const char *path);
 bool new_pool(invocation *run);
+bool load_or_new_pool(invocation *run, const char *path);
+bool save_pool(const invocation *run, const char *path);
+uint64_t *pool_ids(const invocation *run,
+                   size_t *count); /* in ascending order; NULL: no memory, said; the caller frees */
 /* `-` is standard input. *error is filled as well, for those who report it elsewhere too; not printed. */
 e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error);
 /* Loads an image and adds it to run->pool. */
@@ -68,6 +87,19 @@ char *pool_label(const invocation *run, uint64_t id, size_t *size); /* NULL: non
 void close_all(invocation *run);
 /* The whole file; NULL with errno. The caller frees. */
 char *read_file(FILE *file, size_t *size);
+
+/* ---- learn.c ---- */
+
+bool model_learns(const invocation *run); /* it has what pools need to learn */
+/* Makes the memory of run->pool anew; false after a message. With a model that cannot, nothing happens: true. */
+bool learn_pool(invocation *run);
+/* The same, but only if there are examples about which nothing was learnt yet. */
+bool learn_what_is_new(invocation *run);
+bool pool_report(const invocation *run, e2str_memory_report *report); /* false: nothing was learnt */
+/* What learning found, in two lines, each after its name in a column of `width`, or as a JSON object; nothing, or null,
+ * if nothing was learnt. */
+void print_report(const invocation *run, FILE *to, int width);
+void write_json_report(const char *before, const invocation *run);
 
 /* ---- labels.c ---- */
 

@@ -6,7 +6,7 @@
 
 typedef struct tally {
     size_t images, failed, exact, any_case, alphanumeric;
-    double file_ms, read_ms;
+    double file_ms, read_ms, learn_ms;
 } tally;
 
 typedef enum outcome { UNREAD, WRONG, RIGHT, SHOWN } outcome; /* RIGHT: alphanumeric; SHOWN: WRONG, then an example */
@@ -76,19 +76,22 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
 
 static double share(size_t part, size_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
 
-static void write_setting(const invocation *run) {
+static void write_setting(const invocation *run, const tally *counts) {
     write_json("{\"labels\":", run->labels_path, SIZE_MAX);
     write_json(",\"model\":", run->model_found, SIZE_MAX);
     printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
     printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", run->pool ? e2str_pool_count(run->pool) : 0, run->read.k,
            run->read.beams);
+    write_number(",\"memory_factor\":", run->read.memory_factor);
+    write_json_report(",\"memory\":", run);
+    printf(",\"ms_learn\":%.3f", counts->learn_ms);
 }
 
 static void report(const invocation *run, const tally *counts) {
     size_t n = counts->images, examples = run->pool ? e2str_pool_count(run->pool) : 0;
     double file = n ? counts->file_ms / (double)n : 0, read = n ? counts->read_ms / (double)n : 0;
     if (run->json) {
-        write_setting(run);
+        write_setting(run, counts);
         printf(",\"examples\":\"%s\"", run->random_examples.given ? "random" : "nearest");
         printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
         printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
@@ -98,10 +101,12 @@ static void report(const invocation *run, const tally *counts) {
     }
     printf("images            %zu", n);
     if (counts->failed) printf(" (%zu failed, counted as wrong)", counts->failed);
+    putchar('\n');
     if (examples)
-        printf("\npool              %zu examples, k = %u%s", examples, run->read.k,
+        printf("pool              %zu examples, k = %u%s\n", examples, run->read.k,
                run->random_examples.given ? " at random" : "");
-    printf("\nexact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
+    if (run->read.memory_factor > 0) print_report(run, stdout, 18);
+    printf("exact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
     printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
     printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
            counts->alphanumeric);
@@ -122,14 +127,16 @@ static bool fill_pool(invocation *run, const label_list *labels) {
     return true;
 }
 
+static bool learn(invocation *run, tally *counts) {
+    double begin = milliseconds();
+    bool good = run->no_learn || !(run->read.memory_factor > 0) || learn_pool(run);
+    counts->learn_ms = milliseconds() - begin;
+    return good;
+}
+
 static bool fill_lottery(const invocation *run, lottery *lots) {
     lots->state = run->random_examples.value;
-    lots->count = e2str_pool_count(run->pool);
-    lots->ids = malloc((lots->count ? lots->count : 1) * sizeof *lots->ids);
-    if (lots->ids)
-        e2str_pool_ids(run->pool, lots->ids, lots->count);
-    else
-        complain("out of memory");
+    lots->ids = pool_ids(run, &lots->count);
     return lots->ids;
 }
 
@@ -199,7 +206,7 @@ static void report_hard(const invocation *run, const hard *h, const tally *count
     size_t others = h->words - h->annotated, left = h->errors - h->annotated;
     double before = share(others - left, others), after = share(others - h->still_wrong - h->now_wrong, others);
     if (run->json) {
-        write_setting(run);
+        write_setting(run, counts);
         printf(",\"hard\":%u,\"seed\":%llu", run->hard, (unsigned long long)run->seed.value);
         printf(",\"images\":%zu,\"failed\":%zu,\"errors\":%zu", h->count, counts->failed, h->errors);
         printf(",\"still_wrong\":%zu,\"now_wrong\":%zu", h->still_wrong, h->now_wrong);
@@ -207,8 +214,10 @@ static void report_hard(const invocation *run, const hard *h, const tally *count
         return;
     }
     printf("words       %6zu\nerrors      %6zu\n", h->words, h->errors);
-    printf("annotated   %6zu   (%u %% of the errors, seed %llu, k = %u)\n\n", h->annotated, run->hard,
+    printf("annotated   %6zu   (%u %% of the errors, seed %llu, k = %u)\n", h->annotated, run->hard,
            (unsigned long long)run->seed.value, run->read.k);
+    if (run->read.memory_factor > 0) print_report(run, stdout, 12);
+    putchar('\n');
     int width = printf("on the %zu words outside the pool", others);
     printf("%*s     after\n", 46 - width, "before");
     printf("errors that are left                 %8zu  %8zu\n", left, h->still_wrong);
@@ -226,8 +235,9 @@ static bool evaluate_hard(invocation *run, const label_row *rows, size_t count, 
     else
         complain("out of memory");
     good = good && new_pool(run);
+    if (good) annotate(run, &h, counts);
+    good = good && learn(run, counts);
     if (good) {
-        annotate(run, &h, counts);
         read_with_pool(run, &h, counts);
         report_hard(run, &h, counts);
     }
@@ -241,7 +251,7 @@ static bool evaluate_hard(invocation *run, const label_row *rows, size_t count, 
 static bool evaluate_all(invocation *run, const label_list *labels, lottery *lots, tally *counts) {
     if (!open_model(run, true)) return false;
     if (run->pool_path && !load_pool(run, run->pool_path)) return false;
-    if (run->pool_first && !fill_pool(run, labels)) return false;
+    if (run->pool_first && !(fill_pool(run, labels) && learn(run, counts))) return false;
     if (run->random_examples.given && !fill_lottery(run, lots)) return false;
     const label_row *rows = labels->rows + run->pool_first + run->skip;
     size_t count = labels->count - run->pool_first - run->skip;

@@ -19,10 +19,25 @@ static const command_row commands[] = {
     {NULL, "read", READ, 1, INT32_MAX, run_read, "IMAGE...",
      "Reads each image and prints: path TAB text TAB score. IMAGE is a PNG or JPEG file, or - for standard input."},
     {"pool", "add", ADD, 1, INT32_MAX, run_pool_add, "POOL [IMAGE TEXT]...",
-     "Adds examples to a pool file, which is made if there is none, and prints: id TAB text."},
+     "Adds examples to a pool file, which is made if there is none, and prints: id TAB text. Then the\n"
+     "pool learns: its memory is made anew from all examples. With --labels, standard error tells what came of it."},
     {"pool", "list", LIST, 1, 1, run_pool_list, "POOL", "Prints: id TAB text, for each example."},
-    {"pool", "remove", REMOVE, 2, INT32_MAX, run_pool_remove, "POOL ID...", "Takes examples out of a pool file."},
-    {"pool", "info", POOL_INFO, 1, 1, run_pool_info, "POOL", "Prints size, number of examples and model of a pool."},
+    {"pool", "remove", REMOVE, 2, INT32_MAX, run_pool_remove, "POOL ID...",
+     "Takes examples out of a pool file. If the pool had a memory, it learns anew from those that are left."},
+    {"pool", "info", POOL_INFO, 1, 1, run_pool_info, "POOL",
+     "Prints size, number of examples, memory and model of a pool."},
+    {"pool", "learn", LEARN, 1, 1, run_pool_learn, "POOL",
+     "Makes the memory of a pool anew from all its examples, and prints what came of it: for pool files made\n"
+     "with --no-learn or by older versions, or to set the strength."},
+    {"pool", "audit", AUDIT, 1, 1, run_pool_audit, "POOL",
+     "Lists suspicious examples, worst first: id TAB reason TAB score TAB label. Reasons: contradicts ID (the same\n"
+     "picture as that one, with another label; the score is their similarity), doubtful (neither the model nor the\n"
+     "memory of the other examples reads what the label says; the score is the share that differs), repeats ID (same\n"
+     "picture, same label)."},
+    {"pool", "suggest", SUGGEST, 1, INT32_MAX, run_pool_suggest, "POOL [IMAGE...]",
+     "Tells which of the images to label next, and prints: path TAB value, best first. Valuable is what is read\n"
+     "with doubt, and is unlike the examples of the pool and the images before it in the list. The pool file may be\n"
+     "missing; it is not changed."},
     {NULL, "eval", EVAL, 0, 0, run_eval, "--labels FILE",
      "Reads labelled images and prints word accuracy: exact; case-insensitive; alphanumeric (case-insensitive, all\n"
      "punctuation, symbols but ^, and blanks left out). A labels file has `image TAB text` lines; the path of an\n"

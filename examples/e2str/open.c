@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MODEL_NAME "e2str-small.gguf"
@@ -76,6 +77,28 @@ bool new_pool(invocation *run) {
     e2str_status status = e2str_pool_new(run->model, &run->pool_options, &run->pool, &error);
     if (status) complain("%s", error.message);
     return !status;
+}
+
+bool load_or_new_pool(invocation *run, const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 || errno != ENOENT ? load_pool(run, path) : new_pool(run);
+}
+
+bool save_pool(const invocation *run, const char *path) {
+    e2str_error error = {{0}};
+    e2str_status status = e2str_pool_save(run->pool, path, &error);
+    if (status) complain("%s", error.message);
+    return !status;
+}
+
+uint64_t *pool_ids(const invocation *run, size_t *count) {
+    *count = e2str_pool_count(run->pool);
+    uint64_t *ids = malloc((*count ? *count : 1) * sizeof *ids);
+    if (ids)
+        e2str_pool_ids(run->pool, ids, *count);
+    else
+        complain("out of memory");
+    return ids;
 }
 
 char *read_file(FILE *file, size_t *size) {

@@ -54,6 +54,14 @@ static bool similarity(const char *text, const option_row *row, void *value) {
     return end != text && !*end && found >= -1 && found <= 1;
 }
 
+static bool factor(const char *text, const option_row *row, void *value) {
+    (void)row;
+    char *end;
+    double found = strtod(text, &end);
+    *(float *)value = (float)found;
+    return end != text && !*end && found >= 0 && found <= 4;
+}
+
 static bool path(const char *text, const option_row *row, void *value) {
     (void)row;
     *(const char **)value = text;
@@ -75,7 +83,9 @@ static bool precision(const char *text, const option_row *row, void *value) {
 /* ------------------------------------------------------------------------------------------------------- table -- */
 
 #define AT(member) offsetof(invocation, member)
-#define ALL        (READ | ADD | LIST | REMOVE | POOL_INFO | EVAL | INFO)
+#define ENCODES    (READ | ADD | EVAL | SUGGEST)
+#define LEARNS     (ADD | REMOVE | EVAL | LEARN | AUDIT | SUGGEST)
+#define ALL        (READ | LIST | POOL_INFO | INFO | LEARNS)
 
 /* clang-format off */
 static const option_row options[] = {
@@ -84,9 +94,11 @@ static const option_row options[] = {
     {"pool", 'p', READ | EVAL, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
     {"examples", 'k', READ | EVAL, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
      "most similar examples put before each image, 0 to 64; default 2"},
-    {"threads", 't', READ | ADD | EVAL, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
+    {"memory", 0, READ | EVAL, "X", factor, AT(read.memory_factor), 0, 0,
+     "how much of the pool's memory acts, 0 (none) to 4; default 1"},
+    {"threads", 't', READ | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
      "threads that work on an image, 1 to 256; default 1"},
-    {"precision", 0, READ | ADD | EVAL, "TYPE", precision, AT(model_options.precision), 0, 0,
+    {"precision", 0, READ | LEARNS, "TYPE", precision, AT(model_options.precision), 0, 0,
      "f32: multiply in f32 whatever the weights; default: file"},
     {"beam", 0, READ | EVAL, "N", number, AT(read.beams), 1, E2STR_MAX_BEAMS,
      "beams of the search, 1 to 16; default 1: greedy"},
@@ -96,16 +108,25 @@ static const option_row options[] = {
      "longest text in tokens, its end included; default 48"},
     {"clean-up", 0, READ | EVAL, NULL, number, AT(read.clean_up), 1, 1,
      "drop the blank in \" .\", \" n't\" and the like"},
-    {"rotate", 0, READ | ADD | EVAL, "DEGREES", degrees, AT(rotate), 0, 270,
+    {"rotate", 0, ENCODES, "DEGREES", degrees, AT(rotate), 0, 270,
      "turn images clockwise by 0, 90, 180 or 270 first"},
     {"alternatives", 0, READ, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
      "with --json: best N tokens for each character, 0 to 8"},
-    {"json", 0, READ | EVAL, NULL, number, AT(json), 1, 1, "one JSON object per line"},
+    {"influences", 0, READ, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
+     "with --json: the N characters of examples that moved each character most, 0 to 16"},
+    {"json", 0, READ | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
     {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0, "labelled images: `image TAB text` per line"},
     {"max-bytes", 0, ADD | EVAL, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,
      "most memory of all examples; 0: no limit"},
     {"storage", 0, ADD | EVAL, "TYPE", storage, AT(pool_options.storage), 0, 0,
      "keep visual tokens as f16 (default) or f32"},
+    {"no-learn", 0, ADD | EVAL, NULL, number, AT(no_learn), 1, 1, "leave the pool's memory as it is"},
+    {"strength", 0, ADD | REMOVE | EVAL | LEARN, "X", factor, AT(learn.strength), 0, 0,
+     "of the memory, 0 (off) to 4; default: the pool's own examples decide, read held out"},
+    {"keep-doubtful", 0, ADD | REMOVE | EVAL | LEARN, NULL, number, AT(learn.keep_doubtful), 1, 1,
+     "learn from labels that contradict their pictures, too"},
+    {"files", 0, SUGGEST, "FILE", path, AT(files_path), 0, 0, "more images: one path per line; - for standard input"},
+    {"number", 'n', SUGGEST, "N", wide_number, AT(suggestions), 1, SIZE_MAX, "how many to suggest; default 10"},
     {"seed", 0, EVAL, "S", seed, AT(seed), 0, UINT64_MAX,
      "shuffle the labels (Fisher-Yates, splitmix64 from S; the same on every machine)"},
     {"pool-first", 0, EVAL, "N", wide_number, AT(pool_first), 0, SIZE_MAX,
@@ -151,11 +172,12 @@ static int wrong_option(int id, const char *last) {
 }
 
 static void set_defaults(invocation *run) {
-    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX};
+    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX, .suggestions = 10};
     e2str_model_options_init(&run->model_options);
     e2str_session_options_init(&run->session_options);
     e2str_read_options_init(&run->read);
     e2str_pool_options_init(&run->pool_options);
+    e2str_learn_options_init(&run->learn);
 }
 
 int parse_options(invocation *run, unsigned command, int count, char **arguments) {

@@ -1,22 +1,9 @@
 /* e2str pool add|list|remove|info: a pool file, written once per command and atomically. */
 #include "command.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static int save(invocation *run, const char *path, int outcome) {
-    e2str_error error = {{0}};
-    if (!e2str_pool_save(run->pool, path, &error)) return outcome;
-    complain("%s", error.message);
-    return FAILED;
-}
-
-static bool open_or_create(invocation *run, const char *path) {
-    struct stat status;
-    return stat(path, &status) == 0 || errno != ENOENT ? load_pool(run, path) : new_pool(run);
-}
 
 /* Adds one example and prints its line. *full: nothing more can be added. */
 static bool add(invocation *run, size_t line, const char *path, const char *label, bool *full) {
@@ -44,6 +31,13 @@ static bool add_labels(invocation *run, const label_list *labels, bool *full) {
     return good;
 }
 
+/* What was added is kept even if nothing can be learnt from it. */
+static bool learn_and_save(invocation *run, const char *path) {
+    bool learnt = run->no_learn || learn_pool(run), saved = save_pool(run, path);
+    if (run->labels_path && !run->no_learn && learnt && saved) print_report(run, stderr, 10);
+    return learnt && saved;
+}
+
 int run_pool_add(invocation *run) {
     const char *path = run->operands[0];
     if (!run->labels_path && run->n_operands < 3) {
@@ -56,14 +50,14 @@ int run_pool_add(invocation *run) {
     }
     label_list labels = {0};
     if (run->labels_path && !labels_load(&labels, run->labels_path)) return FAILED;
-    bool good = open_model(run, true) && open_or_create(run, path);
+    bool good = open_model(run, true) && load_or_new_pool(run, path);
     if (good) {
         size_t before = e2str_pool_count(run->pool);
         bool full = false;
         good = add_labels(run, &labels, &full);
         for (int i = 1; i < run->n_operands && !full; i += 2)
             if (!add(run, 0, run->operands[i], run->operands[i + 1], &full)) good = false;
-        if (e2str_pool_count(run->pool) > before) good = save(run, path, good ? OK : FAILED) == OK;
+        if (e2str_pool_count(run->pool) > before) good = learn_and_save(run, path) && good;
     }
     labels_free(&labels);
     return good ? OK : FAILED;
@@ -71,11 +65,9 @@ int run_pool_add(invocation *run) {
 
 int run_pool_list(invocation *run) {
     if (!open_model(run, false) || !load_pool(run, run->operands[0])) return FAILED;
-    size_t count = e2str_pool_count(run->pool);
-    uint64_t *ids = malloc((count ? count : 1) * sizeof *ids);
+    size_t count;
+    uint64_t *ids = pool_ids(run, &count);
     bool good = ids;
-    if (!good) complain("out of memory");
-    if (good) e2str_pool_ids(run->pool, ids, count);
     for (size_t i = 0; i < count && good; i++) {
         size_t size;
         char *label = pool_label(run, ids[i], &size);
@@ -97,9 +89,9 @@ int run_pool_remove(invocation *run) {
             return USAGE;
         }
     }
-    if (!open_model(run, false) || !load_pool(run, path)) return FAILED;
-    int outcome = OK;
-    bool changed = false;
+    if (!open_model(run, true) || !load_pool(run, path)) return FAILED;
+    e2str_memory_report report;
+    bool good = true, changed = false, has_learnt = pool_report(run, &report);
     for (int i = 1; i < run->n_operands; i++) {
         e2str_error error = {{0}};
         if (!e2str_pool_remove(run->pool, strtoull(run->operands[i], NULL, 10), &error)) {
@@ -107,9 +99,11 @@ int run_pool_remove(invocation *run) {
             continue;
         }
         complain("%s: %s", path, error.message);
-        outcome = FAILED;
+        good = false;
     }
-    return changed ? save(run, path, outcome) : outcome;
+    if (changed && has_learnt) good = learn_pool(run) && good;
+    if (changed) good = save_pool(run, path) && good;
+    return good ? OK : FAILED;
 }
 
 int run_pool_info(invocation *run) {
@@ -122,8 +116,11 @@ int print_pool(const invocation *run, const char *path) {
     stat(path, &status);
     write_text("pool            ", path);
     printf("\nexamples        %zu\n", e2str_pool_count(run->pool));
-    printf("memory          %llu bytes\n", (unsigned long long)e2str_pool_bytes(run->pool));
+    printf("in memory       %llu bytes\n", (unsigned long long)e2str_pool_bytes(run->pool));
     printf("file            %llu bytes\n", (unsigned long long)status.st_size);
+    e2str_memory_report report;
+    if (model_learns(run) && !pool_report(run, &report)) puts("learnt          nothing yet: see e2str pool learn");
+    print_report(run, stdout, 16);
     write_text("model           ", run->model_found);
     printf("\nmodel checksum  %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
     return OK;

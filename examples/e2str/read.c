@@ -18,6 +18,33 @@ static void write_alternatives(const e2str_result *result, size_t character) {
     putchar(']');
 }
 
+static void write_influence(const invocation *run, const e2str_influence *influence) {
+    size_t size = 0;
+    char *label = pool_label(run, influence->example, &size);
+    const char *character = label && influence->offset <= size ? label + influence->offset : NULL; /* "": the end */
+    uint32_t code;
+    printf("{\"id\":%llu", (unsigned long long)influence->example);
+    write_json(",\"label\":", label, size);
+    printf(",\"offset\":%zu", influence->offset);
+    write_json(",\"character\":", character, character ? utf8_next(character, SIZE_MAX, &code) : 0);
+    write_number(",\"amount\":", influence->amount);
+    putchar('}');
+    free(label);
+}
+
+/* The characters of examples that did most of what the memory did, the strongest first. */
+static void write_influences(const invocation *run, const e2str_result *result, size_t character) {
+    size_t count = e2str_result_influences(result, character);
+    fputs(",\"influences\":[", stdout);
+    for (size_t rank = 0; rank < count; rank++) {
+        e2str_influence influence = {0};
+        e2str_result_influence(result, character, rank, &influence, NULL);
+        if (rank) putchar(',');
+        write_influence(run, &influence);
+    }
+    putchar(']');
+}
+
 static void write_characters(const invocation *run, const e2str_result *result) {
     const char *text = e2str_result_text(result);
     size_t count = e2str_result_characters(result);
@@ -28,6 +55,8 @@ static void write_characters(const invocation *run, const e2str_result *result) 
         write_json(i ? ",{\"text\":" : "{\"text\":", text + character.offset, character.length);
         write_number(",\"probability\":", character.probability);
         if (run->read.alternatives) write_alternatives(result, i);
+        if (run->pool) write_number(",\"memory\":", e2str_result_memory(result, i));
+        if (run->read.influences) write_influences(run, result, i);
         putchar('}');
     }
     putchar(']');

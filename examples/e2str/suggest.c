@@ -1,0 +1,180 @@
+/* e2str pool suggest: which images to label next. */
+#include "command.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* An image that might be labelled. Its value is doubt * distance. */
+typedef struct crop {
+    const char *path;
+    char *text;      /* as it is read now */
+    float *key;      /* retrieval key */
+    double doubt;    /* 0..1 */
+    double distance; /* to the nearest example of the pool, then of the crops chosen as well */
+    double value;    /* when it was chosen; below 0: it was not */
+} crop;
+
+typedef struct crop_list {
+    crop *crops;
+    size_t count, width; /* width: of a key */
+    char *files;         /* the text of --files, cut into lines */
+} crop_list;
+
+static void free_crops(crop_list *list) {
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->crops[i].text);
+        free(list->crops[i].key);
+    }
+    free(list->crops);
+    free(list->files);
+}
+
+/* ----------------------------------------------------------------------------------------------------- gathering -- */
+
+static bool load_files(crop_list *list, const char *path, size_t *size) {
+    bool standard = !strcmp(path, "-");
+    FILE *file = standard ? stdin : fopen(path, "rb");
+    char *text = file ? read_file(file, size) : NULL, *ended = text ? realloc(text, *size + 1) : NULL;
+    if (!ended) {
+        complain("%s: %s", standard ? "standard input" : path, strerror(errno));
+        free(text);
+    } else {
+        ended[*size] = 0;
+        list->files = ended;
+    }
+    if (file && !standard) fclose(file);
+    return ended;
+}
+
+/* The paths of the operands, then of --files. */
+static bool list_paths(crop_list *list, const invocation *run) {
+    size_t size = 0, lines = 1;
+    if (run->files_path && !load_files(list, run->files_path, &size)) return false;
+    for (size_t i = 0; i < size; i++) lines += list->files[i] == '\n';
+    list->crops = calloc((size_t)run->n_operands + lines, sizeof *list->crops);
+    if (!list->crops) {
+        complain("out of memory");
+        return false;
+    }
+    for (int i = 1; i < run->n_operands; i++) list->crops[list->count++].path = run->operands[i];
+    for (char *line = list->files, *end = line + size; line && line < end;) {
+        size_t length = strcspn(line, "\n");
+        line[length] = 0;
+        if (length) list->crops[list->count++].path = line;
+        line += length + 1;
+    }
+    return true;
+}
+
+/* 1 - the probability of what is least certain in the text: a character, or its end. */
+static double doubt_of(const e2str_result *result) {
+    double least = e2str_result_end_probability(result);
+    for (size_t i = 0; i < e2str_result_characters(result); i++) {
+        e2str_character character = {0};
+        e2str_result_character(result, i, &character, NULL);
+        if (character.probability < least) least = character.probability;
+    }
+    return 1 - least;
+}
+
+/* Of unit-length keys; 0 for the same picture. */
+static double distance_of(double cosine) { return cosine < 1 ? sqrt(1 - cosine) : 0; }
+
+static e2str_status look_at(invocation *run, crop *c, size_t width, e2str_error *error) {
+    e2str_image image;
+    c->key = malloc(width * sizeof *c->key);
+    if (!c->key) return E2STR_ERROR_MEMORY;
+    e2str_status status = load_image(run, c->path, &image, error);
+    if (!status) status = e2str_encode(run->session, &image, 1, NULL, c->key, error);
+    if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, error);
+    e2str_image_free(&image);
+    if (status) return status;
+    uint64_t id;
+    float nearest = 0;
+    size_t found = 0;
+    if (run->pool) status = e2str_pool_nearest(run->pool, c->key, 1, -1, &id, &nearest, &found, error);
+    c->distance = found ? distance_of(nearest) : 1;
+    c->doubt = doubt_of(run->result);
+    c->text = strdup(e2str_result_text(run->result));
+    return c->text ? status : E2STR_ERROR_MEMORY;
+}
+
+/* Those that cannot be read are taken out of the list; false: there were some. */
+static bool look_at_all(invocation *run, crop_list *list) {
+    size_t kept = 0, count = list->count;
+    for (size_t i = 0; i < count; i++) {
+        e2str_error error = {"out of memory"};
+        show_progress("reading", i, count);
+        crop c = list->crops[i];
+        if (look_at(run, &c, list->width, &error)) {
+            complain_of_image(0, c.path, &error);
+            free(c.key);
+        } else {
+            list->crops[kept++] = c;
+        }
+    }
+    show_progress("reading", count, count);
+    list->count = kept;
+    return kept == count;
+}
+
+/* ------------------------------------------------------------------------------------------------------ choosing -- */
+
+/* Moves the most valuable of the crops from `first` on to `first`, ties to the earlier one, and brings the distances of
+ * the others up to date. */
+static void choose_next(crop_list *list, size_t first) {
+    size_t best = first;
+    for (size_t i = first; i < list->count; i++) {
+        crop *c = &list->crops[i];
+        c->value = c->doubt * c->distance;
+        if (c->value > list->crops[best].value) best = i;
+    }
+    crop chosen = list->crops[best];
+    memmove(&list->crops[first + 1], &list->crops[first], (best - first) * sizeof chosen);
+    list->crops[first] = chosen;
+    for (size_t i = first + 1; i < list->count; i++) {
+        double cosine = 0;
+        for (size_t j = 0; j < list->width; j++) cosine += (double)chosen.key[j] * list->crops[i].key[j];
+        list->crops[i].distance = fmin(list->crops[i].distance, distance_of(cosine));
+    }
+}
+
+static bool write_crop(const invocation *run, const crop *c) {
+    if (run->json) {
+        write_json("{\"image\":", c->path, SIZE_MAX);
+        write_json(",\"text\":", c->text, SIZE_MAX);
+        write_number(",\"value\":", c->value);
+        write_number(",\"doubt\":", c->doubt);
+        write_number(",\"distance\":", c->distance);
+        putchar('}');
+    } else {
+        write_text("", c->path);
+        printf("\t%.3f", c->value);
+    }
+    return end_line();
+}
+
+int run_pool_suggest(invocation *run) {
+    if (!run->files_path && run->n_operands < 2) {
+        complain("pool suggest: no images; give some, or --files FILE");
+        return USAGE;
+    }
+    crop_list list = {0};
+    e2str_model_info info;
+    e2str_model_info_init(&info);
+    bool opened = list_paths(&list, run) && open_model(run, true) && load_or_new_pool(run, run->operands[0]) &&
+                  learn_what_is_new(run) && !e2str_model_get_info(run->model, &info, NULL);
+    bool good = false;
+    if (opened) {
+        list.width = info.visual_width;
+        good = look_at_all(run, &list);
+        for (size_t i = 0; i < list.count && i < run->suggestions; i++) {
+            choose_next(&list, i);
+            if (!write_crop(run, &list.crops[i])) break;
+        }
+    }
+    free_crops(&list);
+    return good ? OK : FAILED;
+}
