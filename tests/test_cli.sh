@@ -303,7 +303,7 @@ expect 'eval --pool-first' 0 "$e2str" eval --labels "$images/labels.tsv" --seed 
 holds 'images            6'
 holds 'pool              4 examples, k = 1'
 expect 'eval with a pool file' 0 "$e2str" eval --labels "$images/labels.tsv" -p "$pool"
-holds 'pool              12 examples, k = 2'
+holds 'pool              12 examples, k = 0'
 
 # Labels that nothing reads and no memory that learns to, so that each read is printed with its score, which depends on
 # the examples.
@@ -352,7 +352,7 @@ expect 'eval --hard 20' 0 "$e2str" eval --labels "$labels" --hard 20
 quiet
 shows '10 5 1 4'
 cp "$work/out" "$work/default"
-expect 'twice' 0 "$e2str" eval --labels "$labels" --hard 20 -k 2
+expect 'twice' 0 "$e2str" eval --labels "$labels" --hard 20 -k 0
 check 'is the same' diff "$work/default" "$work/out"
 expect 'eval --hard 60' 0 "$e2str" eval --labels "$labels" --hard 60 --seed 7
 shows '10 5 3 2'

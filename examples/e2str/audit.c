@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WORTH_A_LOOK 0.5f   /* both readings give the label's characters less than half, in the mean */
 #define SAME_PICTURE 0.999f /* cosine of the keys of one picture, stored or compressed another way */
 
 typedef enum reason { CONTRADICTS, DOUBTFUL, REPEATS, FINE } reason; /* the worst first */
@@ -34,7 +35,7 @@ static int compare_ids(const void *id, const void *f) {
 /* One example against those whose picture is the same: `others`, the most similar first. */
 static void judge(finding *f, const finding *all, size_t count, const uint64_t *others, const float *similarities,
                   size_t found) {
-    f->reason = f->doubt > 0 ? DOUBTFUL : FINE;
+    f->reason = f->doubt > WORTH_A_LOOK ? DOUBTFUL : FINE;
     for (size_t i = 0; i < found; i++) {
         if (others[i] == f->id) continue;
         const finding *other = bsearch(&others[i], all, count, sizeof *all, compare_ids);

@@ -83,6 +83,8 @@ uint64_t *pool_ids(const invocation *run,
 e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error);
 /* Loads an image and adds it to run->pool. */
 e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error);
+/* Examples that a read puts before an image: -k, else 2, or none with a pool that has learnt. */
+uint32_t prompt_size(const invocation *run);
 char *pool_label(const invocation *run, uint64_t id, size_t *size); /* NULL: none, or no memory; the caller frees */
 void close_all(invocation *run);
 /* The whole file; NULL with errno. The caller frees. */

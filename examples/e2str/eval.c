@@ -80,7 +80,7 @@ static void write_setting(const invocation *run, const tally *counts) {
     write_json("{\"labels\":", run->labels_path, SIZE_MAX);
     write_json(",\"model\":", run->model_found, SIZE_MAX);
     printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
-    printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", run->pool ? e2str_pool_count(run->pool) : 0, run->read.k,
+    printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", run->pool ? e2str_pool_count(run->pool) : 0, prompt_size(run),
            run->read.beams);
     write_number(",\"memory_factor\":", run->read.memory_factor);
     write_json_report(",\"memory\":", run);
@@ -103,7 +103,7 @@ static void report(const invocation *run, const tally *counts) {
     if (counts->failed) printf(" (%zu failed, counted as wrong)", counts->failed);
     putchar('\n');
     if (examples)
-        printf("pool              %zu examples, k = %u%s\n", examples, run->read.k,
+        printf("pool              %zu examples, k = %u%s\n", examples, prompt_size(run),
                run->random_examples.given ? " at random" : "");
     if (run->read.memory_factor > 0) print_report(run, stdout, 18);
     printf("exact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
@@ -215,7 +215,7 @@ static void report_hard(const invocation *run, const hard *h, const tally *count
     }
     printf("words       %6zu\nerrors      %6zu\n", h->words, h->errors);
     printf("annotated   %6zu   (%u %% of the errors, seed %llu, k = %u)\n", h->annotated, run->hard,
-           (unsigned long long)run->seed.value, run->read.k);
+           (unsigned long long)run->seed.value, prompt_size(run));
     if (run->read.memory_factor > 0) print_report(run, stdout, 12);
     putchar('\n');
     int width = printf("on the %zu words outside the pool", others);
@@ -280,6 +280,7 @@ int run_eval(invocation *run) {
         complain("eval: --hard makes its own pool: no --pool or --pool-first");
         return USAGE;
     }
+    if (run->random_examples.given && run->read.k == E2STR_K_DEFAULT) run->read.k = 2;
     label_list labels;
     if (!labels_load(&labels, run->labels_path)) return FAILED;
     tally counts = {0};

@@ -32,7 +32,8 @@ static const command_row commands[] = {
     {"pool", "audit", AUDIT, 1, 1, run_pool_audit, "POOL",
      "Lists suspicious examples, worst first: id TAB reason TAB score TAB label. Reasons: contradicts ID (the same\n"
      "picture as that one, with another label; the score is their similarity), doubtful (neither the model nor the\n"
-     "memory of the other examples reads what the label says; the score is the share that differs), repeats ID (same\n"
+     "memory of the other examples reads what the label says; the score is 1 less the probability, per\n"
+     "character, that they give to the label), repeats ID (same\n"
      "picture, same label)."},
     {"pool", "suggest", SUGGEST, 1, INT32_MAX, run_pool_suggest, "POOL [IMAGE...]",
      "Tells which of the images to label next, and prints: path TAB value, best first. Valuable is what is read\n"
