@@ -339,10 +339,10 @@ typedef struct e2str_memory_report {
 } e2str_memory_report;
 E2STR_API void e2str_memory_report_init(e2str_memory_report *report);
 
-/* Of more than some 8,000 characters (1,300 words) the examples that the model reads worst are learnt from, and of the others
- * some for their likes; all are read, and take some 10 KB each meanwhile.
- * Errors: UNSUPPORTED (the model file lacks memory statistics; weights/memory adds them), MISMATCH, LIMIT, MEMORY. The
- * pool keeps its former memory then. With no examples the pool forgets. Other threads may read with it meanwhile. */
+/* Of more than some 8,000 characters (1,300 words) the examples that the model reads worst are learnt from, and of the
+ * others some for their likes; all are read, and take some 10 KB each meanwhile. Errors: UNSUPPORTED (the model file
+ * lacks memory statistics; weights/memory adds them), MISMATCH, LIMIT, MEMORY. The pool keeps its former memory then.
+ * With no examples the pool forgets. Other threads may read with it meanwhile. */
 E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,
                                         e2str_error *error);
 E2STR_API void e2str_pool_forget(e2str_pool *pool); /* the memory, not the examples */
@@ -383,10 +383,10 @@ E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
 
 typedef struct e2str_read_options {
     size_t size;
-    uint32_t k;           /* examples put before the query, the nearest ones; 0..64. Default E2STR_K_DEFAULT: 2, but none
-                             where there is a memory to read with, which does more. Without a pool: none */
-    float min_similarity; /* examples less similar than this are left out: -1 (none are) to 1, or the default
-                             E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
+    uint32_t k; /* examples put before the query, the nearest ones; 0..64. Default E2STR_K_DEFAULT: 2, but none
+                   where there is a memory to read with, which does more. Without a pool: none */
+    float min_similarity;     /* examples less similar than this are left out: -1 (none are) to 1, or the default
+                                 E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
     const uint64_t *examples; /* instead of the nearest k: these ids, in the order in which they stand in the prompt */
     size_t n_examples;        /* 0..64; 0 = use the nearest k */
     const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Learning a pool's memory: gather the steps of its examples, leave out labels that contradict their pictures, let
  * held-out reads decide whether it is used, solve, keep. Everything depends on the examples in the order of their ids
  * only. */

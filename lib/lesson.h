@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a memory is learnt from: the steps of the examples, with features, logits and targets, gathered from a pool. */
 #ifndef E2_LESSON_H
 #define E2_LESSON_H

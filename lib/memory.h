@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The pool's memory: a change of the output layer, made of every character of every example (docs/in-context.md).
  *
@@ -76,7 +77,8 @@ e2str_memory *e2_memory_new(const e2str_model *model, e2_memory_counts counts);
 e2str_memory *e2_memory_retain(e2str_memory *memory); /* returns it; NULL is fine */
 void e2_memory_release(e2str_memory *memory);         /* NULL is fine */
 
-/* C from the features and errors of the steps, and whether all of it and the domain are finite. false: out of memory. */
+/* C from the features and errors of the steps, and whether all of it and the domain are finite. false: out of memory.
+ */
 bool e2_memory_finish(const e2_compute *compute, e2str_memory *memory, bool *finite);
 
 /* Tokens of the vocabulary and new characters together: the width of a row of logits with this memory (or NULL). */

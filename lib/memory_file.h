@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A pool file's memory (docs/pool-format.md). */
 #ifndef E2_MEMORY_FILE_H
 #define E2_MEMORY_FILE_H

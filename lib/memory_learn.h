@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The learning of the pool's memory: a change of the output layer, learnt from the steps of the decoder on labelled
  * examples. Of a step i are known its features φ_i [width], the logits of the model z_i, the token y_i that should

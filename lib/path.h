@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What an example says, step by step: its label aligned with what the model reads by itself. */
 #ifndef E2_PATH_H
 #define E2_PATH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The prompt pool: examples behind a lock that is held only to look at the list. */
 #ifndef E2_POOL_H
 #define E2_POOL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pool files: GGUF with a checksum (docs/pool-format.md). */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Reading: encode the query, choose examples, build the prompt, search, fill the result. */
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Both searches grow a tree of nodes. A node is one token after its parent; a beam is a leaf with the slots of its
  * path, and a finished hypothesis is a leaf with the end token's probability.

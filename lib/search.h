@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Writing the answer: greedy decoding and beam search (docs/model.md, section 6). */
 #ifndef E2_SEARCH_H
 #define E2_SEARCH_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Running examples through the decoder alone: what the model reads, and what it sees at each step of a given path. */
 #ifndef E2_TRACE_H
 #define E2_TRACE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the tests of the pool's memory share: a tiny model with statistics, pools that learn, results bit for bit. */
 #ifndef MEMORY_FIXTURE_H
 #define MEMORY_FIXTURE_H

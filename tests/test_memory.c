@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The pool's memory in reads: exactly the sum of its examples' steps, off when it is off, the same bits however read.
  */
 #include <setjmp.h>

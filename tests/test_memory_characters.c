@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Characters that the model never knew, and those that labels leave out. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: MIT
 # The e2str command and the memory of a pool: what learns when, what is told of it, audit and suggest.
 set -u
 . tests/cases.sh

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pool files with a memory: what is saved comes back bit for bit; what nobody saved is refused, under a right checksum.
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The learning of the memory: against a slow Newton method in double precision that knows nothing of whitening or dual
  * forms, and what holds of any solution: no gradient, influences that add up, the same bits at any number of threads.

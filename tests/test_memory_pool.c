@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Learning from a pool: the same bits however it is done, forgotten with its examples, reported, and what it refuses.
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One pool at once by threads that read, add and remove, learn and forget, save and load. Worth most under
  * ThreadSanitizer (make tsan), but what each of them sees is checked, too.

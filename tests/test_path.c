@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What an example says: readings aligned with labels, characters that labels leave out, paths; and the characters. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -12,25 +12,25 @@ import sys
 import tempfile
 from dataclasses import asdict
 
-sys.path.insert(0, "weights/train")
+sys.path.insert(0, 'weights/train')
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from alphabet import ASCII, CHARSET, base, upper  # noqa: E402
 from data import Worker, batch  # noqa: E402
 from hand import CAN_WRITE, Hand  # noqa: E402
 from kinds import KINDS, KindRenderer  # noqa: E402
-from model import BOS, END, FIRST, IMAGE, PAD, STEM, Reader, Sizes, TOKEN, UNKNOWN  # noqa: E402
+from model import BOS, END, FIRST, IMAGE, PAD, STEM, TOKEN, UNKNOWN, Reader, Sizes  # noqa: E402
 from PIL import Image  # noqa: E402
 from render import DOMAINS, FREE_LENGTH, Renderer  # noqa: E402
 from styles import Dice, sequence  # noqa: E402
 from text import MAX_LENGTH, Text  # noqa: E402
 
-BUILD = os.environ.get("BUILD", "build")
-TINY = ["--vision", "32", "1", "--decoder", "32", "1", "--batch", "32", "--workers", "1", "--device", "cpu"]
+BUILD = os.environ.get('BUILD', 'build')
+TINY = ['--vision', '32', '1', '--decoder', '32', '1', '--batch', '32', '--workers', '1', '--device', 'cpu']
 
 
 def check(name, good):
-    print(("ok - " if good else "not ok - ") + name, flush=True)
+    print(('ok - ' if good else 'not ok - ') + name, flush=True)
 
 
 def check_text():
@@ -39,70 +39,70 @@ def check_text():
     texts, r = Text(), random.Random(1)
     drawn = {domain: [texts.draw(r, domain) for _ in range(300)] for domain in DOMAINS}
     check(
-        "texts have characters of the alphabet only, and a length that fits",
+        'texts have characters of the alphabet only, and a length that fits',
         all(
             0 < len(t) <= MAX_LENGTH and set(t) <= set(CHARSET) and t == t.strip()
             for some in drawn.values()
             for t in some
         ),
     )
-    check("texts differ", all(len(set(some)) > 100 for some in drawn.values()))
+    check('texts differ', all(len(set(some)) > 100 for some in drawn.values()))
     check(
-        "the alphabet has every character once, and ASCII first",
+        'the alphabet has every character once, and ASCII first',
         len(set(CHARSET)) == len(CHARSET) and CHARSET.startswith(ASCII),
     )
     check(
-        "every character looks like one of ASCII, and capitals stay in the alphabet",
+        'every character looks like one of ASCII, and capitals stay in the alphabet',
         all(base(c) in ASCII and len(upper(c)) == 1 and upper(c) in CHARSET for c in CHARSET)
-        and base("é") == "e"
-        and upper("ß") == "ß",
+        and base('é') == 'e'
+        and upper('ß') == 'ß',
     )
 
 
 def check_hands():
     import random
 
-    text = "".join(sorted(CAN_WRITE - {" "}))[:20]
+    text = ''.join(sorted(CAN_WRITE - {' '}))[:20]
     one, again, other = (Hand(random.Random(seed)).write(random.Random(5), text, 32) for seed in (1, 1, 2))
     check(
         "a writer's hand depends on the seed only",
         np.array_equal(one[0], again[0]) and (one[0].shape != other[0].shape or not np.array_equal(one[0], other[0])),
     )
-    check("every character of a written word has its region", set(np.unique(one[1])) == set(range(len(text) + 1)))
+    check('every character of a written word has its region', set(np.unique(one[1])) == set(range(len(text) + 1)))
 
 
 def check_renderer(renderer):
     samples = renderer.several((Dice(i) for i in range(400)), 80)
-    check("samples come out", len(samples) == 80)
+    check('samples come out', len(samples) == 80)
     check(
-        "samples are whole",
+        'samples are whole',
         all(
             s.image.shape == (32, 128, 3)
             and s.image.dtype == np.uint8
             and len(s.text) <= MAX_LENGTH
             and s.chars.max() <= len(s.text)
-            and (s.text == "") == (s.chars.max() == 0)
+            and (s.text == '') == (s.chars.max() == 0)
             for s in samples
         ),
     )
     free = renderer.several((Dice(i) for i in range(400)), 80, free=True)
     check(
-        "free widths follow the text",
+        'free widths follow the text',
         len({s.image.shape[1] for s in free}) > 5
         and all(len(s.text) <= FREE_LENGTH and s.chars.shape == (16, s.image.shape[1] // 2) for s in free),
     )
     blank = [renderer.textless(Dice(i), i % 2) for i in range(4)]
-    check("textless pictures have no text", all(s.text == "" and not s.chars.any() for s in blank))
+    check('textless pictures have no text', all(s.text == '' and not s.chars.any() for s in blank))
     again = renderer.several((Dice(i) for i in range(400)), 80)
     check(
-        "the same dice draw the same samples",
+        'the same dice draw the same samples',
         all(np.array_equal(a.image, b.image) and a.text == b.text for a, b in zip(samples, again)),
     )
     sequences = [renderer.several(sequence(str(i), 4), 4) for i in range(60)]
     whole = [some for some in sequences if len(some) == 4]
-    check("sequences come out", len(whole) > 45)
-    check("in some of them words come again", 5 < sum(len({s.text for s in some}) < 4 for some in whole) < 45)
-    check("some can be read with examples only", 5 < sum(some[-1].needs != "" for some in whole) < 45)
+    check('sequences come out', len(whole) > 45)
+    check('in some of them words come again', 5 < sum(len({s.text for s in some}) < 4 for some in whole) < 45)
+    check('some can be read with examples only', 5 < sum(some[-1].needs != '' for some in whole) < 45)
     return samples
 
 
@@ -110,53 +110,53 @@ def check_kinds(renderer):
     kinds = KindRenderer()
     drawn = {name: kinds.of(name, 3) for name in KINDS}
     check(
-        "every kind of text can be drawn", all(len(some) == 3 and all(s.text for s in some) for some in drawn.values())
+        'every kind of text can be drawn', all(len(some) == 3 and all(s.text for s in some) for some in drawn.values())
     )
     families = [{face.family for face in r.fonts.faces} for r in (renderer, kinds)]
-    check("kinds are drawn from families that training never sees", all(families) and not families[0] & families[1])
+    check('kinds are drawn from families that training never sees', all(families) and not families[0] & families[1])
 
 
 def check_batches():
-    worker = Worker("batches", 16)
+    worker = Worker('batches', 16)
     same = [worker.free(1.0) for _ in range(3)]
     check(
-        "a free batch has one width and about as many pixels as another",
+        'a free batch has one width and about as many pixels as another',
         all(len({s.image.shape for s in some}) == 1 for some in same)
         and all(0.9 < len(some) * max(some[0].image.shape[1], 64) / (16 * 128) < 1.6 for some in same),
     )
     images, ids, under, taught = batch(same[0], 1, (8, 4))
-    check("its patches are as many as its pictures have", under.shape == (len(same[0]), 4 * (images.shape[2] // 4)))
+    check('its patches are as many as its pictures have', under.shape == (len(same[0]), 4 * (images.shape[2] // 4)))
 
 
 def train(folder, *arguments):
     subprocess.run(
-        [sys.executable, "weights/train/train.py", *arguments, "--out", folder, *TINY],
+        [sys.executable, 'weights/train/train.py', *arguments, '--out', folder, *TINY],
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    state = torch.load(os.path.join(folder, arguments[0] + ".pt"))
+    state = torch.load(os.path.join(folder, arguments[0] + '.pt'))
     return state
 
 
 def check_training(folder):
-    first = train(folder, "stage1", "--samples", "96", "--curriculum", "1000")
-    gone_on = train(folder, "stage1", "--samples", "192", "--resume")
+    first = train(folder, 'stage1', '--samples', '96', '--curriculum', '1000')
+    gone_on = train(folder, 'stage1', '--samples', '192', '--resume')
     check(
-        "stage 1 goes on where it was interrupted",
-        96 <= first["samples"] < 160
-        and 192 <= gone_on["samples"] < 256
-        and gone_on["before"] == 0
+        'stage 1 goes on where it was interrupted',
+        96 <= first['samples'] < 160
+        and 192 <= gone_on['samples'] < 256
+        and gone_on['before'] == 0
         and not torch.equal(
-            first["model"]["m.vision_encoder.stem.0.weight"], gone_on["model"]["m.vision_encoder.stem.0.weight"]
+            first['model']['m.vision_encoder.stem.0.weight'], gone_on['model']['m.vision_encoder.stem.0.weight']
         ),
     )
-    second = train(folder, "stage2", "--samples", "320", "--start", os.path.join(folder, "stage1.pt"))
+    second = train(folder, 'stage2', '--samples', '320', '--start', os.path.join(folder, 'stage1.pt'))
     check(
-        "stage 2 starts from stage 1 and counts on",
-        second["before"] == gone_on["seen"] and 320 <= second["samples"] < 384,
+        'stage 2 starts from stage 1 and counts on',
+        second['before'] == gone_on['seen'] and 320 <= second['samples'] < 384,
     )
-    check("weights stay finite", all(torch.isfinite(t).all() for t in second["model"].values()))
-    check("a curve is written", os.path.getsize(os.path.join(folder, "stage2.tsv")) > 0)
+    check('weights stay finite', all(torch.isfinite(t).all() for t in second['model'].values()))
+    check('a curve is written', os.path.getsize(os.path.join(folder, 'stage2.tsv')) > 0)
     return second
 
 
@@ -175,10 +175,10 @@ def check_learning(samples):
             cross_mlp=64,
         )
     )
-    samples = [s._replace(needs=needs) for s, needs in zip(samples, ("a", "a", "b", "a", "", "", "", ""))]
+    samples = [s._replace(needs=needs) for s, needs in zip(samples, ('a', 'a', 'b', 'a', '', '', '', ''))]
     images, ids, under, taught = map(torch.from_numpy, batch(samples, 2, net.sizes.patch))
     check(
-        "a batch holds images, rows and patches",
+        'a batch holds images, rows and patches',
         images.shape[0] == 8
         and ids.shape[:2] == (4, 2)
         and under.shape == (8, 128)
@@ -187,7 +187,7 @@ def check_learning(samples):
         and bool((ids[..., 1] == IMAGE).all()),
     )
     check(
-        "what needs an example counts only after one of its style, its patches never",
+        'what needs an example counts only after one of its style, its patches never',
         bool((under[:4] == UNKNOWN).all())
         and taught.tolist() == [[False, True], [False, False], [True, True], [True, True]]
         and not bool((under[4:] == UNKNOWN).any()),
@@ -201,7 +201,7 @@ def check_learning(samples):
         (loss + patch).backward()
         optimizer.step()
     check(
-        "losses fall",
+        'losses fall',
         losses[-1][0] < 0.7 * losses[0][0] and losses[-1][1] < 0.8 * losses[0][1] and math.isfinite(losses[-1][0]),
     )
     return net.eval()
@@ -211,7 +211,7 @@ def check_learning(samples):
 def read_after(net, images, labels, most=20):
     """Greedy text of the last image after the others with their labels."""
     rows = [[BOS if i == 0 else PAD, IMAGE, *(TOKEN[c] for c in label), END] for i, label in enumerate(labels)]
-    query, text = [PAD, IMAGE], ""
+    query, text = [PAD, IMAGE], ''
     media = net.m.media(net.m.patches(images))[None]
     for _ in range(most):
         longest = max(map(len, [*rows, query]))
@@ -222,13 +222,13 @@ def read_after(net, images, labels, most=20):
         if token == END:
             break
         query.append(token)
-        text += CHARSET[token - FIRST] if token >= FIRST else ""
+        text += CHARSET[token - FIRST] if token >= FIRST else ''
     return text
 
 
 def e2str(*arguments):
-    out = subprocess.run([os.path.join(BUILD, "e2str"), *arguments], stdout=subprocess.PIPE, check=True).stdout.decode()
-    return [json.loads(line)["text"] for line in out.splitlines() if line.startswith("{")]
+    out = subprocess.run([os.path.join(BUILD, 'e2str'), *arguments], stdout=subprocess.PIPE, check=True).stdout.decode()
+    return [json.loads(line)['text'] for line in out.splitlines() if line.startswith('{')]
 
 
 def nearly(read, expected):
@@ -254,74 +254,74 @@ def check_reshape(folder):
         columns=0,
         alphabet=ASCII,
     )
-    paths = [os.path.join(folder, name) for name in ("old.pt", "stem.pt", "all.pt")]
-    torch.save({"model": Reader(old).state_dict(), "sizes": asdict(old), "stage": "stage1"}, paths[0])
-    for path, shapes in zip(paths[1:], (["--stem"], ["--stem", "--columns", "--alphabet"])):
+    paths = [os.path.join(folder, name) for name in ('old.pt', 'stem.pt', 'all.pt')]
+    torch.save({'model': Reader(old).state_dict(), 'sizes': asdict(old), 'stage': 'stage1'}, paths[0])
+    for path, shapes in zip(paths[1:], (['--stem'], ['--stem', '--columns', '--alphabet'])):
         subprocess.run(
-            [sys.executable, "weights/train/reshape.py", paths[0], path, *shapes], stdout=subprocess.DEVNULL, check=True
+            [sys.executable, 'weights/train/reshape.py', paths[0], path, *shapes], stdout=subprocess.DEVNULL, check=True
         )
     nets = []
     for path in paths:
         state = torch.load(path)
-        nets.append(Reader(Sizes(**state["sizes"])).eval())
-        nets[-1].load_state_dict(state["model"])
+        nets.append(Reader(Sizes(**state['sizes'])).eval())
+        nets[-1].load_state_dict(state['model'])
     images = torch.randint(0, 256, (2, 32, 128, 3), dtype=torch.uint8)
     with torch.no_grad():
         before, stem = (net.m.patches(images) for net in nets[:2])
         wide = nets[2].m.patches(torch.randint(0, 256, (2, 32, 512, 3), dtype=torch.uint8))
     check(
-        "the stem begins as the patch product", nets[1].sizes.stem == STEM and torch.allclose(before, stem, atol=1e-4)
+        'the stem begins as the patch product', nets[1].sizes.stem == STEM and torch.allclose(before, stem, atol=1e-4)
     )
-    check("positions by row and column take any width", wide.shape == (2, 512, 64))
+    check('positions by row and column take any width', wide.shape == (2, 512, 64))
     tokens = nets[2].m.lang_encoder.model.decoder.embed_tokens.weight
     check(
-        "new characters begin as what they look like",
+        'new characters begin as what they look like',
         len(tokens) == FIRST + len(CHARSET)
-        and torch.nn.functional.cosine_similarity(tokens[TOKEN["é"]], tokens[TOKEN["e"]], 0) > 0.6,
+        and torch.nn.functional.cosine_similarity(tokens[TOKEN['é']], tokens[TOKEN['e']], 0) > 0.6,
     )
 
 
 def check_export(folder, net, samples):
-    weights, model = os.path.join(folder, "net.weights.pt"), os.path.join(folder, "net.gguf")
-    torch.save({"model": net.state_dict(), "sizes": asdict(net.sizes)}, weights)
+    weights, model = os.path.join(folder, 'net.weights.pt'), os.path.join(folder, 'net.gguf')
+    torch.save({'model': net.state_dict(), 'sizes': asdict(net.sizes)}, weights)
     subprocess.run(
-        [f"{BUILD}/venv/bin/python", "weights/export", weights, model, "--type", "f32"],
+        [f'{BUILD}/venv/bin/python', 'weights/export', weights, model, '--type', 'f32'],
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    paths = [os.path.join(folder, f"{i:02d}.png") for i in range(12)]
+    paths = [os.path.join(folder, f'{i:02d}.png') for i in range(12)]
     for path, sample in zip(paths, samples):
         Image.fromarray(sample.image).save(path)
     images = torch.from_numpy(np.stack([s.image for s in samples[:12]]))
     with torch.no_grad():
         expected = net.read(images, most=20)
-    read = e2str("read", "--json", "--precision", "f32", "--max-tokens", "20", "-m", model, *paths)
-    check("the library reads what the trained program reads", nearly(read, expected) and any(expected))
-    pool = os.path.join(folder, "one.pool")
-    with open(os.path.join(folder, "labels.tsv"), "w") as labels:
-        print(f"00.png\t{samples[0].text}", file=labels)
-    e2str("pool", "add", pool, "-m", model, "--storage", "f32", "--labels", os.path.join(folder, "labels.tsv"))
+    read = e2str('read', '--json', '--precision', 'f32', '--max-tokens', '20', '-m', model, *paths)
+    check('the library reads what the trained program reads', nearly(read, expected) and any(expected))
+    pool = os.path.join(folder, 'one.pool')
+    with open(os.path.join(folder, 'labels.tsv'), 'w') as labels:
+        print(f'00.png\t{samples[0].text}', file=labels)
+    e2str('pool', 'add', pool, '-m', model, '--storage', 'f32', '--labels', os.path.join(folder, 'labels.tsv'))
     read = e2str(
-        "read", "--json", "--precision", "f32", "--max-tokens", "20", "-m", model, "-p", pool, "-k", "1", *paths[1:6]
+        'read', '--json', '--precision', 'f32', '--max-tokens', '20', '-m', model, '-p', pool, '-k', '1', *paths[1:6]
     )
     expected = [read_after(net, images[[0, i]], [samples[0].text]) for i in range(1, 6)]
-    check("the same with an example before it", nearly(read, expected))
+    check('the same with an example before it', nearly(read, expected))
 
 
 def check_shipped(folder, samples):
     """The shipped file as a checkpoint: nothing is lost on the way back."""
-    start = os.path.join(folder, "start.pt")
+    start = os.path.join(folder, 'start.pt')
     subprocess.run(
-        [f"{BUILD}/venv/bin/python", "weights/train/from_gguf.py", start], stdout=subprocess.DEVNULL, check=True
+        [f'{BUILD}/venv/bin/python', 'weights/train/from_gguf.py', start], stdout=subprocess.DEVNULL, check=True
     )
     state = torch.load(start)
-    net = Reader(Sizes(**state["sizes"])).eval()
-    net.load_state_dict(state["model"])
+    net = Reader(Sizes(**state['sizes'])).eval()
+    net.load_state_dict(state['model'])
     with torch.no_grad():
         expected = net.read(torch.from_numpy(np.stack([s.image for s in samples[:12]])), most=20)
-    paths = [os.path.join(folder, f"{i:02d}.png") for i in range(12)]
-    read = e2str("read", "--json", "--precision", "f32", "--max-tokens", "20", "-m", "weights/e2str-small.gguf", *paths)
-    check("the shipped file becomes a checkpoint that reads the same", nearly(read, expected))
+    paths = [os.path.join(folder, f'{i:02d}.png') for i in range(12)]
+    read = e2str('read', '--json', '--precision', 'f32', '--max-tokens', '20', '-m', 'weights/e2str-small.gguf', *paths)
+    check('the shipped file becomes a checkpoint that reads the same', nearly(read, expected))
 
 
 def main():
@@ -340,5 +340,5 @@ def main():
         check_shipped(folder, samples)
 
 
-if __name__ == "__main__":
+if __name__ == '__main__':
     main()

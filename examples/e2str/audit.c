@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* e2str pool audit: examples that are probably wrong, or there twice. */
 #include "command.h"
 

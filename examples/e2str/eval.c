@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* e2str eval: word accuracy on a set of labelled images. */
 #include "command.h"
 
@@ -80,8 +81,8 @@ static void write_setting(const invocation *run, const tally *counts) {
     write_json("{\"labels\":", run->labels_path, SIZE_MAX);
     write_json(",\"model\":", run->model_found, SIZE_MAX);
     printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
-    printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", run->pool ? e2str_pool_count(run->pool) : 0, prompt_size(run),
-           run->read.beams);
+    printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", run->pool ? e2str_pool_count(run->pool) : 0,
+           prompt_size(run), run->read.beams);
     write_number(",\"memory_factor\":", run->read.memory_factor);
     write_json_report(",\"memory\":", run);
     printf(",\"ms_learn\":%.3f", counts->learn_ms);

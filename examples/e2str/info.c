@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* e2str info: what a model or pool file holds. */
 #include "command.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Labels files: `image <TAB> text` per line. */
 #include "command.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The memory of a pool: when the command makes it, what learning found in words, and e2str pool learn. */
 #include "command.h"
 

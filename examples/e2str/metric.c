@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* How two words are compared. bench/metric.py has the rules and writes the table. */
 #include "command.h"
 

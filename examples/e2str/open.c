@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Finding and opening the model, the pool and images. */
 #include "command.h"
 

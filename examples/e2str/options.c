@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The options of all commands: the table below is what `e2str help COMMAND` prints, one row per option. */
 #include "command.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Messages, progress, and text written so that the reader of the output cannot be confused by it. */
 #include "command.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* e2str pool add|list|remove|info: a pool file, written once per command and atomically. */
 #include "command.h"
 

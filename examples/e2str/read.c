@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* e2str read: one line per image. */
 #include "command.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* e2str pool suggest: which images to label next. */
 #include "command.h"
 

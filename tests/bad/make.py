@@ -149,7 +149,7 @@ class Model:
                 elements *= dim
             kind, size = self.types.get(name, (0, 4 * elements))
             infos += entry(name, dims, kind, len(data))
-            data += struct.pack("<f", self.values.get(name, 0.5)) * (size // 4) + bytes(size % 4)
+            data += struct.pack('<f', self.values.get(name, 0.5)) * (size // 4) + bytes(size % 4)
             data += bytes(-len(data) % alignment)
         file = head(len(self.tensors), len(self.keys))
         file += b''.join(key(name, *item) for name, item in self.keys.items()) + infos
@@ -196,14 +196,14 @@ def with_stem(changes=None, **keys):
 
 def with_memory(changes=None, values=None, **keys):
     """The model with the statistics of a pool's memory; None takes a key or a tensor away."""
-    numbers = {"hidden_scale": 2, "strength": 0.5, "gate_from": 0.25, "gate_to": 0.5}
+    numbers = {'hidden_scale': 2, 'strength': 0.5, 'gate_from': 0.25, 'gate_to': 0.5}
     model = Model()
     for name, value in {**numbers, **keys}.items():
         if value is not None:
-            model.keys[f"e2str.memory.{name}"] = value if isinstance(value, tuple) else (F32, value)
-    tensors = {"whitening": (5, 5), "key_mean": (2,), "key_whitening": (2, 2), **(changes or {})}
-    model.tensors.update({f"memory.{name}": dims for name, dims in tensors.items() if dims})
-    model.values = {f"memory.{name}": value for name, value in (values or {}).items()}
+            model.keys[f'e2str.memory.{name}'] = value if isinstance(value, tuple) else (F32, value)
+    tensors = {'whitening': (5, 5), 'key_mean': (2,), 'key_whitening': (2, 2), **(changes or {})}
+    model.tensors.update({f'memory.{name}': dims for name, dims in tensors.items() if dims})
+    model.values = {f'memory.{name}': value for name, value in (values or {}).items()}
     return model.build()
 
 
@@ -446,27 +446,34 @@ def stem_cases():
 
 
 def memory_cases():
-    key, nan = "e2str.memory.", float("nan")
-    yield "ok-memory", with_memory(), ""
-    for name in ("hidden_scale", "strength", "gate_from", "gate_to"):
-        yield f"format-memory-{name}-missing", with_memory(**{name: None}), f"{key}{name} is missing"
-        yield f"format-memory-{name}-mistyped", with_memory(**{name: (U32, 1)}), f"{key}{name} has type u32"
-        yield f"format-memory-{name}-nan", with_memory(**{name: nan}), f"{key}{name} is "
-    for name in ("hidden_scale", "strength"):
-        yield f"format-memory-{name}-zero", with_memory(**{name: 0}), f"{key}{name} is 0"
-        yield f"format-memory-{name}-infinite", with_memory(**{name: float("inf")}), f"{key}{name} is inf"
-    yield "format-memory-gate-below", with_memory(gate_from=-1.5), f"{key}gate_from is -1.5"
-    yield "format-memory-gate-above", with_memory(gate_to=1.5), f"{key}gate_to is 1.5"
-    yield "format-memory-gate-descending", with_memory(gate_from=0.75), f"{key}gate_from (0.75) is above gate_to (0.5)"
-    for name in ("whitening", "key_mean", "key_whitening"):
-        yield f"format-memory-{name}-tensor-missing", with_memory({name: None}), f"memory.{name} is missing"
-    yield ("format-memory-whitening-shape", with_memory({"whitening": (4, 5)}),
-           "memory.whitening has dimensions {4, 5, 1, 1}, expected {5, 5, 1, 1}")
-    yield "format-memory-key_whitening-shape", with_memory({"key_whitening": (5, 5)}), "expected {2, 2"
-    yield "format-memory-key_mean-shape", with_memory({"key_mean": (2, 2)}), "memory.key_mean has dimensions {2, 2"
-    yield "format-memory-whitening-nan", with_memory(values={"whitening": nan}), "memory.whitening: a value is not finite"
-    yield "unsupported-memory-key", with_memory(colour=1), key + "colour"
-    yield "unsupported-memory-tensors-without-keys", with_tensors({"memory.whitening": (5, 5)}), "memory.whitening"
+    key, nan = 'e2str.memory.', float('nan')
+    yield 'ok-memory', with_memory(), ''
+    for name in ('hidden_scale', 'strength', 'gate_from', 'gate_to'):
+        yield f'format-memory-{name}-missing', with_memory(**{name: None}), f'{key}{name} is missing'
+        yield f'format-memory-{name}-mistyped', with_memory(**{name: (U32, 1)}), f'{key}{name} has type u32'
+        yield f'format-memory-{name}-nan', with_memory(**{name: nan}), f'{key}{name} is '
+    for name in ('hidden_scale', 'strength'):
+        yield f'format-memory-{name}-zero', with_memory(**{name: 0}), f'{key}{name} is 0'
+        yield f'format-memory-{name}-infinite', with_memory(**{name: float('inf')}), f'{key}{name} is inf'
+    yield 'format-memory-gate-below', with_memory(gate_from=-1.5), f'{key}gate_from is -1.5'
+    yield 'format-memory-gate-above', with_memory(gate_to=1.5), f'{key}gate_to is 1.5'
+    yield 'format-memory-gate-descending', with_memory(gate_from=0.75), f'{key}gate_from (0.75) is above gate_to (0.5)'
+    for name in ('whitening', 'key_mean', 'key_whitening'):
+        yield f'format-memory-{name}-tensor-missing', with_memory({name: None}), f'memory.{name} is missing'
+    yield (
+        'format-memory-whitening-shape',
+        with_memory({'whitening': (4, 5)}),
+        'memory.whitening has dimensions {4, 5, 1, 1}, expected {5, 5, 1, 1}',
+    )
+    yield 'format-memory-key_whitening-shape', with_memory({'key_whitening': (5, 5)}), 'expected {2, 2'
+    yield 'format-memory-key_mean-shape', with_memory({'key_mean': (2, 2)}), 'memory.key_mean has dimensions {2, 2'
+    yield (
+        'format-memory-whitening-nan',
+        with_memory(values={'whitening': nan}),
+        'memory.whitening: a value is not finite',
+    )
+    yield 'unsupported-memory-key', with_memory(colour=1), key + 'colour'
+    yield 'unsupported-memory-tensors-without-keys', with_tensors({'memory.whitening': (5, 5)}), 'memory.whitening'
 
 
 def main():

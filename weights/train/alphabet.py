@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the model can write: one token per character (docs/model-format.md). The rest of training and the export take
 it from here.
 

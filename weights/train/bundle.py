@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Packs the fonts and word lists that training reads into one archive, for a machine without Debian's packages (a GPU
 without a network).
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The camera or scanner: light, resolution, blur, noise, JPEG; then the size that the model reads.
 
 degrade() is the last step of render.py; visible() says whether anything is left to read.
@@ -7,9 +8,8 @@ import math
 
 import cv2
 import numpy as np
-from PIL import Image
-
 from fields import gradient, noise_field
+from PIL import Image
 
 HEIGHT, WIDTH = 32, 128
 FREE_WIDTHS = (

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The learning curve as FILE.tsv and FILE.png."""
 
 import math

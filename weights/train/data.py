@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Batches for training, rendered by worker processes while the model learns."""
 
 import collections
@@ -7,7 +8,6 @@ import queue
 import signal
 
 import numpy as np
-
 from model import BOS, END, IMAGE, PAD, TOKEN, UNKNOWN
 from render import MAP, WIDTH, Renderer, Sample
 from styles import Dice, sequence

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Smooth random fields that shapes, papers and lights are made of."""
 
 import math

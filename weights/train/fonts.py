@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Finds the faces that training draws with, checks that each one draws readable Latin text, and groups them.
 
 faces() scans the installed fonts once and caches the result; Fonts picks among them. Needs Debian's python3-pil,
@@ -26,9 +27,8 @@ import zlib
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-
 from alphabet import ASCII, CHARSET, LONG_S, base
+from PIL import Image, ImageDraw, ImageFont
 
 LETTERS = string.digits + string.ascii_letters
 KINDS = ('pixel', 'script', 'display', 'mono', 'plain')  # in the order that RULES are tried

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Makes a checkpoint to go on training from (train.py --start) out of the shipped model file and what it leaves out.
 
   build/venv/bin/python weights/train/from_gguf.py [weights/e2str-small.gguf] OUT.pt

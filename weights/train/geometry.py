@@ -1,10 +1,10 @@
+# SPDX-License-Identifier: MIT
 """Where the text lies: bent, turned, cut to a part, cropped. The map of characters follows the mask of ink."""
 
 import math
 
 import cv2
 import numpy as np
-
 from fields import noise_field
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Lines of type: the mask of ink and the map of characters; dots, strokes and frames on it.
 
 A mask is float32 [h, w], 0 to 1 ink; a map uint8 [h, w], i + 1 where character i of the text lies, 0 elsewhere. r is
@@ -9,10 +10,9 @@ import re
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
-
 from alphabet import LONG_S
 from fields import noise_field
+from PIL import Image, ImageDraw
 
 
 def looseness(style):

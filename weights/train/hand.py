@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Handwriting: a Hand is one writer, write() one word of hers as an ink mask and a character map.
 
 python3 hand.py OUT.png [SEED]             # a contact sheet of many writers
@@ -6,11 +7,9 @@ python3 hand.py OUT.png [SEED]             # a contact sheet of many writers
 import math
 import random
 import sys
-from typing import Optional
 
 import cv2
 import numpy as np
-
 from pen import Pen
 from strokes import CURSIVE, DIGITS, LAST, MARKS, OLD_S, PRINT, Form, curves, extent
 
@@ -228,7 +227,7 @@ class Hand:
             (points[np.flatnonzero(inner) - 1] + points[np.flatnonzero(inner) + 1]) / 2 - points[inner]
         )
 
-    def write(self, r: random.Random, text: str, height: int) -> Optional[tuple[np.ndarray, np.ndarray]]:
+    def write(self, r: random.Random, text: str, height: int) -> tuple[np.ndarray, np.ndarray] | None:
         """mask float32 [h,w] in 0..1 ink coverage; chars uint8 [h,w]: i + 1 where character i of text lies (a slanted
         box between its neighbours, full glyph height, 0 elsewhere), with a padding of about 0.4 * height around; None
         if a character has no skeleton or there is nothing to draw. height: ascender size in px, about 24-64. r: the

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Draws a set of pictures of each kind of text from faces that training never sees, and measures a checkpoint on them.
 
   kinds.py CHECKPOINT.pt [--each 100] [--only KIND ...]        words read right by kind, per cent
@@ -13,13 +14,13 @@ import itertools
 import os
 import string
 import sys
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
-
 import text as write
 from alphabet import CHARSET
+from PIL import Image
 from render import FREE_LENGTH, Renderer
 from styles import Dice
 from text import WORDS, one_of
@@ -179,7 +180,6 @@ def write_set(folder, samples):
 def reader_of(path):
     """A function from samples to texts: the checkpoint's greedy reading, pictures of one width at a time."""
     import torch
-
     from model import Reader, Sizes
 
     state = torch.load(path, map_location='cpu')

@@ -1,10 +1,11 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # One leg of a training run on a machine that has a GPU but no network, and gives back files of at most 16 MiB:
 #
 #     leg.sh MATERIAL.tar.xz STAGE FROM TO MINUTES [OPTIONS of train.py]
 #
-# as root. MATERIAL is what bundle.py packed. FROM holds the pieces of an earlier leg (STAGE.pt.00 ..), of stage 1 for the first leg of
-# stage 2, or nothing; TO gets the new pieces and the curve. Pieces are put together with cat.
+# as root. MATERIAL is what bundle.py packed. FROM holds the pieces of an earlier leg (STAGE.pt.00 ..), of stage 1 for
+# the first leg of stage 2, or nothing; TO gets the new pieces and the curve. Pieces are put together with cat.
 set -eu
 [ $# -ge 5 ] || { sed -n '2,7p' "$0"; exit 2; }
 material=$1 stage=$2 from=$3 to=$4 minutes=$5

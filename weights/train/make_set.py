@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Writes a labelled set of rendered words in a few styles, to try pools on (bench/accuracy.py --gallery, e2str eval).
 
   make_set.py FOLDER [--styles 12] [--each 20] [--words N] [--dim] [--seed 1]
@@ -10,7 +11,6 @@ import argparse
 import os
 
 from PIL import Image
-
 from render import Renderer
 from styles import Dice, Style
 

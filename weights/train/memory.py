@@ -1,31 +1,33 @@
 #!/usr/bin/env python3
-"""Adds to a model file what the pool's memory needs to know of it (docs/in-context.md): how long the final hidden state is, and
-how the features of the decoder's steps vary on ordinary text, taken from words that render.py draws.
+# SPDX-License-Identifier: MIT
+"""Adds to a model file what the pool's memory needs to know of it (docs/in-context.md): how long the final hidden state
+is, and how the features of the decoder's steps vary on ordinary text, taken from words that render.py draws.
 
   build/venv/bin/python weights/train/memory.py IN.gguf OUT.gguf [--words 4000]
 
-Writes memory.whitening = (S + I)^(-1/2), S the mean of phi phi' over the steps of the words as the model reads them; memory.key_mean
-and memory.key_whitening, the same of their retrieval keys; and the keys e2str.memory.*. What stood there before is replaced.
+Writes memory.whitening = (S + I)^(-1/2), S the mean of phi phi' over the steps of the words as the model reads them;
+memory.key_mean and memory.key_whitening, the same of their retrieval keys; and the keys e2str.memory.*. What stood
+there before is replaced.
 """
+
 import argparse
 import os
 import struct
 import sys
 
+import from_gguf
 import gguf
 import numpy as np
 import torch
-
-import from_gguf
 from model import BOS, IMAGE, PAD, TOKEN, Reader
 from render import Renderer
 from styles import Dice
 
 PREFIX, TENSORS = 'e2str.memory.', 'memory.'
-LAYERS = 2                          # the last cross-attention layers, whose attended vectors are features
-FLOOR, KEY_FLOOR = 1., .001         # epsilon; for keys, of their mean variance
-HIDDEN_SCALE = 1.                   # scaled down to the length of the attended vectors it is as good as left out
-STRENGTH, GATE = .3, (.12, .3)      # docs/in-context.md has what was measured
+LAYERS = 2  # the last cross-attention layers, whose attended vectors are features
+FLOOR, KEY_FLOOR = 1.0, 0.001  # epsilon; for keys, of their mean variance
+HIDDEN_SCALE = 1.0  # scaled down to the length of the attended vectors it is as good as left out
+STRENGTH, GATE = 0.3, (0.12, 0.3)  # docs/in-context.md has what was measured
 
 
 def rendered(count: int, seed: str) -> np.ndarray:
@@ -34,7 +36,7 @@ def rendered(count: int, seed: str) -> np.ndarray:
     while len(images) < count:
         try:
             sample = renderer.sample(Dice(f'{seed} {tried}'))
-        except (OSError, ValueError, OverflowError):    # a face without these characters
+        except (OSError, ValueError, OverflowError):  # a face without these characters
             sample = None
         tried += 1
         if sample is not None:
@@ -65,10 +67,11 @@ class Steps:
 
 @torch.no_grad()
 def features(net: Reader, images: np.ndarray):
-    """Hidden states and attended vectors of each step of each word, along the model's own reading; each word's retrieval key."""
+    """Hidden states and attended vectors of each step of each word, along the model's own reading; each word's
+    retrieval key."""
     steps, hidden, attended, keys = Steps(net.m.lang_encoder.model.decoder), [], [], []
     for i in range(0, len(images), 64):
-        part = torch.from_numpy(images[i:i + 64])
+        part = torch.from_numpy(images[i : i + 64])
         paths = [[TOKEN[c] for c in text] for text in net.read(part)]
         longest = max(map(len, paths))
         ids = torch.tensor([[[BOS, IMAGE, *path, *[PAD] * (longest - len(path))]] for path in paths])
@@ -84,7 +87,7 @@ def features(net: Reader, images: np.ndarray):
 def root_of_inverse(matrix: torch.Tensor) -> np.ndarray:
     """Symmetric, float32."""
     values, vectors = torch.linalg.eigh(matrix)
-    return (vectors * values ** -.5 @ vectors.T).float().numpy()
+    return (vectors * values**-0.5 @ vectors.T).float().numpy()
 
 
 def statistics(hidden: torch.Tensor, attended: torch.Tensor, keys: torch.Tensor):
@@ -95,7 +98,11 @@ def statistics(hidden: torch.Tensor, attended: torch.Tensor, keys: torch.Tensor)
     covariance = (keys.double() - mean).T @ (keys.double() - mean) / len(keys)
     floor = KEY_FLOOR * covariance.trace() / len(mean) * torch.eye(len(mean), dtype=torch.float64)
     metadata = {'hidden_scale': HIDDEN_SCALE, 'strength': STRENGTH, 'gate_from': GATE[0], 'gate_to': GATE[1]}
-    return metadata, {'whitening': whitening, 'key_mean': mean.float().numpy(), 'key_whitening': root_of_inverse(covariance + floor)}
+    return metadata, {
+        'whitening': whitening,
+        'key_mean': mean.float().numpy(),
+        'key_whitening': root_of_inverse(covariance + floor),
+    }
 
 
 def padded(data: bytes, alignment: int) -> bytes:
@@ -109,14 +116,21 @@ def text(string: str) -> bytes:
 def write(source: str, target: str, metadata: dict, tensors: dict):
     """The file again with these keys and tensors behind all others."""
     reader = gguf.GGUFReader(source)
-    keys = [b''.join(p.tobytes() for p in f.parts) for name, f in reader.fields.items()
-            if not name.startswith(('GGUF.', PREFIX))]
-    keys += [text(PREFIX + name) + struct.pack('<If', gguf.GGUFValueType.FLOAT32, value) for name, value in metadata.items()]
+    keys = [
+        b''.join(p.tobytes() for p in f.parts)
+        for name, f in reader.fields.items()
+        if not name.startswith(('GGUF.', PREFIX))
+    ]
+    keys += [
+        text(PREFIX + name) + struct.pack('<If', gguf.GGUFValueType.FLOAT32, value) for name, value in metadata.items()
+    ]
     entries, data = [], b''
     for tensor in reader.tensors:
         if not tensor.name.startswith(TENSORS):
-            entries.append(b''.join(p.tobytes() for p in tensor.field.parts[:4])
-                           + struct.pack('<IQ', tensor.tensor_type, len(data)))
+            entries.append(
+                b''.join(p.tobytes() for p in tensor.field.parts[:4])
+                + struct.pack('<IQ', tensor.tensor_type, len(data))
+            )
             data = padded(data + tensor.data.tobytes(), reader.alignment)
     for name, values in tensors.items():
         shape = struct.pack(f'<I{values.ndim}Q', values.ndim, *reversed(values.shape))
@@ -138,8 +152,7 @@ def main():
     hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory'))
     metadata, tensors = statistics(hidden, attended, keys)
     write(a.source, a.target, metadata, tensors)
-    print(f"{a.target}: {len(tensors['whitening'])} features over {len(hidden):,} steps "
-          f'of {a.words:,} words')
+    print(f'{a.target}: {len(tensors["whitening"])} features over {len(hidden):,} steps of {a.words:,} words')
 
 
 if __name__ == '__main__':

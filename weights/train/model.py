@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """E2STR for training, with the official tensor names (weights/export and the library read them; docs/model-format.md).
 
 An image goes through a vision transformer and, if the sizes ask for one, a resampler; a causal decoder with gated
@@ -17,9 +18,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import nn
-
 from alphabet import CHARSET
+from torch import nn
 
 PAD, BOS, END, IMAGE, FIRST = range(5)
 UNKNOWN = -100  # where a loss has no target (PyTorch's default)

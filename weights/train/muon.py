@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The Muon optimizer: momentum, then the nearest (semi-)orthogonal matrix as the update (Jordan and others, 2024)."""
 
 import torch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """From the mask of ink to a picture in colour: paper, shadow, outline or relief, ink, and what lies in front of it.
 
 Colours are float32 [3], pictures float32 [h, w, 3], 0 to 255 but not clipped; masks float32 [h, w], 0 to 1.
@@ -5,7 +6,6 @@ Colours are float32 [3], pictures float32 [h, w, 3], 0 to 255 but not clipped; m
 
 import cv2
 import numpy as np
-
 from camera import ON_PAPER
 from fields import gradient, noise_field
 

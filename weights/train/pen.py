@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What handwriting is written with: a pen's width along a curve, its ink, the drawing of both."""
 
 import math

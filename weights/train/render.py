@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Renders word images for training: a picture, its text, and a map of which character covers which pixel.
 
     renderer = Renderer(); sample = renderer.sample(Dice(seed))       # Sample(image, text, chars) or None
@@ -12,12 +13,11 @@ Everything is drawn from dice named after what they decide; samples of one style
 
 import itertools
 import random
-from typing import Iterable, NamedTuple, Optional
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image
-
 from alphabet import LONG_S, upper
 from camera import HEIGHT, WIDTH, degrade, free_width, visible
 from fonts import Face, Fonts
@@ -25,6 +25,7 @@ from geometry import crop, split, warp
 from glyphs import dots, frame, shape, struck, typeset, with_long_s
 from hand import CAN_WRITE, Hand
 from paint import paint
+from PIL import Image
 from styles import Dice, cipher, convention, sequence, word
 from text import MAX_LENGTH, Text
 
@@ -75,7 +76,7 @@ class Renderer:
         """Share of texts with a frame."""
         return 0.6 if domain == 'plate' else 0.12
 
-    def sample(self, dice: Dice, hard: float = 1.0, free: bool = False) -> Optional[Sample]:
+    def sample(self, dice: Dice, hard: float = 1.0, free: bool = False) -> Sample | None:
         """hard: share of samples with the full range of looks; the others are short, plain words for the beginning of
         training. free: as wide as the text asks for (one of FREE_WIDTHS), not 128."""
         if dice.style.seed == '' and dice('blank').random() < self.blank:
@@ -160,7 +161,7 @@ class Renderer:
                 return text
         return None
 
-    def writable(self, hand: Optional[Hand], face: Optional[Face], text: str) -> bool:
+    def writable(self, hand: Hand | None, face: Face | None, text: str) -> bool:
         return CAN_WRITE.issuperset(text) if hand else not face.missing.intersection(text)
 
     def set_in_type(self, r, face, size, text, dice, domain, easy):

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Gives a checkpoint another shape and keeps what it learnt.
 
   reshape.py IN.pt OUT.pt [--stem] [--columns] [--alphabet]
@@ -13,7 +14,6 @@ import argparse
 from dataclasses import asdict
 
 import torch
-
 from alphabet import base
 from model import PAD, STEM, STEM_STRIDES, TOKEN, Reader, Sizes
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The skeletons of handwritten characters (skeletons.txt says how they are written down) and smooth curves through
 them."""
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the images of a sequence have in common, so that examples can teach something about the next one.
 
 Samples of one style share a face or a writer, the ink, the camera. For some styles that is not enough to read them,
@@ -8,8 +9,9 @@ Single samples never are of such a style.
 import functools
 import itertools
 import random
+from collections.abc import Iterator
 from string import ascii_lowercase, ascii_uppercase
-from typing import Iterator, NamedTuple, Optional
+from typing import NamedTuple
 
 from alphabet import ASCII, DIGITS
 from text import MAX_LENGTH
@@ -41,7 +43,7 @@ class Dice:
     """Named random generators. A name in `style.shared` is drawn from the style's seed, any other from the sample's
     own. word: which of the words of the style that come again; None: one of its own."""
 
-    def __init__(self, seed, style: Optional[Style] = None, word: Optional[int] = None):
+    def __init__(self, seed, style: Style | None = None, word: int | None = None):
         self.seed, self.style, self.word = seed, style or ALONE, word
 
     def __call__(self, name):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What is written on the images: words, numbers, prices, dates and codes, in the mixtures of signs, forms, letters
 and cheques.
 
@@ -244,7 +245,7 @@ def price(r):
 
 def grouped(r):
     """A large number with its thousands apart."""
-    value = '{:,}'.format(r.randint(1000, 9999999))
+    value = f'{r.randint(1000, 9999999):,}'
     return value.replace(',', r.choice(',,. ')) + r.choice(('', '', '.' + digits(r, 2, 2), digits(r, 2, 2)))
 
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
 """Trains e2str-small, or the official architecture, on rendered words (README.md has the commands and what they cost).
 
   train.py stage1 --out FOLDER [--samples N | --minutes M] [--start CHECKPOINT]
@@ -24,7 +25,6 @@ from dataclasses import asdict
 
 import numpy as np
 import torch
-
 from curve import draw_curve
 from data import Stream, draw
 from model import PAD, PRESETS, Reader, Sizes
