@@ -189,6 +189,7 @@ static void count(student *s, bool checked) {
     r->tokens = s->lesson.n_tokens;
     r->new_characters = s->lesson.n_new;
     r->silent = s->lesson.conventions.n_silent;
+    r->letter_case = (uint32_t)s->lesson.conventions.letters;
 }
 
 /* ------------------------------------------------------------------------------------------------------ keeping -- */
