@@ -112,7 +112,7 @@ holds 'learnt          nothing yet'
 expect 'a strength' 0 "$e2str" pool learn "$work/plain" --strength 0.5
 holds 'strength 0.5'
 expect 'the strength off' 0 "$e2str" pool learn "$work/plain" --strength 0
-check 'is off' grep -qE '^held out .*; off$' "$work/out"
+check 'is off' grep -qE '^held out .*; off' "$work/out"
 expect 'a new character' 0 "$e2str" pool add "$work/new" "$images/open.png" 'Käse'
 expect 'is learnt' 0 "$e2str" pool info "$work/new"
 holds '1 new to the model'
