@@ -18,7 +18,7 @@ e2str_status e2_lesson_read(const e2_compute *compute, const e2str_pool *pool, c
     lesson->alignments = e2_arena_alloc(arena, n, sizeof *lesson->alignments);
     bool ok = lesson->readings && lesson->alignments && e2_trace_read(compute, pool, examples, n, lesson->readings);
     for (size_t i = 0; ok && i < n; i++)
-        ok = e2_align(arena, compute->model, lesson->readings[i].tokens, lesson->readings[i].n, examples[i].example,
+        ok = e2_align(arena, compute->model, lesson->readings[i]->tokens, lesson->readings[i]->n, examples[i].example,
                       &lesson->alignments[i]);
     return ok ? E2STR_OK : out_of_memory(error);
 }
