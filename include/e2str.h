@@ -3,12 +3,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * This header is the manual. It has five parts: errors, model, images, prompt pool, reading.
+ * This header is the manual. It has six parts: errors, model, images, prompt pool, memory,
+ * reading.
  *
  * The library implements E2STR (arXiv 2311.13120). An image is cut into patches, a vision transformer turns them into
  * visual tokens (in some models a resampler makes them fewer), and a small language decoder with gated cross-attention
  * writes the text. A prompt pool keeps the visual tokens and labels of examples. For each query the most similar
- * examples are put before it as a prompt; the weights never change, so an empty pool reads exactly like no pool, and
+ * examples are put before it as a prompt, or the pool learns from all of them how this domain's characters look and
+ * changes the output layer by that. The model's weights never change, so an empty pool reads exactly like no pool, and
  * removing an example undoes adding it.
  *
  * A complete program (link with `pkg-config --cflags --libs e2str`):

@@ -73,8 +73,6 @@ static e2str_status make_problem(student *s, e2str_error *error) {
                            .rest = lesson->rest,
                            .rest_peak = lesson->rest_peak,
                            .target = lesson->targets};
-    e2_memory_problem_free(s->problem);
-    s->problem = NULL;
     e2str_status status =
         e2_memory_problem_new(s->compute, &rows, &s->compute->model->memory.whitening, &s->problem, error);
     e2_arena_release(s->compute->arena, mark);
