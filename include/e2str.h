@@ -406,6 +406,8 @@ typedef struct e2str_read_options {
     const e2str_memory *memory; /* instead of the pool's; default NULL: the pool's, if it has learnt */
     float memory_factor;        /* 0 to 4, of the memory's own strength: 0 reads without it; default 1 */
     uint32_t influences;        /* per character, 0..16: the examples' characters that moved it most; default 0 */
+    uint32_t memory_everywhere; /* 1: the memory is for every picture, for callers who know that all are of its domain;
+                                   default 0: only where the picture looks like it */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init(e2str_read_options *options);
 
