@@ -54,7 +54,7 @@ class ModelInfo(c.Structure):
                 'positions',
             )
         ]
-        + [('tokenizer', c.c_char_p)]
+        + [('tokenizer', c.c_char_p), ('segment_stride', c.c_uint32), ('min_similarity', c.c_float), ('memory', c.c_uint32)]
     )
 
 
@@ -78,6 +78,10 @@ class ReadOptions(c.Structure):
         ('max_tokens', c.c_uint32),
         ('alternatives', c.c_uint32),
         ('clean_up', c.c_uint32),
+        ('memory', c.c_void_p),
+        ('memory_factor', c.c_float),
+        ('influences', c.c_uint32),
+        ('memory_everywhere', c.c_uint32),
     ]
 
 
