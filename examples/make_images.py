@@ -3,14 +3,10 @@
 """Renders the sample images of examples/images and examples/demo, with their labels; run from the repository's root.
 
 Needs python3-pil, python3-numpy and the Debian font packages fonts-dejavu-core, fonts-liberation, fonts-lobster,
-fonts-comfortaa; for the demo, what weights/train/README.md asks for, with all of its fonts (with others its style is
-another).
-
-SPDX-License-Identifier: MIT
+fonts-comfortaa, fonts-nanum-extra.
 """
 
 import os
-import sys
 
 import numpy
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -39,11 +35,13 @@ IMAGES = [
     ('exit.jpg', 'EXIT', DEJAVU, (230, 255, 235), (12, 112, 68), -4, 0.18, 0.7, 6),
 ]
 
-# Dim writing of one hand, from the renderer of the training. Each word was written twice: the first is for the pool,
-# the second to read.
-STYLE = 'demo 15'
-POOL = ['symbolic', 'graph', 'commits']
-QUERIES = ['symbolic', 'graph', 'commits', 'lobbied']
+# Price tags that a brush has written: amounts for the pool, and others to read.
+BRUSH = FONTS + 'truetype/nanum/NanumBrush.ttf'
+POOL = (
+    '€1.20 €3.95 €14.50 €26.90 €7.75 €108.00 €59.30 €82.40 €4.99 €163.25 '
+    '€31.60 €9.45 €70.80 €2.15 €95.00 €118.70 €47.35 €6.05 €29.90 €183.50'
+).split()
+QUERIES = '€5.90 €17.25 €38.40 €79.00 €64.95 €149.20'.split()
 
 
 def render(random, text, font, ink, paper, degrees=0, perspective=0.0, blur=0.0, noise=0, size=64):
@@ -77,20 +75,16 @@ def write_labels(path, rows):
         file.writelines(f'{name}\t{text}\n' for name, text in rows)
 
 
-def demo(here):
-    sys.path.insert(0, os.path.join(here, '..', 'weights', 'train'))
-    from render import Renderer
-    from styles import Dice, Style
-
-    renderer, style = Renderer(), Style(STYLE, murky=True)
-    for time, (folder, words) in enumerate((('pool', POOL), ('queries', QUERIES))):
-        samples = [renderer.sample(Dice(f'{STYLE}.{word}.{time}', style, word)) for word in range(7)]
-        images = {sample.text: Image.fromarray(sample.image) for sample in samples if sample}
+def demo(here, random):
+    for folder, amounts in (('pool', POOL), ('queries', QUERIES)):
+        names = [amount.strip('€').replace('.', '-') + '.jpg' for amount in amounts]
         folder = os.path.join(here, 'demo', folder)
         os.makedirs(folder, exist_ok=True)
-        for word in words:
-            save(images[word], os.path.join(folder, word.lower() + '.png'))
-        write_labels(os.path.join(folder, 'labels.tsv'), [(word.lower() + '.png', word) for word in words])
+        for name, amount in zip(names, amounts):
+            ink, paper = (40, 44, 60), (226, 220, 205)
+            look = {'degrees': random.uniform(-2, 2), 'blur': random.uniform(1, 1.8), 'noise': 8, 'size': 40}
+            save(render(random, amount, BRUSH, ink, paper, **look), os.path.join(folder, name))
+        write_labels(os.path.join(folder, 'labels.tsv'), zip(names, amounts))
 
 
 def main():
@@ -99,7 +93,7 @@ def main():
     for name, text, *style in IMAGES:
         save(render(random, text, *style), os.path.join(here, 'images', name))
     write_labels(os.path.join(here, 'images', 'labels.tsv'), [row[:2] for row in IMAGES])
-    demo(here)
+    demo(here, random)
 
 
 if __name__ == '__main__':

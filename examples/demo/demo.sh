@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What `make demo` shows: words read with the shipped weights, then a style that the model does not know, without and
-# with a prompt pool of examples. Each command is shown before its output.
+# What `make demo` shows: words read with the shipped weights, then writing with a sign that the model does not know,
+# without and with a pool of examples. Each command is shown before its output.
 set -eu
 : "${E2STR:=build/e2str}"
 pool=$(dirname "$E2STR")/demo.pool
@@ -15,11 +15,11 @@ show() { # the command is one word, shown as it would be typed
 
 show "$E2STR read examples/images/*.jpg examples/images/*.png"
 echo
-echo "Four words in dim writing, without examples:"
-show "$E2STR read examples/demo/queries/*.png"
+echo "Six price tags in brush writing; the model has no euro sign:"
+show "$E2STR read examples/demo/queries/*.jpg"
 echo
-echo "The same with a prompt pool: three of these words, written another time, with their texts:"
+echo "A pool of 20 other tags. It learns as they are added, in a fraction of a second:"
 show "$E2STR pool add $pool --labels examples/demo/pool/labels.tsv"
-show "$E2STR read -p $pool examples/demo/queries/*.png"
+show "$E2STR read -p $pool examples/demo/queries/*.jpg"
 echo
 echo "Chosen to show the effect: docs/accuracy.md says how often examples help, and how often they hurt."
