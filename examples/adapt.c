@@ -10,9 +10,7 @@
  * standard input, NAME being the path, the file's name or the number of the line (from 1); an empty line or the end of
  * the input ends them, the last one for an image counts. After an empty line come the other images again, with
  * `old -> new` where the text has changed. POOL, a file, is read with from the start if it exists, and is written when
- * there are corrections. The exit status is 1 if an image or a correction had to be left out.
- *
- * SPDX-License-Identifier: MIT */
+ * there are corrections. The exit status is 1 if an image or a correction had to be left out. */
 #include <e2str.h>
 
 #include <dirent.h>
@@ -149,12 +147,20 @@ static void take_corrections(adapt *a) {
     free(line);
 }
 
+/* A model without memory statistics reads with the nearest corrections alone. */
+static bool learn(adapt *a) {
+    e2str_error error = {{0}};
+    e2str_status status = e2str_pool_learn(a->pool, a->session, NULL, &error);
+    return !status || status == E2STR_ERROR_UNSUPPORTED || complain("learning", error.message);
+}
+
 static bool run(adapt *a, const char *model, const char *folder, const char *pool) {
     e2str_error error = {{0}};
     if (!open_all(a, model, pool) || !list_folder(a, folder)) return false;
     for (size_t i = 0; i < a->count; i++) read_word(a, &a->words[i]);
     fflush(stdout);
     take_corrections(a);
+    if (a->corrected && !learn(a)) return false;
     if (a->corrected && pool && e2str_pool_save(a->pool, pool, &error)) return complain(pool, error.message);
     if (a->corrected) putchar('\n');
     for (size_t i = 0; a->corrected && i < a->count; i++)

@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Reads word images through the C interface with nothing but Python's standard library.
 
-    ctypes_read.py LIBE2STR.so MODEL IMAGE...
+ctypes_read.py LIBE2STR.so MODEL IMAGE...
 
-SPDX-License-Identifier: MIT
 """
 
 import ctypes

@@ -387,12 +387,14 @@ E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
 #define E2STR_MAX_ALTERNATIVES    8
 #define E2STR_MAX_INFLUENCES      16
 #define E2STR_K_DEFAULT           UINT32_MAX
+#define E2STR_K_EXAMPLES          8
 #define E2STR_SIMILARITY_OF_MODEL (-2.0f)
 
 typedef struct e2str_read_options {
     size_t size;
     uint32_t k; /* examples put before the query, the nearest ones; 0..64. Default E2STR_K_DEFAULT: 2, but none
-                   where there is a memory to read with, which does more. Without a pool: none */
+                   where a memory of E2STR_K_EXAMPLES or more is there to read with, which does more.
+                   Without a pool: none */
     float min_similarity;     /* examples less similar than this are left out: -1 (none are) to 1, or the default
                                  E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
     const uint64_t *examples; /* instead of the nearest k: these ids, in the order in which they stand in the prompt */

@@ -251,13 +251,13 @@ static e2str_status check_verdicts(const reader *r, const e2str_memory *memory, 
 }
 
 /* Ids are of the file's examples and do not descend. */
-static e2str_status check_steps(const reader *r, const e2str_memory *memory) {
+static e2str_status check_steps(const reader *r, const e2str_memory *memory, uint64_t last_id) {
     size_t at = 0;
     for (uint32_t i = 0; i < memory->counts.steps; i++) {
         const e2_memory_step *step = &memory->steps[i];
         while (at < r->count && r->ids[at] < step->example) at++;
-        if (at == r->count || r->ids[at] != step->example || step->target >= memory->counts.columns ||
-            (step->offset != UINT32_MAX && step->offset > r->label_sizes[at]))
+        if (at == r->count || r->ids[at] != step->example || step->example > last_id ||
+            step->target >= memory->counts.columns || (step->offset != UINT32_MAX && step->offset > r->label_sizes[at]))
             return fault(r, "a step is not one of an example in the pool");
     }
     return E2STR_OK;
@@ -290,7 +290,7 @@ static e2str_status fill(const reader *r, const lists *l, uint64_t last_id, e2st
     if (!status) status = check_report(r, report, memory);
     if (!status) status = check_domain(r, memory->domain);
     if (!status) status = check_verdicts(r, memory, last_id);
-    if (!status) status = check_steps(r, memory);
+    if (!status) status = check_steps(r, memory, last_id);
     if (!status) status = read_halves(r, l->features, memory->features);
     if (!status) status = read_halves(r, l->errors, memory->errors);
     return status;

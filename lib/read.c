@@ -261,7 +261,8 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
     e2str_memory *memory = options.memory || options.memory_factor == 0.0f ? NULL : e2_pool_memory(pool);
     if (memory) options.memory = memory;
     if (options.memory_factor == 0.0f) options.memory = NULL;
-    if (options.k == E2STR_K_DEFAULT) options.k = options.memory ? 0 : 2;
+    if (options.k == E2STR_K_DEFAULT)
+        options.k = options.memory && options.memory->report.examples >= E2STR_K_EXAMPLES ? 0 : 2;
     batch all = {
         .compute = &session->compute, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
     status = read_all(&all, error);

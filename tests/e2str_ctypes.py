@@ -54,7 +54,12 @@ class ModelInfo(c.Structure):
                 'positions',
             )
         ]
-        + [('tokenizer', c.c_char_p), ('segment_stride', c.c_uint32), ('min_similarity', c.c_float), ('memory', c.c_uint32)]
+        + [
+            ('tokenizer', c.c_char_p),
+            ('segment_stride', c.c_uint32),
+            ('min_similarity', c.c_float),
+            ('memory', c.c_uint32),
+        ]
     )
 
 

@@ -352,7 +352,7 @@ expect 'eval --hard 20' 0 "$e2str" eval --labels "$labels" --hard 20
 quiet
 shows '10 5 1 4'
 cp "$work/out" "$work/default"
-expect 'twice' 0 "$e2str" eval --labels "$labels" --hard 20 -k 0
+expect 'twice' 0 "$e2str" eval --labels "$labels" --hard 20 -k 2
 check 'is the same' diff "$work/default" "$work/out"
 expect 'eval --hard 60' 0 "$e2str" eval --labels "$labels" --hard 60 --seed 7
 shows '10 5 3 2'

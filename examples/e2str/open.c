@@ -154,7 +154,8 @@ uint32_t prompt_size(const invocation *run) {
     e2str_memory_report report;
     e2str_memory_report_init(&report);
     if (run->read.k != E2STR_K_DEFAULT) return run->read.k;
-    return run->read.memory_factor > 0 && run->pool && !e2str_pool_report(run->pool, &report, NULL) ? 0 : 2;
+    bool learnt = run->read.memory_factor > 0 && run->pool && !e2str_pool_report(run->pool, &report, NULL);
+    return learnt && report.examples >= E2STR_K_EXAMPLES ? 0 : 2;
 }
 
 char *pool_label(const invocation *run, uint64_t id, size_t *size) {

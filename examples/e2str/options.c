@@ -94,7 +94,7 @@ static const option_row options[] = {
      "model file; default E2STR_MODEL, else the shipped one"},
     {"pool", 'p', READ | EVAL, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
     {"examples", 'k', READ | EVAL, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
-     "most similar examples put before each image, 0 to 64; default 2, or 0 with a pool that learnt"},
+     "most similar examples put before each image, 0 to 64; default 2, or 0 with a pool that learnt from 8"},
     {"memory", 0, READ | EVAL, "X", factor, AT(read.memory_factor), 0, 0,
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},
     {"threads", 't', READ | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
