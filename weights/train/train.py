@@ -33,7 +33,7 @@ from render import Renderer
 
 # Images per sequence, batch by batch; 0: single ones whose width follows the text.
 LENGTHS = {'stage1': (1, 0), 'stage2': (9, 0, 5, 1, 3, 0, 9, 2, 1, 5, 0, 9, 1, 3)}
-LOG_EVERY, SAVE_EVERY = 6_400, 600  # samples, seconds
+LOG_EVERY, SAVE_EVERY, LONG_STEP = 6_400, 600, 30  # samples, seconds, seconds
 MUON_LR, ADAM_LR = 0.02, 1.5e-3
 
 
@@ -222,33 +222,46 @@ def scale_of(a, steps, done):
     return min(1, steps / 100) * min(1, falling)
 
 
+class Clock:
+    """Seconds of running: an interruption (a stopped process, a machine asleep) counts as no more than a long step."""
+
+    def __init__(self):
+        self.seconds, self.last = 0.0, time.monotonic()
+
+    def tick(self):
+        now = time.monotonic()
+        self.seconds += min(now - self.last, LONG_STEP)
+        self.last = now
+        return self.seconds
+
+
+def report(run, means, test, device, scale, rate):
+    """Adds a row to the curve and prints it."""
+    row = {'samples': run.before + run.samples, 'scale': scale, **means.take()}
+    row.update(held_out=held_out(run.net, test, device), rate=rate)
+    run.curve.append(row)
+    print('  '.join(f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k, v in row.items()), flush=True)
+
+
 def learn(a, run, stream, test):
     """Steps until the run is done or its time is over, with a line of the log and a checkpoint from time to time."""
-    began = last = saved = time.time()
-    steps, means, logged = 0, Means(), run.samples
+    clock, means = Clock(), Means()
+    steps, logged, logged_at, saved_at = 0, run.samples, 0.0, 0.0
     while True:
-        now = time.time()
-        done = (now - began) / 60 / a.minutes if a.minutes else run.samples / a.samples
-        if done >= 1 or now - began > 60 * a.minutes_at_most:
+        now = clock.tick()
+        done = now / 60 / a.minutes if a.minutes else run.samples / a.samples
+        if done >= 1 or now > 60 * a.minutes_at_most:
             return
         steps += 1
         scale = scale_of(a, steps, done)
         means.add(*run.step(*next(stream), scale))
         if run.samples - logged >= LOG_EVERY:
-            rate = (run.samples - logged) / (time.time() - last)
-            row = {
-                'samples': run.before + run.samples,
-                'scale': scale,
-                **means.take(),
-                'held_out': held_out(run.net, test, a.device),
-                'rate': rate,
-            }
-            run.curve.append(row)
-            logged, last = run.samples, time.time()
-            print('  '.join(f'{k} {v:.4g}' if isinstance(v, float) else f'{k} {v}' for k, v in row.items()), flush=True)
-        if time.time() - saved >= SAVE_EVERY:
+            now = clock.tick()
+            report(run, means, test, a.device, scale, (run.samples - logged) / (now - logged_at))
+            logged, logged_at = run.samples, now
+        if clock.tick() - saved_at >= SAVE_EVERY:
             run.save()
-            saved = time.time()
+            saved_at = clock.tick()
 
 
 def main():
