@@ -3,12 +3,14 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * This header is the manual. It has five parts: errors, model, images, prompt pool, reading.
+ * This header is the manual. It has six parts: errors, model, images, prompt pool, memory,
+ * reading.
  *
  * The library implements E2STR (arXiv 2311.13120). An image is cut into patches, a vision transformer turns them into
  * visual tokens (in some models a resampler makes them fewer), and a small language decoder with gated cross-attention
  * writes the text. A prompt pool keeps the visual tokens and labels of examples. For each query the most similar
- * examples are put before it as a prompt; the weights never change, so an empty pool reads exactly like no pool, and
+ * examples are put before it as a prompt, or the pool learns from all of them how this domain's characters look and
+ * changes the output layer by that. The model's weights never change, so an empty pool reads exactly like no pool, and
  * removing an example undoes adding it.
  *
  * A complete program (link with `pkg-config --cflags --libs e2str`):
@@ -309,15 +311,19 @@ E2STR_API void e2str_pool_free(e2str_pool *pool);
  * has it, too.
  *
  * Labels may hold characters that the model has no token for (at most 256 different ones in a pool): the memory learns
- * them, from some 20 occurrences each. Characters that the model sees but the labels leave out, such as dashes on
- * number plates, are read and not shown. */
+ * them, from some 20 occurrences each. How labels are written is learnt as well: characters that the model sees but the
+ * labels leave out, such as dashes on number plates, are read and not shown, and where the labels have all letters in
+ * one case against what the model reads, so has the text.
+ *
+ * A memory acts where a picture is of the kind of its examples, by its retrieval key; anything else is read as without.
+ */
 
 #define E2STR_STRENGTH_CHECKED (-1.0f)
 
 typedef struct e2str_learn_options {
     size_t size;
     float strength; /* 0 to 4: of what is added; 1 is what was learnt. Default E2STR_STRENGTH_CHECKED: the pool's
-                       examples, read held out, decide, and 0 (off) is one of the choices */
+                       examples, read held out, decide between 1 and 0. With 0 only the way of writing is left */
     uint32_t keep_doubtful; /* 1: learn from labels that contradict both readings of their picture, too; default 0 */
 } e2str_learn_options;
 E2STR_API void e2str_learn_options_init(e2str_learn_options *options);
@@ -332,7 +338,8 @@ typedef struct e2str_memory_report {
     uint32_t tokens;         /* different ones */
     uint32_t new_characters; /* that the model has no token for */
     uint32_t silent;         /* characters that the labels leave out */
-    float strength;          /* in use; 0: the memory is off, since it does not help its own examples */
+    uint32_t letter_case;    /* of all letters shown: 0 as read, 1 capitals, 2 small letters */
+    float strength;          /* in use; 0: off, since it does not help its own examples */
     uint64_t checked;        /* examples read held out; 0: too few to check */
     uint64_t right_without;
     uint64_t right_with;
@@ -341,17 +348,18 @@ E2STR_API void e2str_memory_report_init(e2str_memory_report *report);
 
 /* Of more than some 8,000 characters (1,300 words) the examples that the model reads worst are learnt from, and of the
  * others some for their likes; all are read, and take some 10 KB each meanwhile. Errors: UNSUPPORTED (the model file
- * lacks memory statistics; weights/memory adds them), MISMATCH, LIMIT, MEMORY. The pool keeps its former memory then.
- * With no examples the pool forgets. Other threads may read with it meanwhile. */
+ * lacks memory statistics; weights/train/memory.py adds them), MISMATCH, LIMIT, MEMORY. The pool keeps its former
+ * memory then. With no examples the pool forgets. Other threads may read with it meanwhile. */
 E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,
                                         e2str_error *error);
 E2STR_API void e2str_pool_forget(e2str_pool *pool); /* the memory, not the examples */
 E2STR_API e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *report,
                                          e2str_error *error); /* NOT_FOUND: nothing learnt */
 
-/* How far an example's label is from what is read of its picture, by the model alone or by a memory of the other
- * examples, whichever is nearer: 0 (as the label says) to 1 (nothing in common). From the last learning; high values
- * are mostly typing errors in labels. NOT_FOUND: no such example, or nothing learnt since it was added. */
+/* How little the reads of an example's picture agree with its label, by the model alone or by a memory of the other
+ * examples, whichever agrees more: 1 less the probability that they give to each of its characters, in the (geometric)
+ * mean; 0..1. From the last learning; high values are mostly typing errors in labels. NOT_FOUND: no such example, or
+ * nothing learnt of it. */
 E2STR_API e2str_status e2str_pool_doubt(const e2str_pool *pool, uint64_t id, float *doubt, e2str_error *error);
 
 /* The memory as it is now, apart from its pool: immutable, for any number of sessions of the same model; it stays when
@@ -389,7 +397,8 @@ typedef struct e2str_read_options {
                                  E2STR_SIMILARITY_OF_MODEL: what the model was tuned to */
     const uint64_t *examples; /* instead of the nearest k: these ids, in the order in which they stand in the prompt */
     size_t n_examples;        /* 0..64; 0 = use the nearest k */
-    const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool is then not looked at. Default NULL */
+    const e2str_prompt *prompt; /* instead of both: a prepared prompt; the pool then gives its memory only.
+                                   Default NULL */
     uint32_t beams;             /* 1 = greedy (default), 2..16 = beam search (docs/model.md, section 6) */
     uint32_t max_tokens;        /* at most to write, end token included; 1 or more, default 48; never above positions */
     uint32_t alternatives;      /* per character, 0..8; default 0 */
@@ -397,6 +406,8 @@ typedef struct e2str_read_options {
     const e2str_memory *memory; /* instead of the pool's; default NULL: the pool's, if it has learnt */
     float memory_factor;        /* 0 to 4, of the memory's own strength: 0 reads without it; default 1 */
     uint32_t influences;        /* per character, 0..16: the examples' characters that moved it most; default 0 */
+    uint32_t memory_everywhere; /* 1: the memory is for every picture, for callers who know that all are of its domain;
+                                   default 0: only where the picture looks like it */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init(e2str_read_options *options);
 

@@ -59,6 +59,7 @@ static e2_example *example_block(const e2str_model *model, e2str_storage storage
     e2_example *example = (e2_example *)memory;
     *example = (e2_example){.bytes = end + row, .storage = storage, .n_ids = label->n_ids, .label_size = label->size};
     atomic_init(&example->references, 1);
+    atomic_init(&example->reading, NULL);
     example->key = (float *)(memory + key);
     example->tokens = memory + tokens;
     example->ids = (uint32_t *)(memory + ids);
@@ -120,7 +121,16 @@ e2_example *e2_example_retain(e2_example *example) {
 }
 
 void e2_example_release(e2_example *example) {
-    if (example && atomic_fetch_sub_explicit(&example->references, 1, memory_order_acq_rel) == 1) free(example);
+    if (!example || atomic_fetch_sub_explicit(&example->references, 1, memory_order_acq_rel) != 1) return;
+    free(atomic_load_explicit(&example->reading, memory_order_relaxed));
+    free(example);
+}
+
+void e2_example_keep_reading(e2_example *example, e2_reading *fresh) {
+    e2_reading *none = NULL;
+    if (!atomic_compare_exchange_strong_explicit(&example->reading, &none, fresh, memory_order_acq_rel,
+                                                 memory_order_acquire))
+        free(fresh);
 }
 
 const float *e2_example_tokens(const e2str_model *model, const e2_example *example, float *buffer) {

@@ -46,8 +46,17 @@ typedef struct e2_example {
     uint32_t n_ids;
     char *label; /* NUL-terminated */
     size_t label_size;
-    e2_projection *projection; /* or NULL; guarded by the pool's lock */
+    e2_projection *projection;            /* or NULL; guarded by the pool's lock */
+    _Atomic(struct e2_reading *) reading; /* what the model reads of it alone; NULL until that was asked */
 } e2_example;
+
+typedef struct e2_reading {
+    uint32_t n;
+    uint32_t tokens[]; /* without the end */
+} e2_reading;
+
+/* Gives the example its reading (malloc'ed, taken over); lets it go if it has one by now. */
+void e2_example_keep_reading(e2_example *example, e2_reading *fresh);
 
 /* Makes an example outside any pool, references = 1: copies everything given. tokens: f32, stored as `storage`.
  * MEMORY; LIMIT when a token is not finite in that storage or the key not of unit length (within 1e-3): whatever is in

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "decoder.h"
+#include "sorted.h"
 
 static e2str_status out_of_memory(e2str_error *error) {
     return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
@@ -18,7 +19,7 @@ e2str_status e2_lesson_read(const e2_compute *compute, const e2str_pool *pool, c
     lesson->alignments = e2_arena_alloc(arena, n, sizeof *lesson->alignments);
     bool ok = lesson->readings && lesson->alignments && e2_trace_read(compute, pool, examples, n, lesson->readings);
     for (size_t i = 0; ok && i < n; i++)
-        ok = e2_align(arena, compute->model, lesson->readings[i].tokens, lesson->readings[i].n, examples[i].example,
+        ok = e2_align(arena, compute->model, lesson->readings[i]->tokens, lesson->readings[i]->n, examples[i].example,
                       &lesson->alignments[i]);
     return ok ? E2STR_OK : out_of_memory(error);
 }
@@ -50,32 +51,13 @@ static bool make_paths(const e2_compute *compute, e2_lesson *lesson) {
 
 /* Puts a symbol into an ascending list that has room; false when the room is gone. */
 static bool insert(uint32_t *list, uint32_t *n, uint32_t room, uint32_t symbol) {
-    uint32_t low = 0, high = *n;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (list[middle] < symbol)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < *n && list[low] == symbol) return true;
+    uint32_t at = e2_lower_bound(list, *n, symbol);
+    if (at < *n && list[at] == symbol) return true;
     if (*n == room) return false;
-    memmove(list + low + 1, list + low, (*n - low) * sizeof *list);
-    list[low] = symbol;
+    memmove(list + at + 1, list + at, (*n - at) * sizeof *list);
+    list[at] = symbol;
     ++*n;
     return true;
-}
-
-static uint32_t column_of(const uint32_t *symbols, uint32_t n, uint32_t symbol) {
-    uint32_t low = 0, high = n;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (symbols[middle] < symbol)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 /* Tokens come before new characters, as E2_NEW_CHARACTER is the highest bit. */
@@ -92,7 +74,7 @@ static e2str_status make_columns(const e2_compute *compute, e2_lesson *lesson, e
     for (size_t i = 0; i < lesson->n; i++)
         for (uint32_t j = 0; j < lesson->paths[i].n; j++)
             fits &= insert(symbols, &n, room, lesson->paths[i].steps[j].symbol);
-    lesson->n_tokens = column_of(symbols, n, E2_NEW_CHARACTER);
+    lesson->n_tokens = e2_lower_bound(symbols, n, E2_NEW_CHARACTER);
     lesson->n_new = n - lesson->n_tokens;
     if (!fits || lesson->n_new > E2_MAX_NEW_CHARACTERS)
         return e2_fail(error, E2STR_ERROR_LIMIT,
@@ -105,7 +87,7 @@ static e2str_status make_columns(const e2_compute *compute, e2_lesson *lesson, e
     }
     for (size_t i = 0, step = 0; i < lesson->n; i++)
         for (uint32_t j = 0; j < lesson->paths[i].n; j++)
-            lesson->targets[step++] = column_of(symbols, n, lesson->paths[i].steps[j].symbol);
+            lesson->targets[step++] = e2_lower_bound(symbols, n, lesson->paths[i].steps[j].symbol);
     return E2STR_OK;
 }
 

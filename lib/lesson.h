@@ -9,8 +9,8 @@
 typedef struct e2_lesson {
     const e2_choice *examples; /* [n], ascending ids; borrowed */
     size_t n;
-    e2_reading *readings;     /* [n]: the model's own */
-    e2_alignment *alignments; /* [n]: of reading and label */
+    const e2_reading **readings; /* [n]: the model's own */
+    e2_alignment *alignments;    /* [n]: of reading and label */
     e2_conventions conventions;
     e2_path *paths;               /* [n] */
     size_t *first;                /* [n + 1]: steps before an example's, in all that follows */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sorted.h"
 #include "unicode.h"
 
 void e2_features_fill(const e2str_model *model, const float *hidden, const float *attended, size_t n, float *phi) {
@@ -227,15 +228,8 @@ bool e2_memory_apply(const e2_compute *compute, const e2str_memory *memory, cons
 
 /* Index in an ascending list, or n. */
 static uint32_t find(const uint32_t *list, uint32_t n, uint32_t wanted) {
-    uint32_t low = 0, high = n;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (list[middle] < wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < n && list[low] == wanted ? low : n;
+    uint32_t at = e2_lower_bound(list, n, wanted);
+    return at < n && list[at] == wanted ? at : n;
 }
 
 bool e2_memory_added(const e2_compute *compute, const e2str_memory *memory, const float *phi, uint32_t token,

@@ -330,6 +330,7 @@ e2str_status e2_memory_file_read(const e2_gguf *gguf, const e2str_model *model, 
     made->strength = made->report.strength = strength;
     made->gate = gate;
     made->letters = (e2_letter_case)letters;
+    made->report.letter_case = letters;
     status = fill(&r, &l, *last_id, made);
     if (!status) status = finish(&r, made);
     if (status)

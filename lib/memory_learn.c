@@ -482,23 +482,6 @@ bool e2_memory_score(const e2_compute *compute, const e2_memory_problem *problem
     return ok;
 }
 
-bool e2_memory_influence(const e2_compute *compute, const e2_memory_problem *problem,
-                         const e2_memory_solution *solution, const float *features, size_t column, float *influence) {
-    e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *white = e2_arena_floats(compute->arena, problem->width);
-    float *likeness = e2_arena_floats(compute->arena, problem->padded);
-    bool ok = white && likeness;
-    if (ok && problem->whitener) {
-        ok = e2_linear_apply(compute, problem->whitener, features, 1, E2_NO_ACTIVATION, white);
-        features = white;
-    }
-    ok = ok && e2_linear_apply(compute, &problem->by_row, features, 1, E2_NO_ACTIVATION, likeness);
-    const float *dual = solution->dual + column * solution->padded;
-    for (size_t i = 0; ok && i < problem->count; i++) influence[i] = likeness[i] * dual[i];
-    e2_arena_release(compute->arena, mark);
-    return ok;
-}
-
 /* -------------------------------------------------------------------------------------------- thinning out -- */
 
 typedef struct ranked {

@@ -75,11 +75,6 @@ void e2_memory_solution_free(e2_memory_solution *solution); /* NULL is fine */
 bool e2_memory_score(const e2_compute *compute, const e2_memory_problem *problem, const e2_memory_solution *solution,
                      float factor, float *loss, uint32_t *best);
 
-/* influence [count]: what each row adds to the logit of `column` at a step with these features [width]. The sum is
- * change[column] . features. false: out of memory. */
-bool e2_memory_influence(const e2_compute *compute, const e2_memory_problem *problem,
-                         const e2_memory_solution *solution, const float *features, size_t column, float *influence);
-
 /* Thins out `count` rows to at most `limit`: weight [count] is 1 for the limit / 2 rows of largest loss (the model's
  * own cross-entropy, finite), of the rest every n-th in order of their loss stands for its n neighbours, and the others
  * get 0. All 1 when count <= limit. Depends on the losses in their order only. false: out of memory. */

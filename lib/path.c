@@ -125,32 +125,6 @@ bool e2_alignment_is_equal(const e2_alignment *alignment) {
     return true;
 }
 
-/* Letters and digits, and tokens of several characters. */
-static bool counts(const e2str_model *model, uint32_t symbol) {
-    if (symbol == NONE) return false;
-    uint32_t code = code_of(model, symbol);
-    return code ? is_word(code) : !e2_tokenizer_is_special(model->tokenizer, symbol);
-}
-
-static bool is_same(const e2str_model *model, uint32_t a, uint32_t b) {
-    uint32_t code = code_of(model, a);
-    return a == b || (code && e2_unicode_small(code) == e2_unicode_small(code_of(model, b)));
-}
-
-double e2_alignment_distance(const e2str_model *model, const e2_alignment *alignment) {
-    size_t wrong = 0, read = 0, labelled = 0;
-    for (uint32_t i = 0; i < alignment->n; i++) {
-        const e2_aligned *pair = &alignment->pairs[i];
-        bool left = counts(model, pair->read), right = counts(model, pair->label.symbol);
-        read += left;
-        labelled += right;
-        wrong += (left || right) && (!left || !right || !is_same(model, pair->read, pair->label.symbol));
-    }
-    size_t longest = read > labelled ? read : labelled;
-    if (wrong >= longest) return longest ? 1.0 : 0.0; /* a sign between may keep two letters from being one change */
-    return (double)wrong / (double)longest;
-}
-
 /* -------------------------------------------------------------------------------------------------- conventions -- */
 
 bool e2_silent_tokens(e2_arena *arena, const e2str_model *model, const e2_alignment *alignments, size_t count,

@@ -60,8 +60,4 @@ bool e2_path_make(e2_arena *arena, const e2str_model *model, const e2_alignment 
 /* Whether the reading is the label. */
 bool e2_alignment_is_equal(const e2_alignment *alignment);
 
-/* Edit distance of the letters and digits (of BPE also the tokens of several characters) of reading and label, without
- * case, over the length of the longer; 0..1. */
-double e2_alignment_distance(const e2str_model *model, const e2_alignment *alignment);
-
 #endif

@@ -42,6 +42,8 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (options->influences > E2STR_MAX_INFLUENCES)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "influences is %u; at most %d", options->influences,
                        E2STR_MAX_INFLUENCES);
+    if (options->memory_everywhere > 1)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory_everywhere is %u; 0 or 1", options->memory_everywhere);
     if (options->clean_up > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up is %u; 0 or 1", options->clean_up);
     return E2STR_OK;
 }
@@ -103,7 +105,10 @@ static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, co
 static bool remember(const e2_compute *compute, const e2str_read_options *options, const float *key,
                      e2_sequence *sequence) {
     float gate = 0.0f;
-    if (options->memory && !e2_memory_gate(compute, options->memory, key, &gate)) return false;
+    if (options->memory && options->memory_everywhere)
+        gate = 1.0f;
+    else if (options->memory && !e2_memory_gate(compute, options->memory, key, &gate))
+        return false;
     sequence->remembers = gate > 0.0f;
     sequence->memory_factor = gate > 0.0f ? gate * options->memory_factor * options->memory->strength : 0.0f;
     return true;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace.h"
 
+#include <stdlib.h>
+
 #include "search.h"
 #include "sequence.h"
 
@@ -29,7 +31,7 @@ static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const 
 
 typedef struct reader {
     e2_search_options search;
-    e2_reading *readings;
+    const e2_choice *examples; /* that have no reading yet */
 } reader;
 
 static bool read_group(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n) {
@@ -44,22 +46,27 @@ static bool read_group(const e2_compute *compute, const e2_media *media, void *c
         if (!e2_sequence_rows(compute, &none, (uint32_t)i, (uint32_t)(i * each), &sequences[i])) return false;
     if (!e2_search(compute, media, sequences, n, n * each, &r->search, answers)) return false;
     for (size_t i = 0; i < n; i++) {
-        e2_reading *reading = &r->readings[first + i];
+        e2_reading *reading = malloc(sizeof *reading + answers[i].n * sizeof *reading->tokens);
+        if (!reading) return false;
         reading->n = answers[i].n;
         for (uint32_t j = 0; j < answers[i].n; j++) reading->tokens[j] = answers[i].tokens[j].token;
+        e2_example_keep_reading(r->examples[first + i].example, reading);
     }
     return true;
 }
 
 bool e2_trace_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
-                   e2_reading *readings) {
-    uint32_t room = e2_trace_room(compute->model);
-    reader r = {.search = {.beams = 1, .max_tokens = room}, .readings = readings};
-    for (size_t i = 0; i < n; i++) {
-        readings[i].tokens = e2_arena_alloc(compute->arena, room, sizeof *readings[i].tokens);
-        if (!readings[i].tokens) return false;
-    }
-    return run_groups(compute, pool, examples, n, read_group, &r);
+                   const e2_reading **readings) {
+    e2_choice *unread = e2_arena_alloc(compute->arena, n, sizeof *unread);
+    size_t count = 0;
+    if (!unread) return false;
+    for (size_t i = 0; i < n; i++)
+        if (!atomic_load_explicit(&examples[i].example->reading, memory_order_acquire)) unread[count++] = examples[i];
+    reader r = {.search = {.beams = 1, .max_tokens = e2_trace_room(compute->model)}, .examples = unread};
+    if (!run_groups(compute, pool, unread, count, read_group, &r)) return false;
+    for (size_t i = 0; i < n; i++)
+        readings[i] = atomic_load_explicit(&examples[i].example->reading, memory_order_acquire);
+    return true;
 }
 
 /* ---------------------------------------------------------------------------------------------------- features -- */

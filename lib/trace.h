@@ -7,16 +7,10 @@
 #include "nearest.h"
 #include "path.h"
 
-/* What the model reads of one example. */
-typedef struct e2_reading {
-    uint32_t *tokens; /* without the end */
-    uint32_t n;
-} e2_reading;
-
-/* Greedy readings of n examples by the model alone, without a prompt. The readings live in the arena. The pool's cache
- * of projections is used and filled. false: out of memory. */
+/* What the model alone reads of n examples, greedily and without a prompt; kept with each example. The pool's cache of
+ * projections is used and filled. false: out of memory. */
 bool e2_trace_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
-                   e2_reading *readings);
+                   const e2_reading **readings);
 
 /* phi at each step of the examples' paths, as f16 [steps of all paths][features], in order. After a new character the
  * decoder goes on with its stand-in. false: out of memory. */

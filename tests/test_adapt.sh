@@ -81,7 +81,8 @@ says 'adapt: 99: no image'
 says 'adapt: 1x: no image'
 says 'adapt: open.png: no tab'
 check 'each has a message' test "$(wc -l < "$work/err")" -eq 7
-check 'and good ones are taken' test "$("$BUILD/e2str" pool list "$work/good.pool" | cut -f 2 | paste -sd ' ')" = 'Käse good'
+check 'and good ones are taken' test "$("$BUILD/e2str" pool list "$work/good.pool" | cut -f 2 | paste -sd ' ')" = \
+    'Käse good'
 mkdir "$work/mixed" "$work/mixed/folder.png"
 cp "$images/open.png" "$work/mixed/b.PNG"
 cp "$images/exit.jpg" "$work/mixed/c.jpeg"

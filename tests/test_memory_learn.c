@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The learning of the memory: against a slow Newton method in double precision that knows nothing of whitening or dual
- * forms, and what holds of any solution: no gradient, influences that add up, the same bits at any number of threads.
+ * forms, and what holds of any solution: no gradient, the same bits at any number of threads.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -372,32 +372,7 @@ static void test_left_out_is_not_there(void **unused) {
     material_free(fewer);
 }
 
-/* ------------------------------------------------------------------------------------- influence and score -- */
-
-/* Also when learning stopped early. */
-static void test_influences_add_up(void **unused) {
-    (void)unused;
-    material *m = material_new(500, 30, 8, 9);
-    for (unsigned most = 1; most < 60; most += 29) {
-        e2_memory_problem *problem;
-        e2_memory_solution *s = learnt(m, NULL, (e2_memory_options){0.1f, 0.0f, most}, &problem);
-        e2_arena arena = {0};
-        e2_compute compute = plain(&arena);
-        float query[30], influence[500];
-        for (size_t f = 0; f < 30; f++) query[f] = 3.0f * uniform();
-        for (size_t c = 0; c < 8; c++) {
-            double sum = 0.0, size = 1e-3, change = 0.0;
-            assert_true(e2_memory_influence(&compute, problem, s, query, c, influence));
-            for (size_t i = 0; i < 500; i++) sum += influence[i], size += fabs(influence[i]);
-            for (size_t f = 0; f < 30; f++) change += (double)s->change[c * 30 + f] * query[f];
-            assert_true(fabs(sum - change) <= 1e-5 * size);
-        }
-        e2_arena_free(&arena);
-        e2_memory_solution_free(s);
-        e2_memory_problem_free(problem);
-    }
-    material_free(m);
-}
+/* ------------------------------------------------------------------------------------- -------------- score -- */
 
 static void test_score_is_the_loss(void **unused) {
     (void)unused;
@@ -592,7 +567,6 @@ int main(void) {
         cmocka_unit_test(test_every_level_agrees),
         cmocka_unit_test(test_threads_change_no_bit),
         cmocka_unit_test(test_left_out_is_not_there),
-        cmocka_unit_test(test_influences_add_up),
         cmocka_unit_test(test_score_is_the_loss),
         cmocka_unit_test(test_nothing_to_learn),
         cmocka_unit_test(test_odd_rows),

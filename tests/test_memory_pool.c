@@ -459,7 +459,7 @@ static void learning_needs_no_more_scratch_for_more_groups(void **state) {
     e2_choice *all = e2_pool_choose_all(pool, &n, &last);
     e2_path_step steps[2] = {{4, 0}, {2, 1}};
     e2_path *paths = tiny_checked(malloc(n * sizeof *paths));
-    e2_reading *readings = tiny_checked(malloc(n * sizeof *readings));
+    const e2_reading **readings = tiny_checked(malloc(n * sizeof *readings));
     uint16_t *features = tiny_checked(malloc(2 * n * f.model->memory.features * sizeof *features));
     for (size_t i = 0; i < n; i++) paths[i] = (e2_path){steps, 2};
     for (size_t i = 0; i < 2; i++) {

@@ -44,6 +44,7 @@ void print_report(const invocation *run, FILE *to, int width) {
             plural(r.characters), (unsigned long long)r.examples, plural(r.examples));
     if (r.new_characters) fprintf(to, ", %u new to the model", r.new_characters);
     if (r.silent) fprintf(to, ", %u that labels leave out", r.silent);
+    if (r.letter_case) fprintf(to, ", all letters %s", r.letter_case == 1 ? "capitals" : "small");
     if (r.doubtful) fprintf(to, "; %llu doubtful label%s left out", (unsigned long long)r.doubtful, plural(r.doubtful));
     fprintf(to, "\n%-*s", width, "held out");
     if (r.checked)
@@ -54,7 +55,7 @@ void print_report(const invocation *run, FILE *to, int width) {
     if (r.strength > 0)
         fprintf(to, "strength %g\n", (double)r.strength);
     else
-        fputs(r.right_with < r.right_without ? "off: it does not help its own examples\n" : "off\n", to);
+        fputs("off: it does not help its own examples\n", to);
 }
 
 void write_json_report(const char *before, const invocation *run) {
@@ -67,6 +68,7 @@ void write_json_report(const char *before, const invocation *run) {
     printf("{\"examples\":%llu,\"doubtful\":%llu,\"characters\":%llu,\"tokens\":%u,\"new_characters\":%u,\"silent\":%u",
            (unsigned long long)r.examples, (unsigned long long)r.doubtful, (unsigned long long)r.characters, r.tokens,
            r.new_characters, r.silent);
+    printf(",\"letter_case\":%u", r.letter_case);
     write_number(",\"strength\":", r.strength);
     printf(",\"checked\":%llu,\"right_without\":%llu,\"right_with\":%llu}", (unsigned long long)r.checked,
            (unsigned long long)r.right_without, (unsigned long long)r.right_with);

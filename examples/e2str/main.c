@@ -37,8 +37,8 @@ static const command_row commands[] = {
      "picture, same label)."},
     {"pool", "suggest", SUGGEST, 1, INT32_MAX, run_pool_suggest, "POOL [IMAGE...]",
      "Tells which of the images to label next, and prints: path TAB value, best first. Valuable is what is read\n"
-     "with doubt, and is unlike the examples of the pool and the images before it in the list. The pool file may be\n"
-     "missing; it is not changed."},
+     "with doubt, unlike the examples of the pool and the images before it in the list, and like the images given as\n"
+     "a whole. The pool file may be missing; it is not changed."},
     {NULL, "eval", EVAL, 0, 0, run_eval, "--labels FILE",
      "Reads labelled images and prints word accuracy: exact; case-insensitive; alphanumeric (case-insensitive, all\n"
      "punctuation, symbols but ^, and blanks left out). A labels file has `image TAB text` lines; the path of an\n"

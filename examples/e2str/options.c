@@ -105,6 +105,8 @@ static const option_row options[] = {
      "beams of the search, 1 to 16; default 1: greedy"},
     {"min-similarity", 0, READ | EVAL, "X", similarity, AT(read.min_similarity), 0, 0,
      "leave out examples less similar than X, -1 to 1; default: the model's own"},
+    {"everywhere", 0, READ | EVAL, NULL, number, AT(read.memory_everywhere), 1, 1,
+     "the memory is for every image, not only for those like its examples"},
     {"max-tokens", 0, READ | EVAL, "N", number, AT(read.max_tokens), 1, UINT32_MAX,
      "longest text in tokens, its end included; default 48"},
     {"clean-up", 0, READ | EVAL, NULL, number, AT(read.clean_up), 1, 1,

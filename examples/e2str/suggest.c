@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* e2str pool suggest: which images to label next. */
+/* e2str pool suggest: which images to label next.
+ *
+ * The value of an image is doubt * distance * likeness^4. Doubt alone chooses what cannot be read at all, of which
+ * little is learnt; likeness keeps to what is common among the images. Doubt is that of the least certain character,
+ * since the sum over all would prefer what is long and hopeless. */
 #include "command.h"
 
 #include <errno.h>
@@ -7,14 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An image that might be labelled. Its value is doubt * distance. */
+/* An image that might be labelled. All but `value` are from 0 to 1. */
 typedef struct crop {
     const char *path;
     char *text;      /* as it is read now */
     float *key;      /* retrieval key */
-    double doubt;    /* 0..1 */
-    double distance; /* to the nearest example of the pool, then of the crops chosen as well */
-    double value;    /* when it was chosen; below 0: it was not */
+    double doubt;    /* how little is certain of the least certain character */
+    double distance; /* 1 - cosine to the nearest example of the pool, then of the crops chosen as well */
+    double likeness; /* cosine to the mean of all images given */
+    double value;    /* when it was last asked for */
 } crop;
 
 typedef struct crop_list {
@@ -80,8 +85,12 @@ static double doubt_of(const e2str_result *result) {
     return 1 - least;
 }
 
-/* Of unit-length keys; 0 for the same picture. */
-static double distance_of(double cosine) { return cosine < 1 ? sqrt(1 - cosine) : 0; }
+/* Of keys of unit length. */
+static double cosine(const crop_list *list, const float *a, const float *b) {
+    double sum = 0;
+    for (size_t i = 0; i < list->width; i++) sum += (double)a[i] * b[i];
+    return fmin(fmax(sum, 0), 1);
+}
 
 static e2str_status look_at(invocation *run, crop *c, size_t width, e2str_error *error) {
     e2str_image image;
@@ -96,7 +105,7 @@ static e2str_status look_at(invocation *run, crop *c, size_t width, e2str_error 
     float nearest = 0;
     size_t found = 0;
     if (run->pool) status = e2str_pool_nearest(run->pool, c->key, 1, -1, &id, &nearest, &found, error);
-    c->distance = found ? distance_of(nearest) : 1;
+    c->distance = found ? fmin(fmax(1 - (double)nearest, 0), 1) : 1;
     c->doubt = doubt_of(run->result);
     c->text = strdup(e2str_result_text(run->result));
     return c->text ? status : E2STR_ERROR_MEMORY;
@@ -123,22 +132,37 @@ static bool look_at_all(invocation *run, crop_list *list) {
 
 /* ------------------------------------------------------------------------------------------------------ choosing -- */
 
+static bool find_likeness(crop_list *list) {
+    float *mean = calloc(list->width, sizeof *mean);
+    double square = 0;
+    if (!mean) {
+        complain("out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < list->count; i++)
+        for (size_t j = 0; j < list->width; j++) mean[j] += list->crops[i].key[j];
+    for (size_t j = 0; j < list->width; j++) square += (double)mean[j] * mean[j];
+    for (size_t j = 0; j < list->width && square > 0; j++) mean[j] = (float)(mean[j] / sqrt(square));
+    for (size_t i = 0; i < list->count; i++) list->crops[i].likeness = cosine(list, mean, list->crops[i].key);
+    free(mean);
+    return true;
+}
+
 /* Moves the most valuable of the crops from `first` on to `first`, ties to the earlier one, and brings the distances of
  * the others up to date. */
 static void choose_next(crop_list *list, size_t first) {
     size_t best = first;
     for (size_t i = first; i < list->count; i++) {
         crop *c = &list->crops[i];
-        c->value = c->doubt * c->distance;
+        c->value = c->doubt * c->distance * pow(c->likeness, 4);
         if (c->value > list->crops[best].value) best = i;
     }
     crop chosen = list->crops[best];
     memmove(&list->crops[first + 1], &list->crops[first], (best - first) * sizeof chosen);
     list->crops[first] = chosen;
     for (size_t i = first + 1; i < list->count; i++) {
-        double cosine = 0;
-        for (size_t j = 0; j < list->width; j++) cosine += (double)chosen.key[j] * list->crops[i].key[j];
-        list->crops[i].distance = fmin(list->crops[i].distance, distance_of(cosine));
+        crop *c = &list->crops[i];
+        c->distance = fmin(c->distance, 1 - cosine(list, chosen.key, c->key));
     }
 }
 
@@ -149,6 +173,7 @@ static bool write_crop(const invocation *run, const crop *c) {
         write_number(",\"value\":", c->value);
         write_number(",\"doubt\":", c->doubt);
         write_number(",\"distance\":", c->distance);
+        write_number(",\"likeness\":", c->likeness);
         putchar('}');
     } else {
         write_text("", c->path);
@@ -171,6 +196,7 @@ int run_pool_suggest(invocation *run) {
     if (opened) {
         list.width = info.visual_width;
         good = look_at_all(run, &list);
+        good = find_likeness(&list) && good;
         for (size_t i = 0; i < list.count && i < run->suggestions; i++) {
             choose_next(&list, i);
             if (!write_crop(run, &list.crops[i])) break;
