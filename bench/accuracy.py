@@ -52,6 +52,7 @@ OWN = 100  # examples of a pool that is compared with others
 SOME = 300  # images of a set for what is not the default
 WRONG = 0.25  # of the labels
 HARD = (10, 20)  # per cent of the wrong reads that become the pool
+ROUNDS = 3  # of timing
 QUIET = 0.1  # with more than this of the CPUs taken by others, times are not kept
 
 
@@ -139,20 +140,23 @@ class Study:
     def measure_times(self):
         """Milliseconds of one set with one thread, without its files; nothing else of ours runs."""
         limit = smaller(SOME, self.limit)
-        key = [cpu_name(), POOLS, PROMPT, Run('time', self.timed, self.model).key(limit)]
+        key = [cpu_name(), POOLS, PROMPT, ROUNDS, Run('time', self.timed, self.model).key(limit)]
         found = cached('times', key, lambda: self.time_all(limit), lambda found: found['busy'] <= QUIET)
         self.times, self.busy = found['times'], found['busy']
 
     def time_all(self, limit):
-        """(pool, way, ms to learn, ms of a read)"""
+        """(pool, way, ms to learn, ms of a read): the least of some rounds"""
         begin, (all_before, ours_before) = time.time(), busy_seconds()
-        times = []
-        for pool, way in ((0, ''), *((pool, way) for pool in self.timed.pools for way in (PROMPT, MEMORY))):
-            run = Run('time', self.timed, self.model, pool, WAYS.get(way, ()))
-            found = run.evaluate(self.timed.test(limit))['summary']
-            times.append((pool, way, found['ms_learn'], found['ms_read']))
+        pools = [(0, ''), *((pool, way) for pool in self.timed.pools for way in (PROMPT, MEMORY))]
+        rounds = []
+        for _ in range(ROUNDS):
+            runs = [Run('time', self.timed, self.model, pool, WAYS.get(way, ())) for pool, way in pools]
+            found = [run.evaluate(self.timed.test(limit))['summary'] for run in runs]
+            rounds.append([(one['ms_learn'], one['ms_read']) for one in found])
+        least = [[min(values) for values in zip(*times)] for times in zip(*rounds)]
         all_after, ours_after = busy_seconds()
         others = max(0.0, (all_after - all_before) - (ours_after - ours_before))
+        times = [(*pool, *times) for pool, times in zip(pools, least)]
         return {'times': times, 'busy': others / ((time.time() - begin) * os.cpu_count())}
 
 

@@ -13,7 +13,7 @@ COLUMNS = (
     *('set', 'what', 'pool', 'k', 'memory', 'images', 'exact', 'case_insensitive', 'alphanumeric'),
     *('learn_ms', 'read_ms'),
 )
-COLOURS = ('#1f77b4', '#d95f02', '#1b7f4d', '#7b3fa0', '#a6761d', '#c2185b', '#444444', '#0097a7', '#8c6d31')
+COLOURS = ('#1f77b4', '#d95f02', '#1b7f4d', '#7b3fa0', '#a6761d', '#c2185b', '#444444', '#0097a7', '#8bab00')
 NONE = '–'
 
 
@@ -203,7 +203,7 @@ def wrong_labels(study):
     gains = [[y - x for x, y in zip(before, column)] for column in after]
     yield from wrapped(
         f'The mean gain of the pool is {gains[0][0]:+.1f} / {gains[0][1]:+.1f} points; with the wrong labels',
-        f'{gains[1][0]:+.1f} / {gains[1][1]:+.1f}, and when the doubtful are kept {gains[2][0]:+.1f} / {gains[2][1]:+.1f}.',
+        f'{gains[1][0]:+.1f} / {gains[1][1]:+.1f}, and with the doubtful kept {gains[2][0]:+.1f} / {gains[2][1]:+.1f}.',
     )
 
 
