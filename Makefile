@@ -118,7 +118,7 @@ help:
 	@echo 'make golden        golden values and other generated files, made again and compared; UPDATE=1 replaces them'
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
-	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); F32= STAGE1= MODEL= GALLERY= LIMIT='
+	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
 	@echo '           BLAS=openblas or none'

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The driver of `make accuracy`: word accuracy with and without a pool, on every set of labelled crops in a folder.
 
-    accuracy.py DATA [--model FILE] [--f32 FILE] [--stage1 FILE] [--k K] [--jobs N] [--limit N] [--docs FOLDER]
-    accuracy.py --gallery SET [--picture FILE] [--model FILE] [--k K] [--limit N]
+    accuracy.py DATA [--model FILE] [--jobs N] [--limit N] [--docs FOLDER]
+    accuracy.py --gallery SET [--picture FILE] [--model FILE] [--limit N]
 
 DATA is a folder of sets, each with labels.tsv (`image TAB text`) and images/. Fills the tables of accuracy.md, writes
 accuracy.csv and accuracy.svg beside it: in docs/, with --limit in build/accuracy/limited/. What every run of `e2str
@@ -23,14 +23,13 @@ import accuracy_gallery
 import accuracy_report
 from accuracy_runs import (
     CACHE,
+    LARGE,
     POOLS,
     ROOT,
-    SEED,
     Run,
     Set,
     cached,
     find_sets,
-    mixed_rows,
     open_model,
     tesseract_reads,
     wrong_labels,
@@ -38,48 +37,51 @@ from accuracy_runs import (
 from cpu_time import busy_seconds
 
 SMALL = os.path.join(ROOT, 'weights', 'e2str-small.gguf')
-KS = (1, 2, 4, 8)
-CHOSEN_POOL = 100  # where k is chosen, and what other pools are compared with
-MIXED = 1000
+# How a pool acts, and the options of `e2str eval` for it; MEMORY is the default.
+MEMORY = 'memory'
+WAYS = {
+    'prompt k = 1': ('--no-learn', '-k', '1'),
+    'prompt k = 2': ('--no-learn', '-k', '2'),
+    MEMORY: (),
+    'memory and prompt k = 1': ('-k', '1'),
+    'memory and prompt k = 2': ('-k', '2'),
+    'memory and prompt k = 4': ('-k', '4'),
+}
+PROMPT = 'prompt k = 2'  # what a pool does that has not learnt
+OWN = 100  # examples of a pool that is compared with others
+SOME = 300  # images of a set for what is not the default
+WRONG = 0.25  # of the labels
 HARD = (10, 20)  # per cent of the wrong reads that become the pool
-TIMED = 200  # images of a set
+ROUNDS = 3  # of timing
 QUIET = 0.1  # with more than this of the CPUs taken by others, times are not kept
-# Which set the pool of the wrong domain is from, by how the names begin.
-OTHER = {'scene': 'receipts', 'receipts': 'handwriting', 'handwriting': 'scene-iiit5k', 'cheque': 'scene-iiit5k'}
 
 
-def other_set(one, sets):
-    """The set of another domain that lends its pool; None if there is none."""
-    domain = one.name.split('-')[0]
-    strangers = [other for other in sets if other.name.split('-')[0] != domain]
-    wanted = [other for other in strangers if other.name.startswith(OTHER.get(domain, '?'))]
-    return (wanted or strangers or [None])[0]
+def smaller(limit, other):
+    """None: no limit."""
+    return min((one for one in (limit, other) if one is not None), default=None)
 
 
 class Study:
-    """reads[set name][key]: Reads; the key is (pool, k) for the set's own pool, else a name."""
+    """reads[set name][key]: Reads; the key is (pool, way) for the set's own pool, (0, '') for none, else a name; of
+    another set's pool, (that set's name,)."""
 
     def __init__(self, options):
-        self.jobs, self.limit, self.k = options.jobs, options.limit, options.k
+        self.jobs, self.limit = options.jobs, options.limit
         self.sets = find_sets(options.data)
-        self.model = open_model(options.model, 'shipped')
-        self.f32 = options.f32 and open_model(options.f32, 'f32')
-        self.stage1 = options.stage1 and open_model(options.stage1, 'stage 1')
+        self.model = open_model(options.model)
         self.tesseract = tesseract_release()
-        self.ks, self.pools, self.chosen_pool, self.shares = KS, POOLS, CHOSEN_POOL, HARD
-        self.chosen_by_us = self.k is None
+        self.ways, self.memory, self.prompt, self.own, self.large = tuple(WAYS), MEMORY, PROMPT, OWN, LARGE
+        self.pools, self.wrong, self.shares, self.some = POOLS, WRONG, HARD, SOME
         self.reads = {one.name: {} for one in self.sets}
-        self.others = {one.name: other_set(one, self.sets) for one in self.sets}
         self.hard = {one.name: {} for one in self.sets}  # [set name][share]: Hard
-        self.times, self.busy = {}, 0
+        self.timed = max(self.sets, key=lambda one: len(one.rows))
+        self.times, self.busy, self.quiet = [], 0, QUIET
 
     def measure(self):
-        self.run(self.grid(), self.reads)
-        if self.chosen_by_us:
-            self.k = max(KS, key=self.mean_at)
-            print(f'k = {self.k}', file=sys.stderr)
-        self.run(self.comparisons(), self.reads)
+        self.run(self.own_pools(), self.reads)
+        self.run(self.other_pools(), self.reads)
         self.run(self.hard_samples(), self.hard)
+        self.run(self.peer(), self.reads)
         self.measure_times()
 
     def run(self, jobs, results):
@@ -100,64 +102,61 @@ class Study:
             if found[name, key]:
                 results[name][key] = found[name, key]
 
-    def job(self, key, one, *arguments, **named):
-        run = Run(key if isinstance(key, str) else 'own', one, *arguments, **named)
-        return one.name, key, lambda: run.reads(self.limit)
+    def job(self, key, what, one, pool, options=(), limit=SOME):
+        run, limit = Run(what, one, self.model, pool, options), smaller(limit, self.limit)
+        return one.name, key, lambda: run.reads(limit)
 
-    def grid(self):
+    def own_pools(self):
+        """No pool and the default on all images, other ways on some."""
         for one in self.sets:
-            if self.tesseract:
-                yield one.name, 'Tesseract', lambda one=one: tesseract_reads(one, self.limit, self.tesseract)
-            yield self.job((0, 0), one, self.model)
-            for pool in one.pools:
-                for k in KS:
-                    yield self.job((pool, k), one, self.model, pool, k)
-            if self.stage1:
-                yield self.job('stage 1', one, self.stage1)
-
-    def mean_at(self, k):
-        return sum(self.reads[one.name][CHOSEN_POOL, k].accuracy() for one in self.sets) / len(self.sets)
-
-    def comparisons(self):
-        mixed = mixed_rows(self.sets, MIXED)
+            yield self.job((0, ''), 'no pool', one, 0, limit=None)
+            for pool in one.pools + [LARGE] * one.large:
+                yield self.job((pool, MEMORY), MEMORY, one, pool, limit=None)
         for one in self.sets:
-            own, other = one.rows[:CHOSEN_POOL], self.others[one.name]
-            if self.k not in KS:
-                for pool in one.pools:
-                    yield self.job((pool, self.k), one, self.model, pool, self.k)
-            yield self.job('mixed', one, self.model, mixed, self.k)
-            if other:
-                yield self.job('wrong domain', one, self.model, tuple(other.rows[:CHOSEN_POOL]), self.k)
-            drawn = ('--random-examples', str(SEED))
-            yield self.job('random examples', one, self.model, CHOSEN_POOL, self.k, options=drawn)
-            yield self.job('25 % wrong', one, self.model, wrong_labels(own, 0.25), self.k)
-            yield self.job('100 % wrong', one, self.model, wrong_labels(own, 1), self.k)
-            if self.f32:
-                yield self.job('f32 zero-shot', one, self.f32)
-                yield self.job('f32', one, self.f32, CHOSEN_POOL, self.k)
+            for pool in one.pools + [LARGE] * one.large:
+                for way, options in WAYS.items():
+                    if way == PROMPT or way != MEMORY and pool != LARGE:
+                        yield self.job((pool, way), way, one, pool, options)
+
+    def other_pools(self):
+        for one in self.sets:
+            for other in self.sets:
+                if other is not one:
+                    yield self.job((other.name,), f'pool of {other.name}', one, tuple(other.rows[:OWN]))
+            wrong, name = wrong_labels(one.rows[:OWN], WRONG), f'{WRONG:.0%} of labels wrong'
+            yield self.job('wrong', name, one, wrong)
+            yield self.job('wrong, kept', f'{name}, kept', one, wrong, ('--keep-doubtful',))
 
     def hard_samples(self):
         for one in self.sets:
             for share in HARD:
-                run = Run(f'hard {share} %', one, self.model, 0, self.k, ('--hard', str(share)))
+                run = Run(f'hard {share} %', one, self.model, 0, ('--hard', str(share)))
                 yield one.name, share, lambda run=run: run.hard(self.limit)
 
+    def peer(self):
+        for one in self.sets if self.tesseract else ():
+            yield one.name, 'Tesseract', lambda one=one: tesseract_reads(one, smaller(SOME, self.limit), self.tesseract)
+
     def measure_times(self):
-        """Milliseconds of a read, without its file, with one thread; nothing else of ours runs."""
-        limit = min(self.limit or TIMED, TIMED)
-        key = [cpu_name(), self.k, *(Run('time', one, self.model).key(limit) for one in self.sets)]
+        """Milliseconds of one set with one thread, without its files; nothing else of ours runs."""
+        limit = smaller(SOME, self.limit)
+        key = [cpu_name(), POOLS, PROMPT, ROUNDS, Run('time', self.timed, self.model).key(limit)]
         found = cached('times', key, lambda: self.time_all(limit), lambda found: found['busy'] <= QUIET)
         self.times, self.busy = found['times'], found['busy']
 
     def time_all(self, limit):
+        """(pool, way, ms to learn, ms of a read): the least of some rounds"""
         begin, (all_before, ours_before) = time.time(), busy_seconds()
-        times = {one.name: [] for one in self.sets}
-        for one in self.sets:
-            for pool, k in ((0, 0), (CHOSEN_POOL, self.k)):
-                found = Run('time', one, self.model, pool, k).evaluate(one.test(limit))
-                times[one.name].append(found['summary']['ms_read'])
+        pools = [(0, ''), *((pool, way) for pool in self.timed.pools for way in (PROMPT, MEMORY))]
+        rounds = []
+        for _ in range(ROUNDS):
+            runs = [Run('time', self.timed, self.model, pool, WAYS.get(way, ())) for pool, way in pools]
+            found = [run.evaluate(self.timed.test(limit))['summary'] for run in runs]
+            rounds.append([(one['ms_learn'], one['ms_read']) for one in found])
+        least = [[min(values) for values in zip(*times)] for times in zip(*rounds)]
         all_after, ours_after = busy_seconds()
         others = max(0.0, (all_after - all_before) - (ours_after - ours_before))
+        times = [(*pool, *times) for pool, times in zip(pools, least)]
         return {'times': times, 'busy': others / ((time.time() - begin) * os.cpu_count())}
 
 
@@ -190,9 +189,6 @@ def parse_arguments():
     parser = argparse.ArgumentParser(usage=__doc__.split('\n\n')[1].strip(), description=__doc__.split('\n')[0])
     parser.add_argument('data', nargs='?', help='folder of sets')
     parser.add_argument('--model', default=SMALL)
-    parser.add_argument('--f32', help='the same weights in f32')
-    parser.add_argument('--stage1', help='the model before it learnt from examples')
-    parser.add_argument('--k', type=int, help='examples before a query; default: the best with a pool of 100')
     parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='runs side by side')
     parser.add_argument('--limit', type=int, help='read so many images of each set')
     parser.add_argument('--docs', help='folder of accuracy.md')
@@ -201,9 +197,8 @@ def parse_arguments():
     options = parser.parse_args()
     if not options.data and not options.gallery:
         parser.error('give DATA or --gallery SET')
-    for path in (options.model, options.f32, options.stage1):
-        if path and not os.path.exists(path):
-            parser.error(f'{path} is not there')
+    if not os.path.exists(options.model):
+        parser.error(f'{options.model} is not there')
     return options
 
 
@@ -226,10 +221,9 @@ def main():
     if options.data:
         study = Study(options)
         study.measure()
-        options.k = study.k
         accuracy_report.write(study, docs_folder(options), f'{cpu_name()}, {os.cpu_count()} cores', commit())
     if options.gallery:
-        accuracy_gallery.draw(Set(options.gallery), options.model, options.k or 2, options.limit, options.picture)
+        accuracy_gallery.draw(Set(options.gallery), options.model, options.limit, options.picture)
 
 
 if __name__ == '__main__':

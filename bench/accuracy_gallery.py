@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The picture of `accuracy.py --gallery SET`: reads that a pool corrected and reads that it broke, with the examples
-that stood before the query."""
+"""The picture of `accuracy.py --gallery SET`: reads that a pool's memory corrected and reads that it broke, with the
+examples that moved them most."""
 
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 
 from accuracy_runs import CACHE, E2STR, ONE_THREAD
 from metric import alphanumeric
@@ -32,7 +33,16 @@ def read_all(model, rows, *arguments):
     return [json.loads(line) for line in found]
 
 
-def read_twice(one, model, k, limit):
+def moved_by(read):
+    """(id, logits) of the examples that the memory asked, summed over the characters of the text, largest first."""
+    sums = Counter()
+    for character in read['characters']:
+        for influence in character['influences']:
+            sums[influence['id']] += influence['amount']
+    return sums.most_common()
+
+
+def read_twice(one, model, limit):
     """(pool, test, reads without the pool, reads with it)"""
     size = min(POOL, len(one.rows) // 2)
     pool, test = one.rows[:size], one.rows[size:][:limit]
@@ -41,15 +51,15 @@ def read_twice(one, model, k, limit):
         with open(labels, 'w', encoding='utf-8') as out:
             out.writelines(f'{path}\t{text}\n' for path, text in pool)
         call('pool', 'add', '-m', model, file, '--labels', labels)
-        return pool, test, read_all(model, test), read_all(model, test, '-p', file, '-k', str(k))
+        return pool, test, read_all(model, test), read_all(model, test, '-p', file, '--influences', '16')
 
 
-def draw(one, model, k, limit, path):
+def draw(one, model, limit, path):
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
         sys.exit('a gallery needs Pillow (Debian: python3-pil)')
-    pool, test, without, with_pool = read_twice(one, model, k, limit)
+    pool, test, without, with_pool = read_twice(one, model, limit)
     changes = {(False, True): [], (True, False): []}
     for (image, label), before, after in zip(test, without, with_pool):
         change = tuple(alphanumeric(read['text']) == alphanumeric(label) for read in (before, after))
@@ -87,10 +97,11 @@ def draw(one, model, k, limit, path):
                 colour = GREEN if alphanumeric(text) == alphanumeric(label) else RED
                 write(190, y + 4 + 22 * line, what, GREY)
                 write(256, y + 4 + 22 * line, text, colour if line else BLACK, room=200)
-            for i, example in enumerate(after['examples'][:4]):
+            for i, (example, amount) in enumerate(moved_by(after)[:4]):
                 x = 470 + i * 175
-                paste(pool[example['id'] - 1][0], x, y + 4)
-                write(x, y + 52, f'{example["label"]}  {example["similarity"]:.2f}', GREY, room=165)
+                crop, text = pool[example - 1]
+                paste(crop, x, y + 4)
+                write(x, y + 52, f'{text}  {amount:+.1f}', GREY, room=165)
             y += ROW
             pen.line([(12, y - 4), (WIDTH - 12, y - 4)], '#dddddd')
     page.save(path)

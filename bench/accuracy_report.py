@@ -5,23 +5,38 @@ import csv
 import os
 import re
 import sys
+import textwrap
 
-COLUMNS = ('set', 'what', 'weights', 'pool', 'k', 'images', 'exact', 'case_insensitive', 'alphanumeric', 'ms')
-COLOURS = ('#1f77b4', '#d95f02', '#1b7f4d', '#7b3fa0', '#a6761d', '#c2185b', '#444444', '#0097a7')
+from metric import alphanumeric
+
+COLUMNS = (
+    *('set', 'what', 'pool', 'k', 'memory', 'images', 'exact', 'case_insensitive', 'alphanumeric'),
+    *('learn_ms', 'read_ms'),
+)
+COLOURS = ('#1f77b4', '#d95f02', '#1b7f4d', '#7b3fa0', '#a6761d', '#c2185b', '#444444', '#0097a7', '#8bab00')
 NONE = '–'
+
+
+NOTHING = 0, ''  # the key of the reads without a pool
 
 
 # ---- figures ----
 
 
-def figure(value, digits=1):
-    return NONE if value is None else f'{value:.{digits}f}'
+def together(study, one, keys):
+    """The reads under each key, all of the same images; None where not measured."""
+    found = [study.reads[one.name].get(key) for key in keys]
+    paths = set.intersection(*({path for path, _ in reads.rows} for reads in found if reads))
+    return [reads and reads.among(paths) for reads in found]
 
 
-def accuracy(study, one, key):
-    """Alphanumeric, in per cent; None where it was not measured."""
-    reads = study.reads[one.name].get(key)
-    return reads.accuracy() if reads else None
+def pair(reads):
+    """(alphanumeric, exact), in per cent"""
+    return reads and (reads.accuracy(), reads.exact())
+
+
+def both(pair):
+    return f'{pair[0]:.1f} / {pair[1]:.1f}' if pair else NONE
 
 
 def mean(values):
@@ -29,13 +44,25 @@ def mean(values):
     return sum(known) / len(known) if known else None
 
 
-def changed(study, one, key):
-    """(wrong reads that became right, right ones that became wrong) against no pool; None where not measured"""
-    after = study.reads[one.name].get(key)
-    if not after:
-        return None, None
-    pairs = list(zip(study.reads[one.name][0, 0].right, after.right))
+def mean_pair(pairs):
+    known = [pair for pair in pairs if pair]
+    return tuple(map(mean, zip(*known))) if known else None
+
+
+def changed(before, after):
+    """(wrong reads that became right, right ones that became wrong)"""
+    pairs = list(zip(before.right, after.right))
     return pairs.count((False, True)), pairs.count((True, False))
+
+
+def change(study, one, key):
+    """(of alphanumeric, of exact) against no pool, in points"""
+    before, after = map(pair, together(study, one, [NOTHING, key]))
+    return after[0] - before[0], after[1] - before[1]
+
+
+def part(some, whole):
+    return f'{some} of {whole} ({100 * some / whole:.1f} %)' if whole else NONE
 
 
 # ---- tables ----
@@ -48,77 +75,136 @@ def table(head, lines):
         yield '| ' + ' | '.join(str(cell) for cell in line) + ' |'
 
 
-def with_mean(study, row, label='mean'):
-    """One line of figures per set, and their mean; a mean over fewer sets says so."""
-    found = [row(one) for one in study.sets]
-    for one, values in zip(study.sets, found):
-        yield [one.name, *map(figure, values)]
-    means = []
-    for values in zip(*found):
-        known = sum(value is not None for value in values)
-        means.append(figure(mean(values)) + (f' (of {known})' if 0 < known < len(found) else ''))
-    yield [f'**{label}**', *means]
+def wrapped(*sentences):
+    return ['', *textwrap.wrap(' '.join(sentences), 145, break_on_hyphens=False)]
+
+
+def mean_row(rows):
+    """Of rows of pairs; a mean over fewer sets says so."""
+    for pairs in zip(*rows):
+        known = sum(pair is not None for pair in pairs)
+        yield both(mean_pair(pairs)) + (f' (of {known})' if 0 < known < len(pairs) else '')
 
 
 def side_by_side(study):
-    pools = [(pool, study.k) for pool in study.pools if pool != 30]
-    keys = ['stage 1', (0, 0), *pools, 'Tesseract']
-    keys = [key for key in keys if any(key in study.reads[one.name] for one in study.sets)]
-    names = {'stage 1': 'stage 1, no pool', (0, 0): 'no pool', 'Tesseract': f'Tesseract {study.tesseract}'}
-    head = [names.get(key) or f'{key[0]} examples' for key in keys]
-    lines = list(with_mean(study, lambda one: [accuracy(study, one, key) for key in keys]))
-    for line, one in zip(lines, study.sets):
-        line.insert(1, len(study.reads[one.name][0, 0].rows))
-        line += [number for number in changed(study, one, (study.chosen_pool, study.k))]
-    lines[-1].insert(1, sum(line[1] for line in lines[:-1]))
-    lines[-1] += [sum(line[place] for line in lines[:-1]) for place in (-2, -1)]
-    return table(['set', 'images', *head, f'corrected by {study.chosen_pool}', 'broken'], lines)
+    keys = [NOTHING, *((pool, study.memory) for pool in study.pools)]
+    found = [together(study, one, keys) for one in study.sets]
+    rows = [list(map(pair, reads)) for reads in found]
+    own = keys.index((study.own, study.memory))
+    counts = [(len(reads[0].rows), *changed(reads[0], reads[own])) for reads in found]
+    lines = [[one.name, n, *map(both, row), *moved] for one, row, (n, *moved) in zip(study.sets, rows, counts)]
+    images, *moved = map(sum, zip(*counts))
+    lines.append(['**mean**', images, *mean_row(rows), *moved])
+    names = [f'{pool} examples' for pool in study.pools]
+    yield from table(['set', 'images', 'no pool', *names, f'corrected by {study.own}', 'broken'], lines)
+    before, after = (mean_pair(row[place] for row in rows) for place in (0, own))
+    gone = [100 * (y - x) / (100 - x) for x, y in zip(before, after)]
+    few = [(*change(study, one, (study.pools[0], study.memory)), one.name) for one in study.sets]
+    yield from wrapped(
+        f'{study.own} examples change the mean by {after[0] - before[0]:+.1f} points alphanumeric and',
+        f'{after[1] - before[1]:+.1f} exact: {gone[0]:.0f} % and {gone[1]:.0f} % of the errors less.',
+        f'{study.pools[0]} examples: {mean(line[0] for line in few):+.1f} and {mean(line[1] for line in few):+.1f};',
+        f'the worst set alphanumeric is {min(few)[2]} with {min(few)[0]:+.1f}.',
+        *peer(study),
+    )
 
 
-def exact(study):
-    keys = [(0, 0), *((pool, study.k) for pool in study.pools)]
-
-    def row(one):
-        found = [study.reads[one.name].get(key) for key in keys]
-        return [reads.exact() if reads else None for reads in found]
-
-    return table(['set', 'no pool', *(f'{pool} examples' for pool in study.pools)], with_mean(study, row))
+def peer(study):
+    """A sentence, if it was measured."""
+    pairs = [together(study, one, [NOTHING, 'Tesseract']) for one in study.sets]
+    pairs = [[reads.accuracy() for reads in both] for both in pairs if both[1]]
+    if pairs:
+        ours, theirs = map(mean, zip(*pairs))
+        leads = [us - them for us, them in pairs]
+        yield f'Tesseract {study.tesseract} reads {theirs:.1f} % of the first {study.some} images of each set'
+        yield f'(mean of {len(pairs)}, alphanumeric), the model without a pool {ours:.1f} %:'
+        yield f'{min(leads):+.0f} to {max(leads):+.0f} points by set.'
 
 
 def grid(study):
-    lines = []
-    for pool in study.pools:
-        having = [one for one in study.sets if pool in one.pools]
-        for one in having:
-            keys = (0, 0), *((pool, k) for k in study.ks)
-            lines.append([one.name, pool, *(accuracy(study, one, key) for key in keys)])
+    keys, lines, means = [NOTHING], [], {}
+    for pool in (*study.pools, study.large):
+        keys = [NOTHING, *((pool, way) for way in study.ways)]
+        having = [one for one in study.sets if (pool, study.memory) in study.reads[one.name]]
+        rows = [list(map(pair, together(study, one, keys))) for one in having]
+        lines += [[one.name, pool, *map(both, row)] for one, row in zip(having, rows)]
         if having:
-            columns = zip(*(line[2:] for line in lines[-len(having) :]))
+            means[pool] = dict(zip(('', *study.ways), map(mean_pair, zip(*rows))))
             label = 'mean' if len(having) == len(study.sets) else f'mean of these {len(having)}'
-            lines.append([f'**{label}**', pool, *map(mean, columns)])
-    lines = [[*line[:2], *map(figure, line[2:])] for line in lines]
-    return table(['set', 'pool', 'k = 0', *(f'k = {k}' for k in study.ks)], lines)
+            lines.append([f'**{label}**', pool, *map(both, means[pool].values())])
+    yield from table(['set', 'pool', 'no pool', *study.ways], lines)
+    found = means[study.own]
+    order = sorted(study.ways, key=lambda way: -sum(found[way]))
+    yield from wrapped(
+        f'Best to worst with {study.own} examples, by the mean of alphanumeric and exact, against no pool:',
+        '; '.join(f'{way} ({both_changes(found[""], found[way])})' for way in order) + '.',
+    )
 
 
-def pools(study):
-    own = study.chosen_pool, study.k
-    keys = [(0, 0), own, 'mixed', 'wrong domain', 'random examples', '25 % wrong', '100 % wrong']
-    lines = list(with_mean(study, lambda one: [accuracy(study, one, key) for key in keys]))
-    for line, one in zip(lines, study.sets):
-        if study.others[one.name]:
-            line[4] += f' ({study.others[one.name].name})'
-    size = max((r['mixed'].about['pool'] for r in study.reads.values() if 'mixed' in r), default=0)
-    head = ['no pool', f'{own[0]} of its own', f'{size:,} of all sets', f'{own[0]} of another domain']
-    return table(['set', *head, 'its own, drawn at random', 'its own, 25 % of labels wrong', 'all labels wrong'], lines)
+def both_changes(before, after):
+    return ' / '.join(f'{y - x:+.1f}' for x, y in zip(before, after))
 
 
-def types(study):
-    if not study.f32:
-        return ['Not measured: no F32=file.']
-    own = study.chosen_pool, study.k
-    keys = [(0, 0), 'f32 zero-shot', own, 'f32']
-    head = ['no pool, as shipped', 'no pool, f32', f'{own[0]} examples, as shipped', f'{own[0]} examples, f32']
-    return table(['set', *head], with_mean(study, lambda one: [accuracy(study, one, key) for key in keys]))
+def new_words(study):
+    keys = [NOTHING, (study.own, study.prompt), (study.own, study.memory)]
+    counts = []
+    for one in study.sets:
+        known = {alphanumeric(text) for _, text in one.rows[: study.own]}
+        reads = together(study, one, keys)
+        seen = [alphanumeric(label) in known for _, label in reads[0].rows]
+        right = [[sum(r for r, s in zip(read.right, seen) if s == kind) for read in reads] for kind in (False, True)]
+        counts.append([seen.count(False), *right[0], seen.count(True), *right[1]])
+    lines = [[one.name, *shares(line)] for one, line in zip(study.sets, counts)]
+    lines.append(['**all**', *shares(list(map(sum, zip(*counts))))])
+    head = ['no pool', study.prompt, study.memory]
+    return table(['set', 'new words', *head, 'words of the pool', *head], lines)
+
+
+def shares(line):
+    for words, *right in (line[:4], line[4:]):
+        yield words
+        yield from (f'{100 * n / words:.1f}' if words else NONE for n in right)
+
+
+def other_pools(study):
+    lines, pairs = [], []
+    for one in study.sets:
+        line = [one.name]
+        for other in study.sets:
+            if other is one:
+                line.append('')
+                continue
+            points = change(study, one, (other.name,))
+            line.append(f'{points[0]:+.1f}')
+            pairs.append((*points, f'{one.name} with a pool of {other.name}'))
+        lines.append(line)
+    yield from table(['read', *(f'pool of {one.name}' for one in study.sets)], lines)
+    sentences = []
+    for place, name in enumerate(('Alphanumeric', 'Exact')):
+        values = [line[place] for line in pairs]
+        worst = min(pairs, key=lambda line: line[place])
+        below = sum(value < -2 for value in values)
+        sentences.append(
+            f'{name}: mean of the {len(pairs)} pairs {mean(values):+.2f} points, worst {worst[place]:+.1f}'
+            f' ({worst[2]}), {part(below, len(pairs))} more than 2 lower.'
+        )
+    yield from wrapped(*sentences)
+
+
+def wrong_labels(study):
+    keys = [NOTHING, (study.own, study.memory), 'wrong', 'wrong, kept']
+    rows = [list(map(pair, together(study, one, keys))) for one in study.sets]
+    lines = [[one.name, *map(both, row)] for one, row in zip(study.sets, rows)]
+    lines.append(['**mean**', *mean_row(rows)])
+    share = f'{100 * study.wrong:.0f} % wrong'
+    head = ['no pool', 'labels as they are', f'{share}, doubtful left out', f'{share}, `--keep-doubtful`']
+    yield from table(['set', *head], lines)
+    before, *after = (mean_pair(column) for column in zip(*rows))
+    gains = [[y - x for x, y in zip(before, column)] for column in after]
+    yield from wrapped(
+        f'The mean gain of the pool is {gains[0][0]:+.1f} / {gains[0][1]:+.1f} points; with the wrong labels',
+        f'{gains[1][0]:+.1f} / {gains[1][1]:+.1f}, and with the doubtful kept {gains[2][0]:+.1f} / {gains[2][1]:+.1f}.',
+    )
 
 
 def hard_samples(study):
@@ -138,28 +224,24 @@ def hard_samples(study):
     return table(head, lines)
 
 
-def part(some, whole):
-    return f'{some} of {whole} ({100 * some / whole:.1f} %)' if whole else NONE
-
-
 def times(study):
-    lines = []
-    for one in study.sets:
-        zero, few = study.times[one.name]
-        lines.append([one.name, figure(zero, 2), figure(few, 2)])
-    lines.append(['**mean**', *(figure(mean(column), 2) for column in zip(*study.times.values()))])
-    yield from table(['set', 'no pool', f'{study.chosen_pool} examples, k = {study.k}'], lines)
-    yield ''
-    yield f'Other processes took {study.busy:.0%} of the CPUs meanwhile.'
+    nothing, lines = study.times[0][3], []
+    for pool in study.timed.pools:
+        found = {way: (learn, read) for size, way, learn, read in study.times if size == pool}
+        (_, prompt), (learn, memory) = found[study.prompt], found[study.memory]
+        lines.append([pool, f'{learn:.0f}', *(f'{read:.2f}' for read in (nothing, memory, prompt))])
+    yield from table(['examples', 'to learn', 'read, no pool', f'read, {study.memory}', f'read, {study.prompt}'], lines)
+    shared = ', and shared caches: on a machine of its own all is quicker' if study.busy > study.quiet else ''
+    others = f'Other processes took {100 * study.busy:.0f} % of the CPUs meanwhile'
+    yield from wrapped(f'Images of {study.timed.name}. {others}{shared}.')
 
 
 def about(study, machine, commit):
     model = study.model
-    limited = f' **Only {study.limit} images of each set: figures for testing the program.**' if study.limit else ''
-    why = 'the best mean with a pool of 100 in the second table' if study.chosen_by_us else 'given as K'
     name = os.path.basename(model.path)
     yield f'`{name}`, {model.size / 1e6:.1f} MB, SHA-256 {model.digest[:16]}…; commit {commit}; {machine}.'
-    yield f'k = {study.k} unless said otherwise: {why}.{limited}'
+    if study.limit:
+        yield f'**Only {study.limit} images of each set: figures for testing the program.**'
 
 
 # ---- files ----
@@ -172,14 +254,14 @@ def rows(study):
             figures = reads.exact(), reads.case_insensitive(), reads.accuracy()
             measured = dict(zip(COLUMNS[6:9], (f'{value:.2f}' for value in figures)))
             yield {'set': one.name, 'images': len(reads.rows), **reads.about, **measured}
-        for value, (pool, k) in zip(study.times[one.name], ((0, 0), (study.chosen_pool, study.k))):
-            yield {'set': one.name, 'what': 'time', 'weights': 'shipped', 'pool': pool, 'k': k, 'ms': f'{value:.3f}'}
         for share, hard in study.hard[one.name].items():
             counted = (('not shown', hard.others, hard.mended), ('right before', hard.fine, hard.fine - hard.broken))
             for what, number, right in counted:
-                line = {'set': one.name, 'what': f'hard {share} %: {what}', 'weights': 'shipped', 'pool': hard.shown}
-                right_now = f'{100 * right / number:.2f}' if number else ''
-                yield {**line, 'k': study.k, 'images': number, 'alphanumeric': right_now}
+                line = {'set': one.name, 'what': f'hard {share} %: {what}', 'pool': hard.shown, 'images': number}
+                yield {**line, 'alphanumeric': f'{100 * right / number:.2f}' if number else ''}
+    for pool, way, learn, read in study.times:
+        line = {'set': study.timed.name, 'what': f'time: {way or "no pool"}', 'pool': pool}
+        yield {**line, 'learn_ms': f'{learn:.1f}', 'read_ms': f'{read:.3f}'}
 
 
 def write_csv(study, path):
@@ -230,14 +312,17 @@ def plot(study, path):
     import matplotlib.pyplot as plt
 
     sizes = [0, *study.pools]
-    figure_, axes = plt.subplots(figsize=(7.2, 4.2))
+    figure_, axes = plt.subplots(figsize=(7.2, 4.6))
     ends = []
     for i, one in enumerate(study.sets):
-        values = [accuracy(study, one, (size, study.k if size else 0)) for size in sizes]
-        places = [place for place, value in enumerate(values) if value is not None]
+        ways = [[NOTHING, *((size, way) for size in study.pools)] for way in (study.memory, study.prompt)]
+        found = together(study, one, [*ways[0], *ways[1]])
         colour = COLOURS[i % len(COLOURS)]
-        axes.plot(places, [values[place] for place in places], 'o-', color=colour, ms=4, lw=1.4)
-        ends.append((places[-1], values[places[-1]], one.name, colour))
+        for reads, style in ((found[: len(sizes)], 'o-'), (found[len(sizes) :], ':')):
+            values = [read.accuracy() for read in reads if read]
+            axes.plot(range(len(values)), values, style, color=colour, ms=4, lw=1.4)
+            if style == 'o-':
+                ends.append((len(values) - 1, values[-1], one.name, colour))
     axes.set_ylim(0, 100)
     for (x, value, name, colour), y in zip(ends, spread([end[1] for end in ends], 4.4)):
         line = {'arrowstyle': '-', 'color': colour, 'lw': 0.6}
@@ -246,7 +331,7 @@ def plot(study, path):
         axes.annotate(text, (x, value), where, color=colour, va='center', arrowprops=line, annotation_clip=False)
     axes.set_xticks(range(len(sizes)), ['no pool', *map(str, study.pools)])
     axes.set_xlim(-0.2, len(sizes) - 0.9)
-    axes.set(xlabel=f'examples in the pool (own domain), k = {study.k}', ylabel='words right, per cent')
+    axes.set(xlabel=f'examples of the set in the pool; dotted: {study.prompt}', ylabel='words right, per cent')
     axes.grid(axis='y', color='#dddddd', lw=0.6)
     axes.spines[['top', 'right']].set_visible(False)
     figure_.subplots_adjust(left=0.08, right=0.77, top=0.97, bottom=0.12)
@@ -256,10 +341,10 @@ def plot(study, path):
 PARTS = {
     'side by side': side_by_side,
     'grid': grid,
-    'pools': pools,
+    'new words': new_words,
+    'other pools': other_pools,
+    'wrong labels': wrong_labels,
     'hard samples': hard_samples,
-    'exact': exact,
-    'types': types,
     'times': times,
 }
 

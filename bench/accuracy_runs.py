@@ -19,6 +19,7 @@ E2STR = os.path.join(BUILD, 'e2str')
 CACHE = os.path.join(BUILD, 'accuracy')
 SEED = 1
 POOLS = (10, 30, 100, 300)
+LARGE = 1000
 ONE_THREAD = {**os.environ, 'OMP_THREAD_LIMIT': '1', 'OPENBLAS_NUM_THREADS': '1'}
 
 
@@ -49,7 +50,8 @@ def shuffled(items, seed=SEED):
 
 
 class Set:
-    """rows: (path, text) in shuffled order. The first `reserve` are for pools, the others are read."""
+    """rows: (path, text) in shuffled order. The first `reserve` are for pools, the others are read; after a large pool
+    the others of those."""
 
     def __init__(self, folder):
         folder = os.path.abspath(folder)
@@ -66,14 +68,15 @@ class Set:
         self.rows = shuffled(rows)
         self.reserve = 300 if len(rows) >= 450 else 100
         self.pools = [n for n in POOLS if n <= self.reserve]
+        self.large = len(rows) >= LARGE + 150
 
     @staticmethod
     def find(folder, image):
         beside = os.path.join(folder, image)
         return beside if os.path.exists(beside) else os.path.join(folder, 'images', image)
 
-    def test(self, limit):
-        return self.rows[self.reserve :][:limit]
+    def test(self, limit, pool=0):
+        return self.rows[max(self.reserve, pool) :][:limit]
 
 
 def find_sets(data):
@@ -84,16 +87,6 @@ def find_sets(data):
             print(f'{one.name} is left out: {len(one.rows)} images are too few', file=sys.stderr)
     sets = [one for one in sets if len(one.rows) >= 150]
     return sets or sys.exit(f'{data}: no folder with labels.tsv and 150 images or more')
-
-
-def mixed_rows(sets, count):
-    """So many rows of the sets' first parts, the same share of each as far as they go."""
-    rows = []
-    by_size = sorted(sets, key=lambda one: one.reserve)
-    for i, one in enumerate(by_size):
-        share = (count - len(rows)) // (len(by_size) - i)
-        rows += one.rows[: min(one.reserve, share)]
-    return tuple(rows)
 
 
 def wrong_labels(rows, share):
@@ -114,6 +107,11 @@ class Reads:
     def __init__(self, rows, texts, **about):
         self.rows, self.texts, self.about = rows, texts, about
         self.right = [alphanumeric(label) == alphanumeric(text) for (_, label), text in zip(rows, texts)]
+
+    def among(self, paths):
+        """The reads of these images."""
+        kept = [pair for pair in zip(self.rows, self.texts) if pair[0][0] in paths]
+        return Reads([row for row, _ in kept], [text for _, text in kept], **self.about)
 
     def share(self, same):
         return 100 * sum(same(label, text) for (_, label), text in zip(self.rows, self.texts)) / len(self.rows)
@@ -143,59 +141,66 @@ class Hard:
 @dataclass(frozen=True)
 class Model:
     path: str
-    name: str
     digest: str
     size: int
 
 
-def open_model(path, name):
+def open_model(path):
     with open(path, 'rb') as file:
         data = file.read()
-    return Model(os.path.abspath(path), name, hashlib.sha256(data).hexdigest(), len(data))
+    return Model(os.path.abspath(path), hashlib.sha256(data).hexdigest(), len(data))
 
 
 @dataclass(frozen=True)
 class Run:
-    """One `e2str eval`. pool: so many of the set's first rows, or rows from anywhere."""
+    """One `e2str eval`. pool: so many of the set's first rows, or rows from anywhere. options: without any, the pool
+    acts as it does by default."""
 
     what: str
     set: Set
     model: Model
     pool: object = 0
-    k: int = 0
     options: tuple = ()
+
+    def size(self):
+        return self.pool if isinstance(self.pool, int) else len(self.pool)
+
+    def test(self, limit):
+        return self.set.test(limit, self.pool if isinstance(self.pool, int) else 0)
 
     def key(self, limit):
         """All that the result depends on; images by set and name, so that the data may be moved."""
         pool = self.pool
         if not isinstance(pool, int):
             pool = [(*path.split(os.sep)[-3:], text) for path, text in pool]
-        return [version(), self.model.digest, self.set.name, self.set.digest, pool, self.k, self.options, limit]
+        return [version(), self.model.digest, self.set.name, self.set.digest, pool, self.options, limit]
 
     def stored(self, limit):
         """The summary and the wrong reads, measured or found."""
-        size = self.pool if isinstance(self.pool, int) else len(self.pool)
-        name = f'{self.set.name}-{self.what.replace(" ", "-")}-{size}-k{self.k}'
-        return cached(name, self.key(limit), lambda: self.evaluate(self.set.test(limit)))
+        name = f'{self.set.name}-{self.what.replace(" ", "-")}-{self.size()}'
+        return cached(name, self.key(limit), lambda: self.evaluate(self.test(limit)))
 
     def hard(self, limit):
         """The summary of a run with --hard."""
         return Hard(self.stored(limit)['summary'])
 
     def reads(self, limit):
-        test, stored = self.set.test(limit), self.stored(limit)
+        test, stored = self.test(limit), self.stored(limit)
         wrong = {int(index): text for index, text in stored['wrong'].items()}
         texts = [wrong.get(index, label) for index, (_, label) in enumerate(test)]
         found = stored['summary']
-        reads = Reads(test, texts, what=self.what, weights=self.model.name, pool=found['pool_examples'], k=self.k)
+        strength = found['memory']['strength'] if found['memory'] else ''
+        size, k = found['pool_examples'], found['k'] if found['pool_examples'] else 0
+        reads = Reads(test, texts, what=self.what, pool=size, k=k, memory=strength)
         if len(test) != found['images'] or abs(reads.accuracy() - found['alphanumeric']) > 0.006:
             raise RuntimeError(f'{self.set.name}: e2str eval counts {found}, we {reads.accuracy()} of {len(test)}')
         return reads
 
     def evaluate(self, test):
-        command = [E2STR, 'eval', '-m', self.model.path, '--json', '--verbose', '-k', str(self.k), *self.options]
+        command = [E2STR, 'eval', '-m', self.model.path, '--json', '--verbose', *self.options]
         if isinstance(self.pool, int):
-            part = ['--seed', str(SEED), '--pool-first', str(self.pool), '--skip', str(self.set.reserve - self.pool)]
+            skip = max(self.set.reserve - self.pool, 0)
+            part = ['--seed', str(SEED), '--pool-first', str(self.pool), '--skip', str(skip)]
             return evaluate([*command, '--labels', self.set.labels, *part, '--limit', str(len(test))], test)
         with tempfile.NamedTemporaryFile('w', suffix='.tsv', encoding='utf-8') as file:
             file.writelines(f'{path}\t{text}\n' for path, text in (*self.pool, *test))
@@ -246,4 +251,4 @@ def tesseract_reads(one, limit, release):
     if len(texts) != len(test):
         print(f'{one.name}: Tesseract wrote {len(texts)} texts for {len(test)} images', file=sys.stderr)
         return None
-    return Reads(test, texts, what='Tesseract', weights=f'Tesseract {release}', pool=0, k=0)
+    return Reads(test, texts, what=f'Tesseract {release}', pool=0, k=0, memory='')

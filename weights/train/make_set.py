@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Writes a labelled set of rendered words in a few styles, to try pools on (bench/accuracy.py --gallery, e2str eval).
 
-  make_set.py FOLDER [--styles 12] [--each 20] [--words N] [--dim] [--seed 1]
+  make_set.py FOLDER [--styles 12] [--each 20] [--words N] [--dim] [--strange] [--seed 1]
 
 Writes FOLDER/images/*.png and FOLDER/labels.tsv.
 """
@@ -22,6 +22,7 @@ def main():
     p.add_argument('--each', type=int, default=20)
     p.add_argument('--words', type=int, help='of a style, which come again and again (default: all are new)')
     p.add_argument('--dim', action='store_true', help='blurred, hidden, in noise')
+    p.add_argument('--strange', action='store_true', help='letters have other shapes than theirs')
     p.add_argument('--seed', type=int, default=1)
     a = p.parse_args()
     os.makedirs(os.path.join(a.folder, 'images'), exist_ok=True)
@@ -30,7 +31,7 @@ def main():
         for style in range(a.styles):
             seed = f'set {a.seed}.{style}'
             dice = (
-                Dice(f'{seed}.{i}', Style(seed, murky=a.dim), i % a.words if a.words else None)
+                Dice(f'{seed}.{i}', Style(seed, cipher=a.strange, murky=a.dim), i % a.words if a.words else None)
                 for i in range(4 * a.each)
             )
             for i, sample in enumerate(renderer.several(dice, a.each)):
