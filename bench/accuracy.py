@@ -75,7 +75,7 @@ class Study:
         self.reads = {one.name: {} for one in self.sets}
         self.hard = {one.name: {} for one in self.sets}  # [set name][share]: Hard
         self.timed = max(self.sets, key=lambda one: len(one.rows))
-        self.times, self.busy = [], 0
+        self.times, self.busy, self.quiet = [], 0, QUIET
 
     def measure(self):
         self.run(self.own_pools(), self.reads)

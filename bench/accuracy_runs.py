@@ -190,7 +190,8 @@ class Run:
         texts = [wrong.get(index, label) for index, (_, label) in enumerate(test)]
         found = stored['summary']
         strength = found['memory']['strength'] if found['memory'] else ''
-        reads = Reads(test, texts, what=self.what, pool=found['pool_examples'], k=found['k'], memory=strength)
+        size, k = found['pool_examples'], found['k'] if found['pool_examples'] else 0
+        reads = Reads(test, texts, what=self.what, pool=size, k=k, memory=strength)
         if len(test) != found['images'] or abs(reads.accuracy() - found['alphanumeric']) > 0.006:
             raise RuntimeError(f'{self.set.name}: e2str eval counts {found}, we {reads.accuracy()} of {len(test)}')
         return reads
