@@ -262,7 +262,7 @@ def write_csv(path):
         writer.writerows(rows)
 
 
-def update_page(path, lines):
+def update_page(path, about, lines):
     """Replaces what stands between the two marks."""
     begin, end = '<!-- begin table -->\n', '<!-- end table -->\n'
     with open(path) as file:
@@ -270,7 +270,7 @@ def update_page(path, lines):
     head, rest = text.split(begin)
     tail = rest.split(end)[1]
     with open(path, 'w') as file:
-        file.write(head + begin + machine() + '\n\n' + '\n'.join(markdown(lines)) + '\n' + end + tail)
+        file.write(head + begin + about + '\n\n' + '\n'.join(markdown(lines)) + '\n' + end + tail)
 
 
 def plot(source, target):
@@ -282,7 +282,8 @@ def plot(source, target):
 def main():
     watched(measure)
     lines = table()
-    print(machine() + '\n')
+    about = machine()  # before anything is written: the commit is to be a clean one
+    print(about + '\n')
     print('\n'.join(markdown(lines)))
     if others > QUIET:
         print('not a quiet machine: no verdict (?) on what took two threads')
@@ -297,7 +298,7 @@ def main():
         docs = os.path.join(ROOT, 'docs')
         write_csv(os.path.join(docs, 'performance.csv'))
         plot(os.path.join(docs, 'performance.csv'), os.path.join(docs, 'roofline.svg'))
-        update_page(os.path.join(docs, 'performance.md'), lines)
+        update_page(os.path.join(docs, 'performance.md'), about, lines)
 
 
 main()
