@@ -150,7 +150,7 @@ def let_some_texts_end(net, media, torch):
 
 def build(torch, kind):
     """(the reference with the values that the file holds, planes, tokenizer, the file's path)"""
-    from e2str_gguf import Settings, layout, rounded, sizes_of
+    from e2str_gguf import Settings, layout, rounded, shapes_of
     from make_golden import random_weights
     from reference import E2STR, Config, preprocess
 
@@ -185,7 +185,7 @@ def build(torch, kind):
     print(f'converted in {time.perf_counter() - began:.0f} s: {os.path.getsize(model_path):,} bytes', flush=True)
     os.remove(checkpoint)
     if kind != 'f32':
-        stored = rounded(arrays, layout(sizes_of(arrays, Settings()), config.norm_post), kind)
+        stored = rounded(arrays, layout(shapes_of(arrays, Settings()), config.norm_post), kind)
         net.weights = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in stored.items()}
     return net, planes, bpe, model_path
 

@@ -77,7 +77,7 @@ def character_tokenizer(alphabet):
 
 
 @dataclass
-class Sizes:
+class Shapes:
     vision_width: int
     patch_height: int
     patch_width: int
@@ -116,8 +116,8 @@ def _count(state, prefix):
     return max((int(n) + 1 for n in numbers if n.isdigit()), default=0)
 
 
-def sizes_of(state, settings):
-    """Sizes, from shapes. Looks only at the tensors it needs; layout() lists all of them for the full check."""
+def shapes_of(state, settings):
+    """Shapes, of a state. Looks only at the tensors it needs; layout() lists all of them for the full check."""
     width, channels, ph, pw = _shape(state, 'vision_encoder.conv1.weight', 4)
     stem = [_shape(state, f'vision_encoder.stem.{i}.weight', 4)[0] for i in range(_count(state, 'vision_encoder.stem'))]
     if len(stem) != len(settings.stem_strides):
@@ -133,7 +133,7 @@ def sizes_of(state, settings):
             f'{settings.image_height}x{settings.image_width}'
         )
     vocabulary, d = _shape(state, f'{DECODER}.embed_tokens.weight', 2)
-    s = Sizes(
+    s = Shapes(
         vision_width=width,
         patch_height=ph,
         patch_width=pw,
@@ -391,7 +391,7 @@ def _write_tokenizer(writer, tokenizer):
 def write_model(path, state, settings, tokenizer, wanted, ignored=()):
     """Writes the model file; `wanted`: f32, f16, bf16 or q8_0 for the matrices. `ignored`: names in `state` left out.
     Returns (number of weights, number of tensors). Raises WeightsError before anything is written."""
-    sizes = sizes_of(state, settings)
+    sizes = shapes_of(state, settings)
     entries = layout(sizes, settings.norm_post)
     check(state, entries, ignored)
     if len(tokenizer.tokens) != sizes.vocabulary:

@@ -17,7 +17,7 @@ from reference import DECODER, E2STR, Config, beam, greedy, preprocess, shapes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'weights'))
-from e2str_gguf import Settings, character_tokenizer, layout, rounded, sizes_of, write_model  # noqa: E402
+from e2str_gguf import Settings, character_tokenizer, layout, rounded, shapes_of, write_model  # noqa: E402
 
 MARGIN = 1e-3  # least distance of every decision, in log-probability
 SIMILARITY_MARGIN = 1e-5
@@ -389,7 +389,7 @@ def make(model, folder):
 
     model_path, golden_path = (os.path.join(folder, model.name + end) for end in ('.gguf', '.golden.gguf'))
     write_model(model_path, weights, settings, character_tokenizer(model.alphabet), model.store)
-    net = E2STR(c, in_double(rounded(weights, layout(sizes_of(weights, settings), c.norm_post), model.store)))
+    net = E2STR(c, in_double(rounded(weights, layout(shapes_of(weights, settings), c.norm_post), model.store)))
     vision = net.vision_tokens(planes.double())
     media = net.media_of(vision)
     keys = net.keys(vision, media)

@@ -19,7 +19,7 @@ import torch
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
-from e2str_gguf import Settings, as_float32, layout, sizes_of  # noqa: E402
+from e2str_gguf import Settings, as_float32, layout, shapes_of  # noqa: E402
 from model import FIRST, STEM_STRIDES, Reader, Sizes  # noqa: E402
 
 VISION = 'm.vision_encoder.'
@@ -72,7 +72,7 @@ def read(path: str, rest=None) -> Reader:
     settings = Settings(stem_strides=STEM_STRIDES if sizes.stem else ())
     tensors = {t.name: t for t in reader.tensors}
     state = net.state_dict()
-    for entry in layout(sizes_of(shapes, settings), norm_post=True):
+    for entry in layout(shapes_of(shapes, settings), norm_post=True):
         rows = gguf.quants.dequantize(tensors[entry.name].data, tensors[entry.name].tensor_type).reshape(entry.shape)
         for part, (name, shape) in zip(np.split(rows, len(entry.parts)), entry.parts):
             state['m.' + name] = torch.from_numpy(np.array(part, np.float32).reshape(shape))
