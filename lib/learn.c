@@ -10,10 +10,11 @@
 #include "session.h"
 
 /* docs/in-context.md has what was measured for these. */
-#define MIN_CHECK   8    /* examples; fewer say nothing of labels that are wrong ... */
-#define MIN_DECIDE  30   /* ... and, below this, nothing of whether a memory helps: it is taken to */
-#define MANY        300  /* examples, from which on two folds do */
-#define TOLERATED   1.03 /* of the loss without: three quarters of the examples make less of a memory than all */
+#define MIN_CHECK   8     /* examples; fewer say nothing of labels that are wrong ... */
+#define MIN_DECIDE  30    /* ... and, below this, nothing of whether a memory helps: it is taken to */
+#define MANY        300   /* examples, from which on two folds do */
+#define GENTLY      0.25f /* A memory is used, and all of it, unless a share of it already harms its own examples, ... */
+#define TOLERATED   1.03 /* ... which is a loss above this times the loss without. By convexity more of it harms more */
 #define WRONG_SHARE 0.5  /* of a word's steps that neither reading writes as the label says ... */
 #define WRONG_LOSS  2.5  /* ... and the mean loss of both, above which a label is left out */
 #define CHECK_GAP   1e-3f
@@ -26,11 +27,6 @@ void e2str_learn_options_init(e2str_learn_options *options) {
 void e2str_memory_report_init(e2str_memory_report *report) {
     if (report) *report = (e2str_memory_report){.size = sizeof *report};
 }
-
-/* A memory is used, and all of it, if the examples, read held out, are likelier with any of these shares of it: what
- * makes them likeliest is less than what makes most of them right. */
-static const float strengths[] = {0.25f, 0.5f, 1.0f};
-#define STRENGTHS (sizeof strengths / sizeof *strengths)
 
 /* How an example is read, along its path: steps that write something else, and the mean loss of all. */
 typedef struct reading {
@@ -49,7 +45,8 @@ typedef struct student {
     float *loss;     /* [steps] */
     uint32_t *best;  /* [steps]: columns written */
     reading *alone;  /* [examples]: by the model */
-    reading *others; /* [STRENGTHS][examples]: with the memory of other folds, at each strength */
+    reading *others; /* [examples]: with the memory of other folds */
+    reading *gently; /* [examples]: with a share of it */
     e2str_memory_report report;
 } student;
 
@@ -111,38 +108,35 @@ static reading read_example(const student *s, size_t example) {
     return found;
 }
 
+/* Reads the examples of fold `out` of `folds` with a share of what was learnt. false: out of memory. */
+static bool read_fold(const student *s, const e2_memory_solution *solution, float share, size_t folds, size_t out,
+                      reading *readings) {
+    if (!e2_memory_score(s->compute, s->problem, solution, share, s->loss, s->best)) return false;
+    for (size_t i = out; i < s->lesson.n; i += folds) readings[i] = read_example(s, i);
+    return true;
+}
+
 /* Reads each example alone and with the memory of the folds that it is not in. */
 static e2str_status read_held_out(student *s, e2str_error *error) {
     size_t folds = s->lesson.n < MANY ? 4 : 2;
-    if (!e2_memory_score(s->compute, s->problem, NULL, 0.0f, s->loss, s->best)) return out_of_memory(error);
-    for (size_t i = 0; i < s->lesson.n; i++) s->alone[i] = read_example(s, i);
+    if (!read_fold(s, NULL, 0.0f, 1, 0, s->alone)) return out_of_memory(error);
     for (size_t out = 0; out < folds; out++) {
         e2_memory_solution *solution = NULL;
         e2str_status status = solve(s, folds, out, CHECK_GAP, &solution, error);
         if (status) return status;
-        bool ok = true;
-        for (size_t at = 0; ok && at < STRENGTHS; at++) {
-            ok = e2_memory_score(s->compute, s->problem, solution, strengths[at], s->loss, s->best);
-            for (size_t i = out; ok && i < s->lesson.n; i += folds)
-                s->others[at * s->lesson.n + i] = read_example(s, i);
-        }
+        bool ok = read_fold(s, solution, 1.0f, folds, out, s->others) &&
+                  read_fold(s, solution, GENTLY, folds, out, s->gently);
         e2_memory_solution_free(solution);
         if (!ok) return out_of_memory(error);
     }
     return E2STR_OK;
 }
 
-static const reading *held_out(const student *s, size_t at, size_t example) {
-    return &s->others[at * s->lesson.n + example];
-}
-
 /* By the model alone or by all of the memory, whichever is nearer to the label. */
-static double least_loss(const student *s, size_t i) {
-    return fmin(s->alone[i].loss, held_out(s, STRENGTHS - 1, i)->loss);
-}
+static double least_loss(const student *s, size_t i) { return fmin(s->alone[i].loss, s->others[i].loss); }
 
 static bool is_doubtful(const student *s, size_t i) {
-    size_t alone = s->alone[i].wrong, with = held_out(s, STRENGTHS - 1, i)->wrong, wrong = alone < with ? alone : with;
+    size_t alone = s->alone[i].wrong, with = s->others[i].wrong, wrong = alone < with ? alone : with;
     return (double)wrong > WRONG_SHARE * (double)steps_of(s, i) && least_loss(s, i) > WRONG_LOSS;
 }
 
@@ -168,11 +162,7 @@ static double sum_of_losses(const student *s, const reading *readings) {
 }
 
 static bool helps(const student *s) {
-    double alone = sum_of_losses(s, s->alone);
-    bool found = s->lesson.n < MIN_DECIDE;
-    for (size_t at = 0; at < STRENGTHS; at++)
-        found |= sum_of_losses(s, s->others + at * s->lesson.n) < TOLERATED * alone;
-    return found;
+    return s->lesson.n < MIN_DECIDE || sum_of_losses(s, s->gently) < TOLERATED * sum_of_losses(s, s->alone);
 }
 
 static void count(student *s, bool checked) {
@@ -184,7 +174,7 @@ static void count(student *s, bool checked) {
         if (!checked || !s->kept[i]) continue;
         r->checked++;
         r->right_without += e2_alignment_is_equal(&s->lesson.alignments[i]);
-        r->right_with += (s->report.strength > 0.0f ? held_out(s, STRENGTHS - 1, i) : &s->alone[i])->wrong == 0;
+        r->right_with += (s->report.strength > 0.0f ? &s->others[i] : &s->alone[i])->wrong == 0;
     }
     r->tokens = s->lesson.n_tokens;
     r->new_characters = s->lesson.n_new;
@@ -280,8 +270,9 @@ static e2str_status prepare(student *s, const e2_choice *examples, size_t n, e2s
     e2_arena *arena = s->compute->arena;
     s->kept = e2_arena_alloc(arena, n, sizeof *s->kept);
     s->alone = e2_arena_alloc(arena, n, sizeof *s->alone);
-    s->others = e2_arena_alloc(arena, STRENGTHS * n, sizeof *s->others);
-    if (!s->kept || !s->alone || !s->others) return out_of_memory(error);
+    s->others = e2_arena_alloc(arena, n, sizeof *s->others);
+    s->gently = e2_arena_alloc(arena, n, sizeof *s->gently);
+    if (!s->kept || !s->alone || !s->others || !s->gently) return out_of_memory(error);
     for (size_t i = 0; i < n; i++) s->kept[i] = true;
     e2str_status status = e2_lesson_read(s->compute, s->pool, examples, n, &s->lesson, error);
     if (!status) status = e2_lesson_prepare(s->compute, s->pool, &s->lesson, error);

@@ -240,7 +240,7 @@ bool e2_memory_added(const e2_compute *compute, const e2str_memory *memory, cons
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *all = e2_arena_floats(compute->arena, memory->counts.columns);
     bool ok = all && e2_linear_apply(compute, &memory->columns, phi, 1, E2_NO_ACTIVATION, all);
-    if (ok) *added = all[column];
+    if (ok) *added = all[column]; /* the same product as in e2_memory_apply, to the bit */
     e2_arena_release(compute->arena, mark);
     return ok;
 }
