@@ -13,7 +13,7 @@
 #define MIN_CHECK   8     /* examples; fewer say nothing of labels that are wrong ... */
 #define MIN_DECIDE  30    /* ... and, below this, nothing of whether a memory helps: it is taken to */
 #define MANY        300   /* examples, from which on two folds do */
-#define GENTLY      0.25f /* A memory is used, and all of it, unless a share of it already harms its own examples, ... */
+#define GENTLY      0.25f /* A memory is used, and all of it, unless this share of it already harms its examples, ... */
 #define TOLERATED   1.03 /* ... which is a loss above this times the loss without. By convexity more of it harms more */
 #define WRONG_SHARE 0.5  /* of a word's steps that neither reading writes as the label says ... */
 #define WRONG_LOSS  2.5  /* ... and the mean loss of both, above which a label is left out */

@@ -11,6 +11,8 @@ what has neither is listed here. The Unicode version is named in the output (Deb
 import re
 import unicodedata
 
+from unicode_ranges import print_lines
+
 # fmt: off
 LISTED = {
     'ß': 's', 'Ð': 'D', 'ð': 'd', 'Þ': 'P', 'þ': 'p', 'ĸ': 'k', 'µ': 'u', '№': 'N', '©': 'C', '®': 'R', '™': 'T',
@@ -42,14 +44,8 @@ def main():
     version = unicodedata.unidata_version
     print(f'/* Written by unicode_bases.py from Unicode {version}: code point, ASCII character most like it. */')
     print('/* clang-format off */')
-    line = ''
-    for entry in (f'B(0x{code:04X}, 0x{ord(found):02X}),' for code, found in pairs if found):
-        if len(line) + 1 + len(entry) > 120:
-            print(line)
-            line = entry
-        else:
-            line = f'{line} {entry}' if line else entry
-    print(line)
+    print_lines(f'B(0x{code:04X}, 0x{ord(found):02X}),' for code, found in pairs if found)
 
 
-main()
+if __name__ == '__main__':
+    main()

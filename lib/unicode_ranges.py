@@ -32,13 +32,10 @@ def ranges():
             first, current = code, found
 
 
-def main():
-    print('/* SPDX-License-Identifier: MIT */')
-    version = unicodedata.unidata_version
-    print(f'/* Written by unicode_ranges.py from Unicode {version}. L: letters, N: numbers, S: White_Space. */')
-    print('/* clang-format off */')
+def print_lines(entries):
+    """As many entries as fit, 120 columns a line."""
     line = ''
-    for entry in (f'{name}(0x{first:04X}, 0x{last:04X}),' for name, first, last in ranges()):
+    for entry in entries:
         if len(line) + 1 + len(entry) > 120:
             print(line)
             line = entry
@@ -47,4 +44,13 @@ def main():
     print(line)
 
 
-main()
+def main():
+    print('/* SPDX-License-Identifier: MIT */')
+    version = unicodedata.unidata_version
+    print(f'/* Written by unicode_ranges.py from Unicode {version}. L: letters, N: numbers, S: White_Space. */')
+    print('/* clang-format off */')
+    print_lines(f'{name}(0x{first:04X}, 0x{last:04X}),' for name, first, last in ranges())
+
+
+if __name__ == '__main__':
+    main()
