@@ -50,8 +50,11 @@
  * *_close, all of which accept NULL. A model must outlive its sessions and pools. Nothing passed in is kept after the
  * call, except the memory given to e2str_model_open_memory. On failure an output pointer is set to NULL.
  *
- * Options. Each options structure is filled by its init function and passed by pointer; NULL means all defaults. Its
- * first member tells the library which version of the structure the caller was compiled with: leave it alone.
+ * Options. Each options structure is filled by its init and passed by pointer; NULL means all defaults. Its first
+ * member is the size that the structure had where the caller was compiled: leave it alone. Structures only grow, at the
+ * end: what the structure of an older program lacks has its default, what this library does not know of a newer one's
+ * must be 0 (else UNSUPPORTED), and nothing is written behind either. The init macros pass that size; from another
+ * language call the *_init_size function with the size of your structure.
  *
  * Text is UTF-8. Sizes are in bytes unless said otherwise. The library prints nothing, never ends the process, and
  * changes no process-wide setting. Results are deterministic: the same input on the same CPU level and the same
@@ -134,7 +137,8 @@ typedef struct e2str_model_options {
     void *log_user;
     e2str_precision precision; /* default E2STR_PRECISION_FILE */
 } e2str_model_options;
-E2STR_API void e2str_model_options_init(e2str_model_options *options);
+E2STR_API void e2str_model_options_init_size(e2str_model_options *options, size_t size);
+#define e2str_model_options_init(options) e2str_model_options_init_size((options), sizeof(e2str_model_options))
 
 /* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped; matrices are packed once
  * for the kernels of this CPU, and the file's pages are given back. Do not change the file while the model is open.
@@ -171,7 +175,8 @@ typedef struct e2str_model_info {
     uint32_t memory;         /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
-E2STR_API void e2str_model_info_init(e2str_model_info *info);
+E2STR_API void e2str_model_info_init_size(e2str_model_info *info, size_t size);
+#define e2str_model_info_init(info) e2str_model_info_init_size((info), sizeof(e2str_model_info))
 
 /* 64-bit checksum (XXH64, seed 0) of the whole model file: what binds a pool file to its model. The first call reads
  * the whole file. */
@@ -189,7 +194,8 @@ typedef struct e2str_session_options {
     size_t size;
     uint32_t threads; /* that work on one call, the caller's included; 1 to 256, default 1. Results are the same */
 } e2str_session_options;
-E2STR_API void e2str_session_options_init(e2str_session_options *options);
+E2STR_API void e2str_session_options_init_size(e2str_session_options *options, size_t size);
+#define e2str_session_options_init(options) e2str_session_options_init_size((options), sizeof(e2str_session_options))
 
 /* Errors: ARGUMENT, MEMORY (a thread cannot be started, too). */
 E2STR_API e2str_status e2str_session_new(const e2str_model *model, const e2str_session_options *options,
@@ -223,7 +229,8 @@ typedef struct e2str_image_limits {
     uint32_t max_side;   /* default 16384, which is also the most */
     uint32_t max_scans;  /* default 100; progressive JPEG scans */
 } e2str_image_limits;
-E2STR_API void e2str_image_limits_init(e2str_image_limits *limits);
+E2STR_API void e2str_image_limits_init_size(e2str_image_limits *limits, size_t size);
+#define e2str_image_limits_init(limits) e2str_image_limits_init_size((limits), sizeof(e2str_image_limits))
 
 /* Decodes a PNG or JPEG (told apart by content) to RGB or grey. Palette, 16-bit, grey-alpha and CMYK are converted;
  * alpha is dropped, EXIF orientation is not applied. *image must not own pixels yet.
@@ -253,7 +260,8 @@ typedef struct e2str_pool_options {
     uint64_t cache_bytes;  /* for what reads have computed of examples and will need again; gives way to examples under
                               max_bytes, changes no result, is not saved; default 64 MiB */
 } e2str_pool_options;
-E2STR_API void e2str_pool_options_init(e2str_pool_options *options);
+E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t size);
+#define e2str_pool_options_init(options) e2str_pool_options_init_size((options), sizeof(e2str_pool_options))
 
 E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *options, e2str_pool **pool,
                                       e2str_error *error);
@@ -326,7 +334,8 @@ typedef struct e2str_learn_options {
                        examples, read held out, decide between 1 and 0. With 0 only the way of writing is left */
     uint32_t keep_doubtful; /* 1: learn from labels that contradict both readings of their picture, too; default 0 */
 } e2str_learn_options;
-E2STR_API void e2str_learn_options_init(e2str_learn_options *options);
+E2STR_API void e2str_learn_options_init_size(e2str_learn_options *options, size_t size);
+#define e2str_learn_options_init(options) e2str_learn_options_init_size((options), sizeof(e2str_learn_options))
 
 /* What learning found. Counts of words read right are of exact matches among `checked` examples, each read by a memory
  * that was learnt without it. */
@@ -344,7 +353,8 @@ typedef struct e2str_memory_report {
     uint64_t right_without;
     uint64_t right_with;
 } e2str_memory_report;
-E2STR_API void e2str_memory_report_init(e2str_memory_report *report);
+E2STR_API void e2str_memory_report_init_size(e2str_memory_report *report, size_t size);
+#define e2str_memory_report_init(report) e2str_memory_report_init_size((report), sizeof(e2str_memory_report))
 
 /* Of more than some 8,000 characters (1,300 words) the examples that the model reads worst are learnt from, and of the
  * others some for their likes; all are read, and take some 10 KB each meanwhile. Errors: UNSUPPORTED (the model file
@@ -411,7 +421,8 @@ typedef struct e2str_read_options {
     uint32_t memory_everywhere; /* 1: the memory is for every picture, for callers who know that all are of its domain;
                                    default 0: only where the picture looks like it */
 } e2str_read_options;
-E2STR_API void e2str_read_options_init(e2str_read_options *options);
+E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);
+#define e2str_read_options_init(options) e2str_read_options_init_size((options), sizeof(e2str_read_options))
 
 /* Holds what one read found. Reusable: each read replaces what it held. Strings and numbers that it hands out live
  * until the next read into it or e2str_result_free. */

@@ -35,19 +35,48 @@ void *e2_alloc(size_t count, size_t size) {
     return malloc(bytes ? bytes : 1);
 }
 
+static size_t size_in(const void *structure) {
+    size_t size;
+    memcpy(&size, structure, sizeof size);
+    return size;
+}
+
+void e2_options_init(void *given, size_t size, const void *known) {
+    if (!given || size < sizeof size) return;
+    size_t known_size = size_in(known);
+    memset(given, 0, size);
+    memcpy(given, known, size < known_size ? size : known_size);
+    memcpy(given, &size, sizeof size);
+}
+
+/* The caller's size, if it can be one: structures that begin with a size_t are multiples of it. */
+static e2str_status given_size_of(const void *given, const char *name, size_t *size, e2str_error *error) {
+    *size = size_in(given);
+    if (*size < sizeof *size || *size % sizeof *size || *size > 4096)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s.size is %zu: call %s_init first", name, *size, name);
+    return E2STR_OK;
+}
+
 e2str_status e2_options_read(void *known, const void *given, const char *name, e2str_error *error) {
     if (!given) return E2STR_OK;
-    size_t known_size, given_size;
-    memcpy(&known_size, known, sizeof known_size);
-    memcpy(&given_size, given, sizeof given_size);
-    if (given_size < known_size || given_size > 4096)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s.size is %zu: call %s_init first", name, given_size, name);
+    size_t known_size = size_in(known), given_size;
+    e2str_status status = given_size_of(given, name, &given_size, error);
+    if (status) return status;
     for (size_t i = known_size; i < given_size; i++)
         if (((const unsigned char *)given)[i])
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "%s sets something that library version %s does not know",
                            name, e2str_version());
-    memcpy(known, given, known_size);
+    memcpy(known, given, given_size < known_size ? given_size : known_size);
     memcpy(known, &known_size, sizeof known_size);
+    return E2STR_OK;
+}
+
+e2str_status e2_answer_write(void *given, const void *known, const char *name, e2str_error *error) {
+    size_t known_size = size_in(known), given_size;
+    e2str_status status = given_size_of(given, name, &given_size, error);
+    if (status) return status;
+    memcpy(given, known, given_size < known_size ? given_size : known_size);
+    memcpy(given, &given_size, sizeof given_size);
     return E2STR_OK;
 }
 

@@ -21,9 +21,17 @@ e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format
 /* Puts "what: " before the message already there, for a caller that knows the file's name. Returns status. */
 e2str_status e2_within(e2str_error *error, e2str_status status, const char *what);
 
-/* Reads an options structure: `known` holds the defaults, `given` (may be NULL) what the caller passed. Both begin with
- * their size. A caller compiled with a newer header may pass a longer one as long as what is not known here is 0. */
+/* Structures of options and answers begin with their size, which tells the version of the header that a caller was
+ * compiled with: `known` is the whole structure as this library knows it, the caller's may be shorter or longer. */
+
+/* Fills the caller's structure of `size` bytes: the defaults, and 0 in what is not known here. NULL is fine. */
+void e2_options_init(void *given, size_t size, const void *known);
+
+/* Replaces the defaults in `known` by what the caller gave (may be NULL); refused where what is not known is not 0. */
 e2str_status e2_options_read(void *known, const void *given, const char *name, e2str_error *error);
+
+/* Hands `known` out in the caller's structure, as much as that has room for, and keeps its size. */
+e2str_status e2_answer_write(void *given, const void *known, const char *name, e2str_error *error);
 
 /* Size arithmetic on untrusted numbers: false on overflow, *result is then unspecified. */
 static inline bool e2_mul(size_t a, size_t b, size_t *result) {

@@ -258,20 +258,20 @@ static void decode_jpeg(decoder *d) {
 
 /* ------------------------------------------------------------------------------------------------------- public -- */
 
-void e2str_image_limits_init(e2str_image_limits *limits) {
-    if (limits) *limits = default_limits;
+void e2str_image_limits_init_size(e2str_image_limits *limits, size_t size) {
+    e2_options_init(limits, size, &default_limits);
 }
 
-/* Options and output, before anything is read. An image that owns pixels is left as it is: they would be lost. */
-static e2str_status check_call(const void *input, const e2str_image_limits *limits, e2str_image *image,
-                               e2str_error *error) {
+/* Options, into *limits, and output, before anything is read. An image that owns pixels is left as it is: they would be
+ * lost. */
+static e2str_status check_call(const void *input, const e2str_image_limits *given, e2str_image_limits *limits,
+                               e2str_image *image, e2str_error *error) {
     if (!image) return e2_fail(error, E2STR_ERROR_ARGUMENT, "image is NULL");
     if (image->owned) return e2_fail(error, E2STR_ERROR_ARGUMENT, "image owns pixels: free it first");
     *image = (e2str_image){0};
     if (!input) return e2_fail(error, E2STR_ERROR_ARGUMENT, "there is no image: path or data is NULL");
-    if (!limits) return E2STR_OK;
-    e2str_image_limits known = default_limits;
-    e2str_status status = e2_options_read(&known, limits, "e2str_image_limits", error);
+    *limits = default_limits;
+    e2str_status status = e2_options_read(limits, given, "e2str_image_limits", error);
     if (status) return status;
     if (limits->max_side < 1 || limits->max_side > E2_MAX_SIDE)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "limits.max_side is %lu: must be 1 to %u",
@@ -281,12 +281,13 @@ static e2str_status check_call(const void *input, const e2str_image_limits *limi
     return E2STR_OK;
 }
 
-e2str_status e2str_image_load_memory(const void *data, size_t size, const e2str_image_limits *limits,
-                                     e2str_image *image, e2str_error *error) {
+e2str_status e2str_image_load_memory(const void *data, size_t size, const e2str_image_limits *given, e2str_image *image,
+                                     e2str_error *error) {
     static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8, 0xff};
-    const e2str_status status = check_call(data, limits, image, error);
+    e2str_image_limits limits;
+    const e2str_status status = check_call(data, given, &limits, image, error);
     if (status) return status;
-    decoder d = {.data = data, .size = size, .limits = limits ? limits : &default_limits, .error = error};
+    decoder d = {.data = data, .size = size, .limits = &limits, .error = error};
     if (size >= sizeof png && !memcmp(data, png, sizeof png)) {
         d.kind = "PNG";
         decode_png(&d);
@@ -340,7 +341,8 @@ static e2str_status read_file(const char *path, uint8_t **data, size_t *size, e2
 
 e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
                               e2str_error *error) {
-    e2str_status status = check_call(path, limits, image, error);
+    e2str_image_limits checked;
+    e2str_status status = check_call(path, limits, &checked, image, error);
     if (status) return status;
     uint8_t *data = NULL;
     size_t size = 0;

@@ -20,12 +20,14 @@
 #define CHECK_GAP   1e-3f
 #define LEARN_GAP   1e-4f
 
-void e2str_learn_options_init(e2str_learn_options *options) {
-    if (options) *options = (e2str_learn_options){.size = sizeof *options, .strength = E2STR_STRENGTH_CHECKED};
+static const e2str_learn_options default_options = {.size = sizeof default_options, .strength = E2STR_STRENGTH_CHECKED};
+
+void e2str_learn_options_init_size(e2str_learn_options *options, size_t size) {
+    e2_options_init(options, size, &default_options);
 }
 
-void e2str_memory_report_init(e2str_memory_report *report) {
-    if (report) *report = (e2str_memory_report){.size = sizeof *report};
+void e2str_memory_report_init_size(e2str_memory_report *report, size_t size) {
+    e2_options_init(report, size, &(const e2str_memory_report){.size = sizeof *report});
 }
 
 /* How an example is read, along its path: steps that write something else, and the mean loss of all. */
@@ -320,8 +322,7 @@ static e2str_status check_arguments(const e2str_pool *pool, const e2str_session 
 e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *given,
                               e2str_error *error) {
     if (!pool || !session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "session" : "pool");
-    e2str_learn_options options;
-    e2str_learn_options_init(&options);
+    e2str_learn_options options = default_options;
     e2str_status status = e2_options_read(&options, given, "e2str_learn_options", error);
     if (!status) status = check_arguments(pool, session, &options, error);
     if (status) return status;

@@ -20,13 +20,15 @@ void e2_log(const e2str_model *model, const char *format, ...) {
     model->log(model->log_user, message);
 }
 
-void e2str_model_options_init(e2str_model_options *options) {
-    if (options) *options = (e2str_model_options){.size = sizeof *options};
+static const e2str_model_options default_options = {.size = sizeof default_options};
+
+void e2str_model_options_init_size(e2str_model_options *options, size_t size) {
+    e2_options_init(options, size, &default_options);
 }
 
 static e2str_status read_arguments(const e2str_model_options *given, e2str_model_options *options, e2str_model **model,
                                    e2str_error *error) {
-    e2str_model_options_init(options);
+    *options = default_options;
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
     *model = NULL;
     e2str_status status = e2_options_read(options, given, "e2str_model_options", error);
@@ -100,18 +102,15 @@ e2str_status e2str_model_open_memory(const void *data, size_t size, const e2str_
     return status ? status : load(&gguf, &options, model, error);
 }
 
-void e2str_model_info_init(e2str_model_info *info) {
-    if (info) *info = (e2str_model_info){.size = sizeof *info};
+void e2str_model_info_init_size(e2str_model_info *info, size_t size) {
+    e2_options_init(info, size, &(const e2str_model_info){.size = sizeof *info});
 }
 
 e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error) {
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
     if (!info) return e2_fail(error, E2STR_ERROR_ARGUMENT, "info is NULL");
-    size_t size = info->size; /* a caller compiled with an older header has a shorter structure */
-    if (size < sizeof size)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "info.size is %zu: call e2str_model_info_init first", size);
     e2str_model_info all = {
-        .size = size,
+        .size = sizeof all,
         .parameters = model->parameters,
         .file_bytes = model->gguf.size,
         .image_width = model->image.width,
@@ -130,8 +129,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
     memcpy(all.name, model->name, sizeof all.name);
-    memcpy(info, &all, size < sizeof all ? size : sizeof all);
-    return E2STR_OK;
+    return e2_answer_write(info, &all, "e2str_model_info", error);
 }
 
 uint64_t e2str_model_checksum(const e2str_model *model) {

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void e2str_pool_options_init(e2str_pool_options *options) {
-    if (options)
-        *options = (e2str_pool_options){
-            .size = sizeof *options, .storage = E2STR_STORE_F16, .cache_bytes = (uint64_t)64 << 20};
+static const e2str_pool_options default_options = {
+    .size = sizeof default_options, .storage = E2STR_STORE_F16, .cache_bytes = (uint64_t)64 << 20};
+
+void e2str_pool_options_init_size(e2str_pool_options *options, size_t size) {
+    e2_options_init(options, size, &default_options);
 }
 
 e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *options, e2str_pool **pool,
@@ -17,8 +18,7 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
     if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
     *pool = NULL;
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
-    e2str_pool_options read;
-    e2str_pool_options_init(&read);
+    e2str_pool_options read = default_options;
     e2str_status status = e2_options_read(&read, options, "e2str_pool_options", error);
     if (status) return status;
     if (read.storage != E2STR_STORE_F16 && read.storage != E2STR_STORE_F32)
@@ -190,16 +190,12 @@ e2str_status e2str_pool_memory(const e2str_pool *pool, e2str_memory **memory, e2
 
 e2str_status e2str_pool_report(const e2str_pool *pool, e2str_memory_report *report, e2str_error *error) {
     if (!pool || !report) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "report" : "pool");
-    size_t size = report->size; /* a caller compiled with an older header has a shorter structure */
-    if (size < sizeof size)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "report.size is %zu: call e2str_memory_report_init first", size);
     e2str_memory *memory;
     e2str_status status = e2str_pool_memory(pool, &memory, error);
     if (status) return status;
-    memcpy(report, &memory->report, size < sizeof *report ? size : sizeof *report);
-    report->size = size;
+    status = e2_answer_write(report, &memory->report, "e2str_memory_report", error);
     e2_memory_release(memory);
-    return E2STR_OK;
+    return status;
 }
 
 static const e2_memory_verdict *find_verdict(const e2str_memory *memory, uint64_t id) {

@@ -6,18 +6,19 @@
 #include "result.h"
 #include "session.h"
 
-void e2str_read_options_init(e2str_read_options *options) {
-    if (options)
-        *options = (e2str_read_options){.size = sizeof *options,
-                                        .k = E2STR_K_DEFAULT,
-                                        .min_similarity = E2STR_SIMILARITY_OF_MODEL,
-                                        .beams = 1,
-                                        .max_tokens = 48,
-                                        .memory_factor = 1.0f};
+static const e2str_read_options default_options = {.size = sizeof default_options,
+                                                   .k = E2STR_K_DEFAULT,
+                                                   .min_similarity = E2STR_SIMILARITY_OF_MODEL,
+                                                   .beams = 1,
+                                                   .max_tokens = 48,
+                                                   .memory_factor = 1.0f};
+
+void e2str_read_options_init_size(e2str_read_options *options, size_t size) {
+    e2_options_init(options, size, &default_options);
 }
 
 static e2str_status read_options(const e2str_read_options *given, e2str_read_options *options, e2str_error *error) {
-    e2str_read_options_init(options);
+    *options = default_options;
     e2str_status status = e2_options_read(options, given, "e2str_read_options", error);
     if (status) return status;
     if (options->k > E2STR_MAX_EXAMPLES && options->k != E2STR_K_DEFAULT)

@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
-void e2str_session_options_init(e2str_session_options *options) {
-    if (options) *options = (e2str_session_options){.size = sizeof *options, .threads = 1};
+static const e2str_session_options default_options = {.size = sizeof default_options, .threads = 1};
+
+void e2str_session_options_init_size(e2str_session_options *options, size_t size) {
+    e2_options_init(options, size, &default_options);
 }
 
 static e2str_status start(e2str_session *session, uint32_t threads, e2str_error *error) {
@@ -27,8 +29,7 @@ e2str_status e2str_session_new(const e2str_model *model, const e2str_session_opt
     if (!session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "session is NULL");
     *session = NULL;
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
-    e2str_session_options options;
-    e2str_session_options_init(&options);
+    e2str_session_options options = default_options;
     e2str_status status = e2_options_read(&options, given, "e2str_session_options", error);
     if (status) return status;
     if (options.threads < 1 || options.threads > E2STR_MAX_THREADS)

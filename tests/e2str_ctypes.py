@@ -113,16 +113,16 @@ class Library:
         declare('version', c.c_char_p)
         declare('cpu_name', c.c_char_p)
         declare('status_name', c.c_char_p, c.c_int)
-        declare('model_options_init', None, c.POINTER(ModelOptions))
+        declare('model_options_init_size', None, c.POINTER(ModelOptions), c.c_size_t)
         declare('model_open', c.c_int, c.c_char_p, pointer, out, error)
-        declare('model_info_init', None, c.POINTER(ModelInfo))
+        declare('model_info_init_size', None, c.POINTER(ModelInfo), c.c_size_t)
         declare('model_get_info', c.c_int, pointer, c.POINTER(ModelInfo), error)
         declare('model_close', None, pointer)
         declare('session_new', c.c_int, pointer, pointer, out, error)
         declare('session_bytes', c.c_size_t, pointer)
         declare('session_free', None, pointer)
         declare('encode', c.c_int, pointer, c.POINTER(Image), c.c_size_t, floats, floats, error)
-        declare('pool_options_init', None, c.POINTER(PoolOptions))
+        declare('pool_options_init_size', None, c.POINTER(PoolOptions), c.c_size_t)
         declare('pool_new', c.c_int, pointer, c.POINTER(PoolOptions), out, error)
         declare(
             'pool_add',
@@ -152,7 +152,7 @@ class Library:
         declare('pool_save', c.c_int, pointer, c.c_char_p, error)
         declare('pool_load', c.c_int, pointer, c.c_char_p, c.POINTER(PoolOptions), out, error)
         declare('pool_free', None, pointer)
-        declare('read_options_init', None, c.POINTER(ReadOptions))
+        declare('read_options_init_size', None, c.POINTER(ReadOptions), c.c_size_t)
         declare('result_new', c.c_int, out, error)
         declare('result_free', None, pointer)
         declare('read', c.c_int, pointer, c.POINTER(Image), pointer, c.POINTER(ReadOptions), pointer, error)
@@ -184,13 +184,13 @@ class Model:
         """f32: multiply in f32 whatever the weights' type."""
         self.library, self.lib = library, library.lib
         options = ModelOptions()
-        self.lib.e2str_model_options_init(c.byref(options))
+        self.lib.e2str_model_options_init_size(c.byref(options), c.sizeof(options))
         options.precision = int(f32)
         self.handle = library.make('model_open', os.fsencode(path), c.byref(options))
         self.session = library.make('session_new', self.handle, None)
         self.result = library.make('result_new')
         self.info = ModelInfo()
-        self.lib.e2str_model_info_init(c.byref(self.info))
+        self.lib.e2str_model_info_init_size(c.byref(self.info), c.sizeof(self.info))
         library.call('model_get_info', self.handle, c.byref(self.info))
 
     def close(self):
@@ -218,7 +218,7 @@ class Model:
         """examples: ids in prompt order. Gives a dict: tokens, text, score, truncated; probabilities of the characters
         and of the end"""
         options = ReadOptions()
-        self.lib.e2str_read_options_init(c.byref(options))
+        self.lib.e2str_read_options_init_size(c.byref(options), c.sizeof(options))
         options.k, options.beams, options.max_tokens = 0, beams, max_tokens
         options.examples, options.n_examples = (c.c_uint64 * len(examples))(*examples), len(examples)
         view = image_of(image)
@@ -245,7 +245,7 @@ class Pool:
     def __init__(self, model, storage=STORE_F32, path=None):
         self.model, self.library, self.lib = model, model.library, model.lib
         options = PoolOptions()
-        self.lib.e2str_pool_options_init(c.byref(options))
+        self.lib.e2str_pool_options_init_size(c.byref(options), c.sizeof(options))
         options.storage = storage
         if path is None:
             self.handle = self.library.make('pool_new', model.handle, c.byref(options))

@@ -36,14 +36,20 @@ soname=$(objdump -p "$BUILD/libe2str.so" | awk '$1 == "SONAME" {print $2}')
 check 'soname carries major and minor' test "$soname" = "libe2str.so.${version%.*}"
 check 'the soname link leads to the full version' test "$(readlink "$BUILD/$soname")" = "libe2str.so.$version"
 
-for standard in c11 c17; do
-    echo '#include "e2str.h"' > "$work/header.c"
+cat > "$work/header.c" << 'END'
+#include "e2str.h"
+void fill(e2str_read_options *options);
+void fill(e2str_read_options *options) {
+    e2str_read_options_init(options);
+}
+END
+for standard in c89 c99 c11 c17; do
     check "the header compiles alone as $standard" \
         "$CC" -std=$standard -Wall -Wextra -Wpedantic -Wstrict-prototypes -Werror -Iinclude -fsyntax-only \
         "$work/header.c"
 done
 if command -v "$CXX" > /dev/null; then
-    for standard in c++11 c++17; do
+    for standard in c++98 c++11 c++17 c++20; do
         cp "$work/header.c" "$work/header.cpp"
         check "the header compiles alone as $standard" \
             "$CXX" -std=$standard -Wall -Wextra -Wpedantic -Werror -Iinclude -fsyntax-only "$work/header.cpp"
