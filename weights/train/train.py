@@ -17,6 +17,7 @@ Three things make a model of this size learn soon, where autoregressive training
 """
 
 import argparse
+import functools
 import math
 import os
 import sys
@@ -158,7 +159,7 @@ class Run:
         images, ids, under, taught = (
             torch.from_numpy(x).to(device, non_blocking=True) for x in (images, ids, under, taught)
         )
-        with torch.autocast(device.split(':')[0], dtype=torch.bfloat16):
+        with torch.autocast(device.split(':')[0], dtype=torch.bfloat16, enabled=has_bf16(device)):
             read, target, patch = self.net.losses(images, ids, under, taught)
         real = target != PAD
         self.net.zero_grad(set_to_none=True)
@@ -202,10 +203,22 @@ class Means:
         return row
 
 
+@functools.cache
+def has_bf16(device):
+    """Whether the device multiplies bfloat16 itself; a CPU that does not is the faster in float32."""
+    if not device.startswith('cpu'):
+        return True
+    try:
+        with open('/proc/cpuinfo') as f:
+            return not {'avx512_bf16', 'amx_bf16', 'bf16'}.isdisjoint(f.read().split())
+    except OSError:
+        return False
+
+
 def held_out(net, samples, device):
     """Share of held-out words read exactly, without examples."""
     net.eval()
-    with torch.autocast(device.split(':')[0], dtype=torch.bfloat16):
+    with torch.autocast(device.split(':')[0], dtype=torch.bfloat16, enabled=has_bf16(device)):
         texts = [
             t
             for i in range(0, len(samples), 128)
