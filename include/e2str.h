@@ -248,10 +248,10 @@ E2STR_API void e2str_image_limits_init_size(e2str_image_limits *limits, size_t s
  * - PBM, PGM and PPM, as text or bytes (P1 to P6), values up to 65535.
  * EXIF orientation (JPEG; chunk eXIf of PNG) is applied, all eight kinds; EXIF data that make no sense are passed over.
  * A file with a harmless fault is read, and `log` told: JPEG with bytes before a marker, an unknown revision or
- * transform, a wrong range of coefficients in the header of a sequential scan; JPEG or PNG that lacks its end, but no
- * row. If rows are missing it is truncated: an error. `path` may be a pipe or FIFO: it is read to its end, which waits
- * for whoever writes. Files may have 512 MiB. *image must not own pixels yet. Errors: IO, IMAGE (damaged, truncated, no
- * such format), UNSUPPORTED (compressed BMP), LIMIT, MEMORY, ARGUMENT. */
+ * transform, a wrong range of coefficients in the header of a sequential scan; JPEG or PNG that lacks its end, or has
+ * it damaged, but lacks no row. If rows are missing it is truncated: an error. `path` may be a pipe or FIFO: it is read
+ * to its end, which waits for whoever writes. Files may have 512 MiB. *image must not own pixels yet. Errors: IO, IMAGE
+ * (damaged, truncated, no such format), UNSUPPORTED (compressed BMP), LIMIT, MEMORY, ARGUMENT. */
 E2STR_API e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
                                         e2str_error *error);
 E2STR_API e2str_status e2str_image_load_memory(const void *data, size_t size, const e2str_image_limits *limits,

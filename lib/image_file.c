@@ -37,14 +37,13 @@ typedef struct png_decoder {
     png_infop info;
     size_t offset, end; /* next byte to read; where reading must stop */
     bool out_of_memory;
-    bool ran_out;  /* bytes were asked for that the file does not have */
-    bool has_rows; /* all of them, checked by zlib: what is missing behind them does no harm */
+    bool has_rows; /* all of them, checked by zlib: what is wrong behind them does no harm */
 } png_decoder;
 
 static void png_on_error(png_structp png, png_const_charp message) {
     png_decoder *p = png_get_error_ptr(png);
-    if (p->ran_out && p->has_rows)
-        e2_fail(&p->base.note, E2STR_OK, "PNG: the end is missing behind the last row");
+    if (p->has_rows)
+        e2_fail(&p->base.note, E2STR_OK, "PNG: behind the last row: %s", message);
     else
         p->base.status =
             e2_fail(p->base.error, p->out_of_memory ? E2STR_ERROR_MEMORY : E2STR_ERROR_IMAGE, "PNG: %s", message);
@@ -67,8 +66,7 @@ static void png_release(png_structp png, png_voidp memory) {
 
 static void png_read_bytes(png_structp png, png_bytep out, size_t count) {
     png_decoder *p = png_get_io_ptr(png);
-    p->ran_out = count > p->end - p->offset && p->end == p->base.size;
-    if (count > p->end - p->offset) png_error(png, p->ran_out ? "truncated" : "data behind the image");
+    if (count > p->end - p->offset) png_error(png, p->end < p->base.size ? "data behind the image" : "truncated");
     memcpy(out, p->base.data + p->offset, count);
     p->offset += count;
 }
@@ -153,11 +151,15 @@ typedef struct jpeg_decoder {
     struct jpeg_error_mgr errors;
     struct jpeg_progress_mgr progress;
     jmp_buf escape;
-    bool ended; /* the file did, before the end marker */
+    bool ended;    /* the file did, before the end marker */
+    bool has_rows; /* all of them: what is wrong behind them does no harm */
 } jpeg_decoder;
 
 static void jpeg_refuse(jpeg_decoder *j, e2str_status status, const char *why) {
-    j->base.status = e2_fail(j->base.error, status, "JPEG: %s", why);
+    if (j->has_rows)
+        e2_fail(&j->base.note, E2STR_OK, "JPEG: behind the last row: %s", why);
+    else
+        j->base.status = e2_fail(j->base.error, status, "JPEG: %s", why);
     longjmp(j->escape, 1);
 }
 
@@ -247,11 +249,12 @@ static void jpeg_read_rows(jpeg_decoder *j, size_t channels) {
         JSAMPROW row = d->pixels + info->output_scanline * (d->width * channels);
         jpeg_read_scanlines(info, &row, 1);
     }
-    const bool sure = info->saw_Adobe_marker;
+    j->has_rows = true;
+    if (channels == 4) {
+        e2_cmyk_to_rgb(d->pixels, (size_t)d->width * d->height, info->saw_Adobe_marker);
+        d->format = E2STR_RGB;
+    }
     jpeg_finish_decompress(info); /* reads up to the end marker */
-    if (channels != 4) return;
-    e2_cmyk_to_rgb(d->pixels, (size_t)d->width * d->height, sure);
-    d->format = E2STR_RGB;
 }
 
 static void jpeg_read_pixels(jpeg_decoder *j) {
@@ -317,7 +320,7 @@ static e2str_status check_call(const void *input, const e2str_image_limits *give
 }
 
 static void decode_any(e2_picture *p) {
-    static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8, 0xff};
+    static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, jpeg[] = {0xff, 0xd8};
     if (p->size >= sizeof png && !memcmp(p->data, png, sizeof png))
         decode_png(p);
     else if (p->size >= sizeof jpeg && !memcmp(p->data, jpeg, sizeof jpeg))

@@ -97,7 +97,7 @@ check 'which that is' diff "$work/turned" <(cut -f 2- "$work/out")
 head -c -12 "$images/open.png" > "$work/endless.png"
 expect 'reads an image without its end' 0 "$e2str" read "$work/endless.png"
 holds "${tab}OPEN$tab"
-says "e2str: $work/endless.png: PNG: the end is missing"
+says "e2str: $work/endless.png: PNG: behind the last row: truncated"
 
 head -c 1500 "$images/open.png" > "$work/cut.png"
 echo 'not an image' > "$work/text.png"
