@@ -241,17 +241,21 @@ E2STR_API void e2str_image_limits_init_size(e2str_image_limits *limits, size_t s
 
 /* Decodes a file, told by its content, to RGB or grey, as browsers do it:
  * - PNG of every kind. Alpha, palettes with alpha and transparent colours are composed as in e2str_image.
- * - JPEG: baseline, progressive, arithmetic; grey, YCbCr, RGB, CMYK and YCCK. In CMYK 255 is no ink, as Adobe writes
- * it; a file without Adobe's marker that would be all but black that way is read the other way.
- * - BMP without compression: 1, 2, 4, 8, 16, 24 or 32 bits, masks (with alpha, where a mask names it), either
- * direction.
+ * - JPEG: baseline, progressive, arithmetic; grey, YCbCr, RGB, CMYK, YCCK. In CMYK 255 is no ink, as Adobe writes it; a
+ *   file without Adobe's marker that would be all but black that way is read the other way.
+ * - BMP without compression: 1, 2, 4, 8, 16, 24, 32 bits, masks, alpha where a mask names it, either direction.
  * - PBM, PGM and PPM, as text or bytes (P1 to P6), values up to 65535.
+ *
  * EXIF orientation (JPEG; chunk eXIf of PNG) is applied, all eight kinds; EXIF data that make no sense are passed over.
+ *
  * A file with a harmless fault is read, and `log` told: JPEG with bytes before a marker, an unknown revision or
- * transform, a wrong range of coefficients in the header of a sequential scan; JPEG or PNG that lacks its end, or has
- * it damaged, but lacks no row. If rows are missing it is truncated: an error. `path` may be a pipe or FIFO: it is read
- * to its end, which waits for whoever writes. Files may have 512 MiB. *image must not own pixels yet. Errors: IO, IMAGE
- * (damaged, truncated, no such format), UNSUPPORTED (compressed BMP), LIMIT, MEMORY, ARGUMENT. */
+ * transform, a wrong range of coefficients in a sequential scan; JPEG or PNG whose end is missing or damaged, but no
+ * row. Where rows are missing the file is truncated: an error.
+ *
+ * `path` may be a pipe or FIFO: it is read to its end, which waits for whoever writes. Files may have 512 MiB.
+ * *image must not own pixels yet.
+ *
+ * Errors: IO, IMAGE (damaged, truncated, no such format), UNSUPPORTED (compressed BMP), LIMIT, MEMORY, ARGUMENT. */
 E2STR_API e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
                                         e2str_error *error);
 E2STR_API e2str_status e2str_image_load_memory(const void *data, size_t size, const e2str_image_limits *limits,
