@@ -208,10 +208,14 @@ E2STR_API void e2str_session_free(e2str_session *session);
 typedef enum e2str_format { E2STR_GREY = 1, E2STR_RGB = 3, E2STR_RGBA = 4, E2STR_BGR = 5 } e2str_format;
 
 /* A view of 8-bit pixels in the caller's memory: fill the members up to `rotate`, leave `owned` 0.
- * Row y starts at pixels + y * stride; within it pixel x at x * (1, 3 or 4); alpha is ignored. `stride` may be
+ * Row y starts at pixels + y * stride; within it pixel x at x * (1, 3 or 4). `stride` may be
  * negative (bottom-up images, `pixels` then points to the top row) and is at least the row's width in size.
  * `rotate` turns the picture clockwise by 0, 90, 180 or 270 degrees before it is read: a line of text that runs
- * upwards needs 90. Width and height are 1 to 16,384. */
+ * upwards needs 90. Width and height are 1 to 16,384.
+ * Alpha (not premultiplied) is composed over white, but over black if what can be seen is light: with every pixel's
+ * alpha as its weight, lighter than half. A picture of which more than three quarters can be seen (alpha 64 and above)
+ * has paper of its own, and the background is like that: white behind light, black behind dark. With alpha 255
+ * throughout RGBA reads exactly as RGB. */
 typedef struct e2str_image {
     const uint8_t *pixels;
     uint32_t width; /* pixels, as stored (before `rotate`) */
@@ -222,19 +226,36 @@ typedef struct e2str_image {
     void *owned; /* set by e2str_image_load; e2str_image_free releases it */
 } e2str_image;
 
-/* Checked from the file's header, before pixels are decoded. */
+/* How a file is decoded. The limits are checked from its header, before there are pixels. */
 typedef struct e2str_image_limits {
     size_t size;
-    uint64_t max_pixels; /* default 64 * 1024 * 1024 */
-    uint32_t max_side;   /* default 16384, which is also the most */
-    uint32_t max_scans;  /* default 100; progressive JPEG scans */
+    uint64_t max_pixels;         /* default 64 * 1024 * 1024 */
+    uint32_t max_side;           /* default 16384, which is also the most */
+    uint32_t max_scans;          /* default 100; progressive JPEG scans */
+    uint32_t ignore_orientation; /* 1: leave the picture as it is stored; default 0: turned and mirrored as EXIF says */
+    e2str_log_fn log;            /* default NULL: silent; called, at most once a file, before the load returns */
+    void *log_user;
 } e2str_image_limits;
 E2STR_API void e2str_image_limits_init_size(e2str_image_limits *limits, size_t size);
 #define e2str_image_limits_init(limits) e2str_image_limits_init_size((limits), sizeof(e2str_image_limits))
 
-/* Decodes a PNG or JPEG (told apart by content) to RGB or grey. Palette, 16-bit, grey-alpha and CMYK are converted;
- * alpha is dropped, EXIF orientation is not applied. *image must not own pixels yet.
- * Errors: IO, IMAGE (damaged, truncated, neither PNG nor JPEG), LIMIT, MEMORY. */
+/* Decodes a file, told by its content, to RGB or grey, as browsers do it:
+ * - PNG of every kind. Alpha, palettes with alpha and transparent colours are composed as in e2str_image.
+ * - JPEG: baseline, progressive, arithmetic; grey, YCbCr, RGB, CMYK, YCCK. In CMYK 255 is no ink, as Adobe writes it; a
+ *   file without Adobe's marker that would be all but black that way is read the other way.
+ * - BMP without compression: 1, 2, 4, 8, 16, 24, 32 bits, masks, alpha where a mask names it, either direction.
+ * - PBM, PGM and PPM, as text or bytes (P1 to P6), values up to 65535.
+ *
+ * EXIF orientation (JPEG; chunk eXIf of PNG) is applied, all eight kinds; EXIF data that make no sense are passed over.
+ *
+ * A file with a harmless fault is read, and `log` told: JPEG with bytes before a marker, an unknown revision or
+ * transform, a wrong range of coefficients in a sequential scan; JPEG or PNG whose end is missing or damaged, but no
+ * row. Where rows are missing the file is truncated: an error.
+ *
+ * `path` may be a pipe or FIFO: it is read to its end, which waits for whoever writes. Files may have 512 MiB.
+ * *image must not own pixels yet.
+ *
+ * Errors: IO, IMAGE (damaged, truncated, no such format), UNSUPPORTED (compressed BMP), LIMIT, MEMORY, ARGUMENT. */
 E2STR_API e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
                                         e2str_error *error);
 E2STR_API e2str_status e2str_image_load_memory(const void *data, size_t size, const e2str_image_limits *limits,

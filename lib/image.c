@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "alpha.h"
+
 /* Pillow's fixed point: coefficients have 22 fraction bits, so 255 * sum fits an int32. */
 #define FRACTION_BITS 22
 #define HALF          (1 << (FRACTION_BITS - 1))
@@ -13,7 +15,8 @@ typedef struct source {
     ptrdiff_t x_step, y_step;
     uint32_t width, height;
     uint32_t channels; /* of an unpacked row: 1 for grey, otherwise 3 in the order R, G, B */
-    bool bgr;
+    bool bgr, alpha;
+    uint8_t background; /* of RGBA */
 } source;
 
 /* One axis of the resize: output i is the sum of weights[i * stride + j] * input[first[i] + j], j < count[i]. */
@@ -80,7 +83,14 @@ static source rotated(const e2str_image *image) {
     result.height = turned ? image->width : image->height;
     result.channels = image->format == E2STR_GREY ? 1 : 3;
     result.bgr = image->format == E2STR_BGR;
+    result.alpha = image->format == E2STR_RGBA;
+    if (result.alpha) result.background = e2_alpha_background(image->pixels, image->width, image->height, stride);
     return result;
+}
+
+static void compose_row(const source *view, const uint8_t *from, uint8_t *rgb) {
+    for (uint32_t x = 0; x < view->width; x++, from += view->x_step, rgb += 3)
+        for (int c = 0; c < 3; c++) rgb[c] = e2_alpha_over(from[c], from[3], view->background);
 }
 
 /* Row y, packed: the caller's own memory if it has that form, otherwise unpacked into buffer [width][channels]. */
@@ -90,6 +100,10 @@ static const uint8_t *row_of(const source *view, uint32_t y, uint8_t *buffer) {
     if (step == (ptrdiff_t)view->channels && !view->bgr) return from;
     if (view->channels == 1) {
         for (ptrdiff_t x = 0; x < width; x++) buffer[x] = from[x * step];
+        return buffer;
+    }
+    if (view->alpha) {
+        compose_row(view, from, buffer);
         return buffer;
     }
     const int red = view->bgr ? 2 : 0;

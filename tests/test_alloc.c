@@ -96,19 +96,31 @@ static e2str_status load(world *w, e2str_error *error) {
     e2str_pool_free(pool);
     return status;
 }
-static e2str_status load_png(world *w, e2str_error *error) {
-    (void)w;
+static e2str_status load_image(const char *path, e2str_error *error) {
     e2str_image image = {0};
-    e2str_status status = e2str_image_load("tests/images/ok-palette-8-bit.png", NULL, &image, error);
+    e2str_status status = e2str_image_load(path, NULL, &image, error);
     e2str_image_free(&image);
     return status;
 }
+static e2str_status load_png(world *w, e2str_error *error) {
+    (void)w;
+    return load_image("tests/images/ok-palette-8-bit.png", error);
+}
 static e2str_status load_jpeg(world *w, e2str_error *error) {
     (void)w;
-    e2str_image image = {0};
-    e2str_status status = e2str_image_load("tests/images/ok-progressive.jpg", NULL, &image, error);
-    e2str_image_free(&image);
-    return status;
+    return load_image("tests/images/ok-progressive.jpg", error);
+}
+static e2str_status load_oriented(world *w, e2str_error *error) {
+    (void)w;
+    return load_image("tests/images/ok-orientation.jpg", error);
+}
+static e2str_status load_bmp(world *w, e2str_error *error) {
+    (void)w;
+    return load_image("tests/images/ok-alpha.bmp", error);
+}
+static e2str_status load_netpbm(world *w, e2str_error *error) {
+    (void)w;
+    return load_image("tests/images/ok-text.pgm", error);
 }
 static e2str_status learn(world *w, e2str_error *error) {
     e2str_learn_options options;
@@ -204,6 +216,9 @@ static void every_allocation_may_fail(void **state) {
     exhaust(w, learn_cold, 1);
     exhaust(w, load_png, 0);
     exhaust(w, load_jpeg, 0);
+    exhaust(w, load_oriented, 0);
+    exhaust(w, load_bmp, 0);
+    exhaust(w, load_netpbm, 0);
 }
 
 static void a_warm_read_allocates_nothing(void **state) {

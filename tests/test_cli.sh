@@ -80,6 +80,24 @@ says 'standard input'
 expect 'cuts at --max-tokens' 0 "$e2str" read --json --max-tokens 2 "$images/open.png"
 holds '"truncated":true'
 expect 'turns the image' 0 "$e2str" read --rotate 180 "$images/open.png"
+expect 'reads a pipe' 0 "$e2str" read <(cat "$images/open.png")
+holds "${tab}OPEN$tab"
+# EXIF data that say 3, upside down: turned twice it is the picture again.
+{
+    head -c 2 "$images/library.jpg"
+    printf '\377\341\0\042Exif\0\0MM\0*\0\0\0\010\0\001\001\022\0\003\0\0\0\001\0\003\0\0\0\0\0\0'
+    tail -c +3 "$images/library.jpg"
+} > "$work/down.jpg"
+expect 'turns the image as its EXIF data say' 0 "$e2str" read --rotate 180 "$work/down.jpg"
+cut -f 2- "$work/out" > "$work/turned"
+expect 'or leaves it' 0 "$e2str" read --ignore-orientation "$work/down.jpg"
+check 'which reads the same' diff "$work/turned" <(cut -f 2- "$work/out")
+expect 'read as it is stored' 0 "$e2str" read "$images/library.jpg"
+check 'which that is' diff "$work/turned" <(cut -f 2- "$work/out")
+head -c -12 "$images/open.png" > "$work/endless.png"
+expect 'reads an image without its end' 0 "$e2str" read "$work/endless.png"
+holds "${tab}OPEN$tab"
+says "e2str: $work/endless.png: PNG: behind the last row: truncated"
 
 head -c 1500 "$images/open.png" > "$work/cut.png"
 echo 'not an image' > "$work/text.png"

@@ -147,6 +147,7 @@ static void test_formats(void **state) {
                     to[kinds[k].red] = from[0];
                     to[1] = from[1];
                     to[kinds[k].blue] = from[2];
+                    if (kinds[k].pixel == 4) to[3] = 255;
                 }
             e2str_image view = view_of(padded, WIDTH, HEIGHT, kinds[k].format);
             view.stride = flipped ? -STRIDE : STRIDE;

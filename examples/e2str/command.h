@@ -19,6 +19,7 @@ typedef struct invocation {
     e2str_read_options read;
     e2str_pool_options pool_options;
     e2str_learn_options learn;
+    e2str_image_limits image_limits;
     uint32_t rotate;
     uint32_t json, verbose, hard, no_learn; /* 0: not given */
     struct seed {
@@ -79,7 +80,8 @@ bool load_or_new_pool(invocation *run, const char *path);
 bool save_pool(const invocation *run, const char *path);
 uint64_t *pool_ids(const invocation *run,
                    size_t *count); /* in ascending order; NULL: no memory, said; the caller frees */
-/* `-` is standard input. *error is filled as well, for those who report it elsewhere too; not printed. */
+/* `-` is standard input. What the decoder notes goes to stderr. *error is filled as well, for those who report it
+ * elsewhere too; not printed. */
 e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error);
 /* Loads an image and adds it to run->pool. */
 e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error);

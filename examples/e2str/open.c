@@ -122,16 +122,23 @@ char *read_file(FILE *file, size_t *size) {
     return data;
 }
 
+static void warn(void *user, const char *message) {
+    (void)user;
+    complain("%s", message);
+}
+
 e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error) {
     e2str_status status;
+    e2str_image_limits limits = run->image_limits;
+    limits.log = warn;
     *image = (e2str_image){0};
     if (strcmp(path, "-")) {
-        status = e2str_image_load(path, NULL, image, error);
+        status = e2str_image_load(path, &limits, image, error);
     } else {
         size_t size;
         char *data = read_file(stdin, &size);
         if (data) {
-            status = e2str_image_load_memory(data, size, NULL, image, error);
+            status = e2str_image_load_memory(data, size, &limits, image, error);
         } else {
             status = E2STR_ERROR_IO;
             snprintf(error->message, sizeof error->message, "%s", strerror(errno));

@@ -113,6 +113,8 @@ static const option_row options[] = {
      "drop the blank in \" .\", \" n't\" and the like"},
     {"rotate", 0, ENCODES, "DEGREES", degrees, AT(rotate), 0, 270,
      "turn images clockwise by 0, 90, 180 or 270 first"},
+    {"ignore-orientation", 0, ENCODES, NULL, number, AT(image_limits.ignore_orientation), 1, 1,
+     "leave images as they are stored, whatever their EXIF data say"},
     {"alternatives", 0, READ, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
      "with --json: best N tokens for each character, 0 to 8"},
     {"influences", 0, READ, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
@@ -181,6 +183,7 @@ static void set_defaults(invocation *run) {
     e2str_read_options_init(&run->read);
     e2str_pool_options_init(&run->pool_options);
     e2str_learn_options_init(&run->learn);
+    e2str_image_limits_init(&run->image_limits);
 }
 
 int parse_options(invocation *run, unsigned command, int count, char **arguments) {

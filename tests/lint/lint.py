@@ -55,7 +55,9 @@ def files():
 
 @cache
 def text(path):
-    """None: not a text."""
+    """None: not a text. Pictures that are written as text end where they please."""
+    if path.endswith(('.pbm', '.pgm', '.ppm')):
+        return None
     with open(os.path.join(ROOT, path), 'rb') as file:
         data = file.read()
     try:
