@@ -75,6 +75,9 @@ done
 expect 'a storage type that there is not' 2 "$e2str" pool add p --storage f64 x.png X
 expect 'pool add without examples' 2 "$e2str" pool add "$work/p"
 expect 'pool add with an image but no text' 2 "$e2str" pool add "$work/p" x.png
+expect 'pool add into a folder that there is not' 1 "$e2str" pool add "$work/none/p" "$images/open.png" OPEN
+says 'none/p'
+prints 0 # no id of what is not in the file
 expect 'pool remove with a word for an id' 2 "$e2str" pool remove "$work/p" one
 expect 'eval without labels' 2 "$e2str" eval
 expect 'eval with two pools' 2 "$e2str" eval --labels "$images/labels.tsv" -p p --pool-first 2
@@ -177,8 +180,8 @@ if [ -e /usr/local/share/e2str/e2str-small.gguf ]; then
     skip 'without a model the places are listed' 'one is installed in /usr/local'
 else
     expect 'without a model' 1 env -u E2STR_MODEL "$work/alone/e2str" read "$images/open.png"
-    says "$work/alone/../weights/e2str-small.gguf"
-    says "$work/alone/../share/e2str/e2str-small.gguf"
+    says "$work/alone/../weights"
+    says "$work/alone/../share/e2str"
 fi
 expect 'info of a model' 0 "$e2str" info "$E2STR_MODEL"
 holds "file            $(stat -L -c %s "$E2STR_MODEL") bytes"
