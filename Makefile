@@ -20,7 +20,13 @@ BINDIR ?= $(PREFIX)/bin
 LIBDIR ?= $(PREFIX)/lib
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share/e2str
+DOCDIR ?= $(PREFIX)/share/doc/e2str
+MANDIR ?= $(PREFIX)/share/man
 INSTALL ?= install
+LDCONFIG ?= ldconfig
+ifneq ($(words $(BUILD)),1)
+$(error BUILD is "$(BUILD)": make cannot work in a folder with a blank in its name)
+endif
 
 # The version is written in the header and nowhere else. While the major version is 0 the soname carries the minor one.
 version_part = $(shell sed -n 's/^.define E2STR_VERSION_$(1) //p' include/e2str.h)
@@ -29,36 +35,41 @@ MINOR := $(call version_part,MINOR)
 VERSION := $(MAJOR).$(MINOR).$(call version_part,PATCH)
 SONAME := libe2str.so.$(if $(filter 0,$(MAJOR)),$(MAJOR).$(MINOR),$(MAJOR))
 
+SYSTEM_LIBS = -lm -lpthread -ldl
 # $(call library,pkg-config names,flags when there is no such .pc file)
 library = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null || echo $(2))
 library_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
+# OpenBLAS is not linked: models that are to multiply with it open it (lib/gemm.c). The bench links it.
 ifeq ($(BLAS),openblas)
-BLAS_LIBS = $(call library,openblas,-lopenblas)
-BLAS_CFLAGS = -DE2_BLAS=1 $(call library_cflags,openblas)
+BLAS_CFLAGS = -DE2_BLAS=1
 else ifneq ($(BLAS),none)
 $(error BLAS is openblas or none, not "$(BLAS)")
 endif
-LIBS ?= $(BLAS_LIBS) $(call library,libpng,-lpng) $(call library,libjpeg,-ljpeg) -lm -lpthread
-LIBS := $(LIBS)
+ifeq ($(origin LIBS),undefined)
+LIBS := $(call library,libpng,-lpng) $(call library,libjpeg,-ljpeg) $(SYSTEM_LIBS)
+# What static linking needs: of these two, their own .pc files know more than their names.
+PC_REQUIRES := $(shell $(PKG_CONFIG) --exists libpng libjpeg 2>/dev/null && echo libpng libjpeg)
+endif
+PC_LIBS = $(if $(PC_REQUIRES),$(SYSTEM_LIBS),$(LIBS))
 TEST_LIBS = $(call library,cmocka,-lcmocka)
 
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith $(if $(WERROR),-Werror)
 C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wvla
 INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpng libjpeg)
-BASE = -std=c11 -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
+BASE = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
 BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
 
 # The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else. Kernels
 # include nothing but kernels.
 ISA_x86_64 = avx2 avx512 avx512_vnni avx512_bf16
 ISA_aarch64 = neon neon_dot
-FLAGS_avx2 = -mavx2 -mfma
-FLAGS_avx512 = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+FLAGS_avx2 = -DE2_VECTOR=256 -mavx2 -mfma
+FLAGS_avx512 = -DE2_VECTOR=512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
 FLAGS_avx512_vnni = $(FLAGS_avx512) -mavx512vnni
 FLAGS_avx512_bf16 = $(FLAGS_avx512_vnni) -mavx512bf16
 # gcc 12 schedules the sums of the largest NEON tiles out of the registers.
-FLAGS_neon = -fno-schedule-insns
-FLAGS_neon_dot = -fno-schedule-insns -march=armv8.2-a+dotprod
+FLAGS_neon = -DE2_VECTOR=128 -fno-schedule-insns
+FLAGS_neon_dot = -DE2_VECTOR=128 -fno-schedule-insns -march=armv8.2-a+dotprod
 TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
 # Examples: each examples/*.c is one program; the command is the folder examples/e2str/.
@@ -136,25 +147,31 @@ $(BUILD)/.deps: tests/deps.sh
 	@CC='$(CC)' BLAS=$(BLAS) sh tests/deps.sh check $(NEEDS)
 	@touch $@
 
-# Changes when BLAS does: the library is then compiled again.
-$(BUILD)/.blas: always
+# Change when what they hold does: everything is then compiled again, or the one file that knows DATADIR.
+quoted = '$(subst ','\'',$(1))'
+SETTINGS = $(CC) $(CXX) $(CPPFLAGS) $(CFLAGS) $(CXXFLAGS) $(KERNEL_CFLAGS) $(LDFLAGS) $(LIBS) BLAS=$(BLAS)
+$(BUILD)/.settings: always
 	@mkdir -p $(@D)
-	@echo $(BLAS) | cmp -s - $@ || { rm -f $(BUILD)/.deps; echo $(BLAS) > $@; }
+	@printf '%s\n' $(call quoted,$(SETTINGS)) | cmp -s - $@ || \
+	    { rm -f $(BUILD)/.deps; printf '%s\n' $(call quoted,$(SETTINGS)) > $@; }
+$(BUILD)/.datadir: always
+	@mkdir -p $(@D)
+	@printf '%s\n' $(call quoted,$(DATADIR)) | cmp -s - $@ || printf '%s\n' $(call quoted,$(DATADIR)) > $@
 always:
 
 # ---- objects and libraries ----
 
 $(BUILD)/kernels/%.o: INCLUDES = -Ikernels
 $(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $(FLAGS_$(notdir $(@D)))
-$(LIB_OBJ): $(BUILD)/.blas
-$(BUILD)/examples/%.o: BASE += -DE2STR_DATADIR='"$(DATADIR)"'
+$(BUILD)/lib/model_path.o: BASE += -DE2_DATADIR=$(call quoted,"$(DATADIR)")
+$(BUILD)/lib/model_path.o: $(BUILD)/.datadir
 
-$(BUILD)/%.o: %.c | $(BUILD)/.deps
+$(BUILD)/%.o: %.c $(BUILD)/.settings | $(BUILD)/.deps
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(BASE) $(CPPFLAGS) $(CFLAGS) $(OPTIMISE) -c $< -o $@
 
-$(BUILD)/%.o: %.cpp | $(BUILD)/.deps
+$(BUILD)/%.o: %.cpp $(BUILD)/.settings | $(BUILD)/.deps
 	@mkdir -p $(@D)
 	$(say) CXX $<
 	$(Q)$(CXX) $(BASEXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
@@ -210,6 +227,8 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUI
 
 # ---- checks ----
 
+# Tests that call make or the compiler do it as this make does.
+export BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS
 export CC CXX BUILD PKG_CONFIG PYTHON FUZZER FUZZ_SECONDS
 
 check: test
@@ -297,29 +316,53 @@ include bench/bench.mk
 
 # ---- installing ----
 
-$(BUILD)/e2str.pc: e2str.pc.in include/e2str.h
+# Paths may hold blanks: in the rules they are quoted, in the .pc file escaped.
+escaped = $(subst $(space),\\ ,$(1))
+space := $() $()
+$(BUILD)/e2str.pc: e2str.pc.in include/e2str.h always
 	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-	    -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBS)|' e2str.pc.in > $@
+	$(Q)sed -e 's|@PREFIX@|$(call escaped,$(PREFIX))|' -e 's|@LIBDIR@|$(call escaped,$(LIBDIR))|' \
+	    -e 's|@INCLUDEDIR@|$(call escaped,$(INCLUDEDIR))|' -e 's|@DATADIR@|$(call escaped,$(DATADIR))|' \
+	    -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PC_REQUIRES)|' -e 's|@LIBS@|$(PC_LIBS)|' e2str.pc.in > $@
 
-install: lib shared $(COMMAND)
-	@rm -f $(BUILD)/e2str.pc
-	@$(MAKE) --no-print-directory $(BUILD)/e2str.pc
-	$(Q)$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DATADIR)
-	$(Q)$(INSTALL) -m 755 $(BUILD)/e2str $(DESTDIR)$(BINDIR)/e2str
-	$(Q)$(INSTALL) -m 644 $(BUILD)/libe2str.a $(DESTDIR)$(LIBDIR)/libe2str.a
-	$(Q)$(INSTALL) -m 755 $(BUILD)/libe2str.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libe2str.so.$(VERSION)
-	$(Q)ln -sf libe2str.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
-	$(Q)ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libe2str.so
-	$(Q)$(INSTALL) -m 644 $(BUILD)/e2str.pc $(DESTDIR)$(LIBDIR)/pkgconfig/e2str.pc
-	$(Q)$(INSTALL) -m 644 include/e2str.h $(DESTDIR)$(INCLUDEDIR)/e2str.h
-	$(Q)$(INSTALL) -m 644 weights/e2str-small.gguf $(DESTDIR)$(DATADIR)/e2str-small.gguf
+# The command writes its own manual page. Built for another CPU it does not run: then there is none.
+$(BUILD)/e2str.1: $(COMMAND)
+	$(Q)$(BUILD)/e2str help --man > $@.new || : > $@.new
+	$(Q)mv $@.new $@
+
+# $(call put,mode,file,folder)
+put = $(Q)$(INSTALL) -m $(1) $(2) "$(DESTDIR)$(3)"
+FOLDERS = "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(DATADIR)" \
+          "$(DESTDIR)$(DOCDIR)/docs" "$(DESTDIR)$(MANDIR)/man1"
+DOCS = $(wildcard docs/*.md docs/*.svg)
+install: lib shared $(COMMAND) $(BUILD)/e2str.pc $(BUILD)/e2str.1
+	$(Q)$(INSTALL) -d $(FOLDERS)
+	$(call put,755,$(BUILD)/e2str,$(BINDIR)/e2str)
+	$(call put,644,$(BUILD)/libe2str.a,$(LIBDIR)/libe2str.a)
+	$(call put,755,$(BUILD)/libe2str.so.$(VERSION),$(LIBDIR)/libe2str.so.$(VERSION))
+	$(Q)ln -sf libe2str.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
+	$(Q)ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libe2str.so"
+	$(call put,644,$(BUILD)/e2str.pc,$(LIBDIR)/pkgconfig/e2str.pc)
+	$(call put,644,include/e2str.h,$(INCLUDEDIR)/e2str.h)
+	$(call put,644,weights/e2str-small.gguf,$(DATADIR)/e2str-small.gguf)
+	$(call put,644,LICENSE README.md CHANGELOG.md,$(DOCDIR))
+	$(call put,644,$(DOCS),$(DOCDIR)/docs)
+	$(Q)! test -s $(BUILD)/e2str.1 || $(INSTALL) -m 644 $(BUILD)/e2str.1 "$(DESTDIR)$(MANDIR)/man1/e2str.1"
+	@$(TELL_LINKER)
+# Where programs find the library: the linker's cache knows its usual folders, once told by root.
+TELL_LINKER = test -n "$(DESTDIR)" || { test "$$(id -u)" = 0 && $(LDCONFIG) 2>/dev/null && \
+    $(LDCONFIG) -p | grep -qF " $(LIBDIR)/$(SONAME)"; } || \
+    echo "$(LIBDIR) is not where programs look for libraries: link with -Wl,-rpath,$(LIBDIR) or set LD_LIBRARY_PATH"
 
 uninstall:
-	$(Q)rm -f $(DESTDIR)$(BINDIR)/e2str $(DESTDIR)$(INCLUDEDIR)/e2str.h $(DESTDIR)$(LIBDIR)/libe2str.a \
-	    $(DESTDIR)$(LIBDIR)/libe2str.so $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libe2str.so.$(VERSION) \
-	    $(DESTDIR)$(LIBDIR)/pkgconfig/e2str.pc $(DESTDIR)$(DATADIR)/e2str-small.gguf
-	$(Q)! test -d $(DESTDIR)$(DATADIR) || rmdir $(DESTDIR)$(DATADIR)
+	$(Q)rm -f "$(DESTDIR)$(BINDIR)/e2str" "$(DESTDIR)$(INCLUDEDIR)/e2str.h" "$(DESTDIR)$(LIBDIR)/libe2str.a" \
+	    "$(DESTDIR)$(LIBDIR)/libe2str.so" "$(DESTDIR)$(LIBDIR)/$(SONAME)" \
+	    "$(DESTDIR)$(LIBDIR)/libe2str.so.$(VERSION)" "$(DESTDIR)$(LIBDIR)/pkgconfig/e2str.pc" \
+	    "$(DESTDIR)$(DATADIR)/e2str-small.gguf" "$(DESTDIR)$(MANDIR)/man1/e2str.1"
+	$(Q)cd "$(DESTDIR)$(DOCDIR)" 2>/dev/null && rm -f LICENSE README.md CHANGELOG.md $(DOCS) || :
+	$(Q)for folder in "$(DESTDIR)$(DATADIR)" "$(DESTDIR)$(DOCDIR)/docs" "$(DESTDIR)$(DOCDIR)"; do \
+	    ! test -d "$$folder" || rmdir "$$folder"; done
+	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || $(LDCONFIG) 2>/dev/null || :
 
 clean:
 	rm -rf $(BUILD)

@@ -8,8 +8,10 @@ BENCH_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard bench/*.c)) $(BENCH_SUPPORT)
 # $(call peer,header,NAME,library): -DBENCH_NAME, or -llibrary for the linker, where the header is found. Asked for at
 # each use, so only when the bench is built.
 has = $(shell $(CC) -E -x c -include $(1) /dev/null >/dev/null 2>&1 && echo yes)
-PEER_CFLAGS = $(if $(call has,dnnl.h),-DBENCH_ONEDNN=1) $(if $(call has,tesseract/capi.h),-DBENCH_TESSERACT=1)
-PEER_LIBS = $(if $(call has,dnnl.h),-ldnnl) $(if $(call has,tesseract/capi.h),-ltesseract)
+PEER_CFLAGS = $(if $(call has,cblas.h),-DBENCH_OPENBLAS=1 $(call library_cflags,openblas)) \
+    $(if $(call has,dnnl.h),-DBENCH_ONEDNN=1) $(if $(call has,tesseract/capi.h),-DBENCH_TESSERACT=1)
+PEER_LIBS = $(if $(call has,cblas.h),$(call library,openblas,-lopenblas)) \
+    $(if $(call has,dnnl.h),-ldnnl) $(if $(call has,tesseract/capi.h),-ltesseract)
 
 # -O3: the loops that measure the peaks have to be unrolled.
 $(BENCH_OBJ): OPTIMISE = -O3

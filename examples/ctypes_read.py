@@ -7,6 +7,7 @@ ctypes_read.py LIBE2STR.so MODEL IMAGE...
 """
 
 import ctypes
+import os
 import sys
 
 
@@ -36,7 +37,7 @@ class Reader:
         self.lib.e2str_result_score.restype = ctypes.c_float
         self.model, self.session, self.result = (ctypes.c_void_p() for _ in range(3))
         try:
-            self._call('e2str_model_open', model.encode(), None, ctypes.byref(self.model))
+            self._call('e2str_model_open', os.fsencode(model), None, ctypes.byref(self.model))
             self._call('e2str_session_new', self.model, None, ctypes.byref(self.session))
             self._call('e2str_result_new', ctypes.byref(self.result))
         except RuntimeError:
@@ -47,11 +48,11 @@ class Reader:
         error = Error()
         status = getattr(self.lib, name)(*arguments, ctypes.byref(error))
         if status:
-            raise RuntimeError(f'{self.lib.e2str_status_name(status).decode()}: {error.message.decode()}')
+            raise RuntimeError(f'{self.lib.e2str_status_name(status).decode()}: {os.fsdecode(error.message)}')
 
     def read(self, path):
         image = Image()
-        self._call('e2str_image_load', path.encode(), None, ctypes.byref(image))
+        self._call('e2str_image_load', os.fsencode(path), None, ctypes.byref(image))
         try:
             self._call('e2str_read', self.session, ctypes.byref(image), None, None, self.result)
         finally:
@@ -71,7 +72,7 @@ def main():
     try:
         for path in sys.argv[3:]:
             text, score = reader.read(path)
-            print(f'{path}\t{text}\t{score:.3f}')
+            sys.stdout.buffer.write(os.fsencode(path) + f'\t{text}\t{score:.3f}\n'.encode())
     finally:
         reader.close()
 

@@ -4,11 +4,13 @@
 
 int main(void) {
     e2str_error error = {0};
+    char path[4096];
     e2str_model *model = NULL;
     e2str_session *session = NULL;
     e2str_result *result = NULL;
     e2str_image image = {0};
-    e2str_status status = e2str_model_open("e2str-small.gguf", NULL, &model, &error);
+    e2str_status status = e2str_default_model_path(path, sizeof path, &error);
+    if (!status) status = e2str_model_open(path, NULL, &model, &error);
     if (!status) status = e2str_session_new(model, NULL, &session, &error);
     if (!status) status = e2str_result_new(&result, &error);
     if (!status) status = e2str_image_load("word.png", NULL, &image, &error);

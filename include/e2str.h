@@ -20,11 +20,13 @@
  *
  *     int main(void) {
  *         e2str_error error = {0};
+ *         char path[4096];
  *         e2str_model *model = NULL;
  *         e2str_session *session = NULL;
  *         e2str_result *result = NULL;
  *         e2str_image image = {0};
- *         e2str_status status = e2str_model_open("e2str-small.gguf", NULL, &model, &error);
+ *         e2str_status status = e2str_default_model_path(path, sizeof path, &error);
+ *         if (!status) status = e2str_model_open(path, NULL, &model, &error);
  *         if (!status) status = e2str_session_new(model, NULL, &session, &error);
  *         if (!status) status = e2str_result_new(&result, &error);
  *         if (!status) status = e2str_image_load("word.png", NULL, &image, &error);
@@ -43,12 +45,17 @@
  * Threads. A model is immutable: any number of threads may use it at once. A session and a result belong to one thread
  * at a time: make one of each per thread. A pool may be used by any number of threads at once, adding and removing
  * included; a read that has begun keeps the examples it chose. No call waits for another session's work. The library
- * starts no threads unless a session is asked for more than one; these belong to the session. (Where matrix products
- * are left to OpenBLAS, see e2str_model_open, its own setting decides about its threads.) Create sessions after fork().
+ * starts no threads unless a session is asked for more than one; these belong to the session. (OpenBLAS, where it
+ * multiplies, has its own: e2str_products.) Create sessions after fork().
  *
  * Ownership. What a *_new, *_open or *_load function gives is the caller's, to be handed to the matching *_free or
  * *_close, all of which accept NULL. A model must outlive its sessions and pools. Nothing passed in is kept after the
- * call, except the memory given to e2str_model_open_memory. On failure an output pointer is set to NULL.
+ * call, except the memory given to e2str_model_open_memory. On failure an output pointer is set to NULL. A model must
+ * also outlive the memories and prompts that come of its pools.
+ *
+ * Two opens of the same file, in the same precision and on the same kernels, are one model to sessions, pools, prompts
+ * and memories: they may be mixed (the first time, the checksums are made, which reads both files); each still needs
+ * the model it was made with. MISMATCH otherwise.
  *
  * Options. Each options structure is filled by its init and passed by pointer; NULL means all defaults. Its first
  * member is the size that the structure had where the caller was compiled: leave it alone. Structures only grow, at the
@@ -102,7 +109,8 @@ typedef enum e2str_status {
 } e2str_status;
 
 /* A message that names what went wrong (the file, the tensor, the character). Every `error` parameter may be NULL.
- * Written only when a call fails; always NUL-terminated; long messages are cut. */
+ * Written only when a call fails; always NUL-terminated. Long messages are cut in the middle, where paths end: the
+ * reason stays. */
 #define E2STR_ERROR_SIZE 256
 typedef struct e2str_error {
     char message[E2STR_ERROR_SIZE];
@@ -131,11 +139,23 @@ typedef enum e2str_precision {
     E2STR_PRECISION_F32 = 1   /* in f32, weights expanded: for comparing */
 } e2str_precision;
 
+/* Who multiplies matrices. OpenBLAS (libopenblas.so.0) is no part of this library: it is opened where it multiplies,
+ * and stays in the process then. It has threads of its own (OPENBLAS_NUM_THREADS says how many), needs address space
+ * for each, and multiplies in f32, whatever the weights; the bits are those of its version and CPU, and depend on the
+ * number of rows, so reads are not put together in groups. */
+typedef enum e2str_products {
+    E2STR_PRODUCTS_AUTO = 0,     /* OpenBLAS where e2str_cpu_name is "ref" and E2STR_CPU is not set, if it can be
+                                    opened (a line in the log says if not); otherwise our kernels */
+    E2STR_PRODUCTS_OPENBLAS = 1, /* OpenBLAS; IO if it cannot be opened, UNSUPPORTED in a static program */
+    E2STR_PRODUCTS_OWN = 2       /* our kernels */
+} e2str_products;
+
 typedef struct e2str_model_options {
     size_t size;
     e2str_log_fn log; /* default NULL: silent */
     void *log_user;
     e2str_precision precision; /* default E2STR_PRECISION_FILE */
+    e2str_products products;   /* default E2STR_PRODUCTS_AUTO */
 } e2str_model_options;
 E2STR_API void e2str_model_options_init_size(e2str_model_options *options, size_t size);
 #define e2str_model_options_init(options) e2str_model_options_init_size((options), sizeof(e2str_model_options))
@@ -143,11 +163,16 @@ E2STR_API void e2str_model_options_init_size(e2str_model_options *options, size_
 /* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped; matrices are packed once
  * for the kernels of this CPU, and the file's pages are given back. Do not change the file while the model is open.
  * The environment variable E2STR_CPU caps the level of the kernels (e2str_cpu_name); an unknown value is an ARGUMENT
- * error that lists the known ones. On a CPU for which there is nothing but plain C, OpenBLAS multiplies instead; naming
- * E2STR_CPU=ref asks for the plain C, whose results are the same bits on every machine.
+ * error that lists the known ones. With E2STR_CPU=ref, plain C multiplies: the same bits on every machine.
  * Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY, ARGUMENT. */
 E2STR_API e2str_status e2str_model_open(const char *path, const e2str_model_options *options, e2str_model **model,
                                         e2str_error *error);
+
+/* Where the shipped model is: what the environment variable E2STR_MODEL says, there or not; else e2str-small.gguf below
+ * the library (../share/e2str, ../../share/e2str, in the build tree ../weights), in the same places below the program,
+ * or in the folder that `make install` was told. 4096 bytes are always enough. LIMIT: more than capacity; IO: nowhere,
+ * the message lists the folders. In the shell: pkg-config --variable=model e2str. */
+E2STR_API e2str_status e2str_default_model_path(char *path, size_t capacity, e2str_error *error);
 
 /* The same from memory, which must stay unchanged until e2str_model_close and be aligned to 4 bytes. */
 E2STR_API e2str_status e2str_model_open_memory(const void *data, size_t size, const e2str_model_options *options,
@@ -311,10 +336,10 @@ E2STR_API e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, cha
 E2STR_API e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float *key, e2str_error *error);
 
 /* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
- * (cosine; docs/model.md, section 7); ties: the lower id first. Examples below min_similarity are left out (-1: none
- * are).
- * ids and similarities have room for k; *found says how many were written. The caller's thread searches alone; a read
- * finds the same and shares its search over the session's threads. */
+ * (cosine; docs/model.md, section 7); ties: the lower id first. Examples below min_similarity, -1 to 1, are left out
+ * (-1: none are). Errors: ARGUMENT (a key or limit that is not a number, too), MEMORY. ids and similarities have room
+ * for k; *found says how many were written. The caller's thread searches alone; a read finds the same and shares its
+ * search over the session's threads. */
 E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
                                           uint64_t *ids, float *similarities, size_t *found, e2str_error *error);
 
@@ -457,7 +482,8 @@ E2STR_API e2str_status e2str_read(e2str_session *session, const e2str_image *ima
                                   const e2str_read_options *options, e2str_result *result, e2str_error *error);
 
 /* Reads n images, several at a time, which is faster than one by one; results[i] is what e2str_read gives for
- * images[i], bit for bit. All arguments are checked before the first image is read. On failure all are empty. */
+ * images[i], bit for bit. All arguments are checked before the first image is read; the results must be different ones
+ * (ARGUMENT). On failure all are empty. */
 E2STR_API e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images, size_t n,
                                         const e2str_pool *pool, const e2str_read_options *options,
                                         e2str_result *const *results, e2str_error *error);

@@ -31,12 +31,11 @@ e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2st
                        : !image   ? "image"
                        : !label   ? "label"
                                   : "id");
-    if (session->compute.model != pool->model)
-        return e2_fail(error, E2STR_ERROR_MISMATCH, "the session belongs to another model than the pool");
     e2_label read;
     e2_example *example = NULL;
-    e2str_status status =
-        e2_label_read(pool->model, label, label_size == SIZE_MAX ? strlen(label) : label_size, &read, error);
+    e2str_status status = e2_models_check(session->compute.model, pool->model, "pool", error);
+    if (status) return status;
+    status = e2_label_read(pool->model, label, label_size == SIZE_MAX ? strlen(label) : label_size, &read, error);
     if (status) return status;
     status = make_example(&session->compute, pool->storage, image, &read, &example, error);
     e2_label_free(&read);

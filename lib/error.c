@@ -6,25 +6,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* More than a path of the longest kind and a reason. */
+enum { LONG_MESSAGE = 8192 };
+
+/* The first byte of a character at or after `at`. */
+static size_t next_character(const char *text, size_t at) {
+    while (((unsigned char)text[at] & 0xC0) == 0x80) at++;
+    return at;
+}
+
+/* A long message is cut in the middle, between characters: the path that it begins with is cut, the reason is not. */
+static void set_message(e2str_error *error, const char *text) {
+    static const char cut[] = "...";
+    size_t size = strlen(text), room = sizeof error->message - 1, head = 0, tail = 0;
+    if (size > room) {
+        head = room / 4;
+        while (head && ((unsigned char)text[head] & 0xC0) == 0x80) head--;
+        tail = next_character(text, size - (room - head - strlen(cut)));
+    }
+    snprintf(error->message, sizeof error->message, "%.*s%s%s", (int)head, text, tail ? cut : "", text + tail);
+}
+
 e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format, ...) {
     if (error) {
+        char message[LONG_MESSAGE];
         va_list arguments;
         va_start(arguments, format);
-        vsnprintf(error->message, sizeof error->message, format, arguments);
+        vsnprintf(message, sizeof message, format, arguments);
         va_end(arguments);
+        set_message(error, message);
     }
     return status;
 }
 
 e2str_status e2_within(e2str_error *error, e2str_status status, const char *what) {
     if (error) {
-        /* Of a long path the end is kept: it is what tells files apart, and the reason must fit too. */
-        size_t size = strlen(what), longest = E2STR_ERROR_SIZE / 2;
-        const char *tail = size > longest ? what + size - longest : what;
-        char message[2 * E2STR_ERROR_SIZE];
-        snprintf(message, sizeof message, "%s%s: %s", tail == what ? "" : "...", tail, error->message);
-        memcpy(error->message, message, sizeof error->message - 1);
-        error->message[sizeof error->message - 1] = 0;
+        char message[LONG_MESSAGE];
+        snprintf(message, sizeof message, "%.*s: %s", LONG_MESSAGE - E2STR_ERROR_SIZE - 2, what, error->message);
+        set_message(error, message);
     }
     return status;
 }

@@ -305,9 +305,9 @@ static e2str_status learn(student *s, const e2_choice *examples, size_t n, const
 
 static e2str_status check_arguments(const e2str_pool *pool, const e2str_session *session,
                                     const e2str_learn_options *options, e2str_error *error) {
-    const e2str_model *model = session->compute.model;
-    if (model != pool->model)
-        return e2_fail(error, E2STR_ERROR_MISMATCH, "the session belongs to another model than the pool");
+    const e2str_model *model = pool->model;
+    e2str_status status = e2_models_check(session->compute.model, model, "pool", error);
+    if (status) return status;
     if (options->strength != E2STR_STRENGTH_CHECKED && !(options->strength >= 0.0f && options->strength <= 4.0f))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "strength is %g; from 0 to 4, or E2STR_STRENGTH_CHECKED",
                        (double)options->strength);
@@ -334,6 +334,7 @@ e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2
     e2_arena arena = {0}; /* not the session's: that stays as large as it once was */
     e2_compute compute = session->compute;
     compute.arena = &arena;
+    compute.model = pool->model; /* what is learnt stays with the pool */
     student s = {.report = {.size = sizeof s.report}, .compute = &compute, .pool = pool};
     if (n) status = learn(&s, examples, n, &options, &memory, error);
     e2_memory_problem_free(s.problem);

@@ -86,8 +86,8 @@ static void blas_apply(const product *p) {
     const e2_linear *linear = p->linear;
     const float *bias = linear->bias;
     for (size_t r = 0; bias && r < p->rows; r++) memcpy(p->y + r * linear->out, bias, linear->out * sizeof *p->y);
-    e2_gemm_nt(p->rows, linear->out, linear->in, 1.0f, p->x, linear->in, linear->weight, linear->in, bias ? 1.0f : 0.0f,
-               p->y, linear->out);
+    e2_gemm_nt(&p->compute->model->openblas, p->rows, linear->out, linear->in, 1.0f, p->x, linear->in, linear->weight,
+               linear->in, bias ? 1.0f : 0.0f, p->y, linear->out);
     activate(p->compute->kernels, p->epilogue.activation, p->y, p->rows * linear->out);
 }
 
@@ -96,8 +96,8 @@ static void blas_add(const product *p) {
     float gate = p->epilogue.gate;
     for (size_t r = 0; linear->bias && r < p->rows; r++)
         for (size_t i = 0; i < linear->out; i++) p->y[r * linear->out + i] += gate * linear->bias[i];
-    e2_gemm_nt(p->rows, linear->out, linear->in, gate, p->x, linear->in, linear->weight, linear->in, 1.0f, p->y,
-               linear->out);
+    e2_gemm_nt(&p->compute->model->openblas, p->rows, linear->out, linear->in, gate, p->x, linear->in, linear->weight,
+               linear->in, 1.0f, p->y, linear->out);
 }
 
 bool e2_linear_apply(const e2_compute *compute, const e2_linear *linear, const float *x, size_t rows,

@@ -35,6 +35,9 @@ static e2str_status read_arguments(const e2str_model_options *given, e2str_model
     if (!status && options->precision != E2STR_PRECISION_FILE && options->precision != E2STR_PRECISION_F32)
         status = e2_fail(error, E2STR_ERROR_ARGUMENT, "precision is %d; E2STR_PRECISION_FILE or E2STR_PRECISION_F32",
                          (int)options->precision);
+    if (!status && (options->products < E2STR_PRODUCTS_AUTO || options->products > E2STR_PRODUCTS_OWN))
+        status =
+            e2_fail(error, E2STR_ERROR_ARGUMENT, "products is %d; one of E2STR_PRODUCTS_*", (int)options->products);
     return status;
 }
 
@@ -49,13 +52,25 @@ const char *e2str_cpu_name(void) {
     return e2_kernels_best(cpu_cap(), &kernels) ? kernels.name : "unknown";
 }
 
-/* Whoever names a level gets its kernels, not the BLAS: the bits of "ref" are the same on every machine. */
+/* Who multiplies. Whoever names a level gets its kernels, not the BLAS: the bits of "ref" are the same on every
+ * machine.
+ */
+static e2str_status choose_products(e2str_model *model, e2str_products products, e2str_error *error) {
+    bool faster = !*cpu_cap() && e2_blas_is_faster(model->kernels);
+    if (products == E2STR_PRODUCTS_OWN || (products == E2STR_PRODUCTS_AUTO && !faster)) return E2STR_OK;
+    e2str_error why;
+    e2str_status status = e2_blas_open(&model->openblas, &why);
+    model->blas = !status;
+    if (status && products == E2STR_PRODUCTS_OPENBLAS) return e2_fail(error, status, "%s", why.message);
+    if (status) e2_log(model, "products in plain C: %s", why.message);
+    return E2STR_OK;
+}
+
 static e2str_status choose_kernels(e2str_model *model, e2str_error *error) {
     const char *cap = cpu_cap();
     if (!e2_kernels_best(cap, model->kernels))
         return e2_fail(error, E2STR_ERROR_ARGUMENT,
                        "the environment variable E2STR_CPU is '%.40s'; it may be one of %s", cap, e2_kernels_names());
-    model->blas = !*cap && e2_blas_is_faster(model->kernels);
     return E2STR_OK;
 }
 
@@ -72,6 +87,7 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->log_user = options->log_user;
     made->expand = options->precision == E2STR_PRECISION_F32;
     e2str_status status = choose_kernels(made, error);
+    if (!status) status = choose_products(made, options->products, error);
     if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
     if (status)
@@ -146,6 +162,19 @@ uint64_t e2str_model_checksum(const e2str_model *model) {
     uint64_t checksum = cache->checksum;
     pthread_mutex_unlock(&cache->checksum_lock);
     return checksum;
+}
+
+e2str_status e2_models_check(const e2str_model *session, const e2str_model *other, const char *what,
+                             e2str_error *error) {
+    const e2str_model *a = session, *b = other;
+    if (a == b) return E2STR_OK;
+    if (a->gguf.size != b->gguf.size || e2str_model_checksum(a) != e2str_model_checksum(b))
+        return e2_fail(error, E2STR_ERROR_MISMATCH, "the %s and the session were made with different models", what);
+    if (strcmp(a->kernels->name, b->kernels->name) != 0 || a->expand != b->expand || a->blas != b->blas)
+        return e2_fail(error, E2STR_ERROR_MISMATCH,
+                       "the model of the %s was opened with other kernels, precision or products than the session's",
+                       what);
+    return E2STR_OK;
 }
 
 void e2str_model_close(e2str_model *model) {

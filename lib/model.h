@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "gemm.h"
 #include "gguf.h"
 #include "image.h"
 #include "kernels.h"
@@ -121,7 +122,8 @@ struct e2str_model {
     void *log_user;
     e2_kernels kernels[1]; /* of this CPU; one, so that `kernels` points to it */
     bool expand;           /* multiply in f32 whatever the file's types */
-    bool blas;             /* matrix products by the BLAS, on f32 weights that are not packed */
+    bool blas;             /* matrix products by OpenBLAS, on f32 weights that are not packed */
+    e2_blas openblas;      /* open where `blas` is true */
     e2_image_config image;
     e2_vision vision;
     e2_resampler resampler;
@@ -143,6 +145,10 @@ struct e2str_model {
 /* The two steps of opening, after the file itself: sizes and tokenizer, then weights. Messages name key or tensor. */
 e2str_status e2_model_read_config(e2str_model *model, e2str_error *error);
 e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error);
+
+/* MISMATCH, of the session and `what`, unless both models are of the same file and compute the same bits. */
+e2str_status e2_models_check(const e2str_model *session, const e2str_model *other, const char *what,
+                             e2str_error *error);
 
 void e2_log(const e2str_model *model, const char *format, ...) E2_PRINTF(2, 3);
 

@@ -112,7 +112,11 @@ e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t
                        : !found ? "found"
                        : !ids   ? "ids"
                                 : "similarities");
-    if (isnan(min_similarity)) return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is not a number");
+    if (!(min_similarity >= -1.0f && min_similarity <= 1.0f))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is %g; from -1 to 1", (double)min_similarity);
+    for (size_t i = 0; i < pool->model->vision.width; i++)
+        if (!isfinite(key[i]))
+            return e2_fail(error, E2STR_ERROR_ARGUMENT, "value %zu of the key is %g", i, (double)key[i]);
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     if (k > pool->count) k = pool->count;
     best_k b = {e2_alloc(k, sizeof *b.choices), 0};

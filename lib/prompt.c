@@ -61,12 +61,12 @@ e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool *pool, co
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "session, pool or ids is NULL, or there are more than %d ids",
                        E2STR_MAX_EXAMPLES);
     const e2_compute *compute = &session->compute;
-    if (pool->model != compute->model)
-        return e2_fail(error, E2STR_ERROR_MISMATCH, "the pool and the session were made with different models");
+    e2str_status status = e2_models_check(compute->model, pool->model, "pool", error);
+    if (status) return status;
     e2str_prompt *fresh = calloc(1, sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a prepared prompt");
-    fresh->model = compute->model;
-    e2str_status status = e2_pool_choose_ids(pool, ids, n, fresh->choices, error);
+    fresh->model = pool->model;
+    status = e2_pool_choose_ids(pool, ids, n, fresh->choices, error);
     if (!status) {
         fresh->n_choices = n;
         status = prepare(compute, pool, fresh, error);

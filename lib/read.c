@@ -54,16 +54,20 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
                                     const e2str_pool *pool, const e2str_read_options *options,
                                     e2str_result *const *results, e2str_error *error) {
     if (!session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "session is NULL");
-    if (pool && pool->model != session->compute.model)
-        return e2_fail(error, E2STR_ERROR_MISMATCH, "the pool and the session were made with different models");
-    if (options->prompt && options->prompt->model != session->compute.model)
-        return e2_fail(error, E2STR_ERROR_MISMATCH, "the prompt and the session were made with different models");
-    if (options->memory && options->memory->model != session->compute.model)
-        return e2_fail(error, E2STR_ERROR_MISMATCH, "the memory and the session were made with different models");
+    const e2str_model *model = session->compute.model;
+    e2str_status status = E2STR_OK;
+    if (pool) status = e2_models_check(model, pool->model, "pool", error);
+    if (!status && options->prompt) status = e2_models_check(model, options->prompt->model, "prompt", error);
+    if (!status && options->memory) status = e2_models_check(model, options->memory->model, "memory", error);
+    if (status) return status;
     if (options->n_examples && !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "examples are chosen by id but the pool is NULL");
+    for (size_t i = 0; i < n; i++)
+        if (results[i]) results[i]->place = i;
     for (size_t i = 0; i < n; i++) {
-        e2str_status status = e2_image_check(&images[i], error);
+        status = e2_image_check(&images[i], error);
+        if (results[i] && results[i]->place != i)
+            status = e2_fail(error, E2STR_ERROR_ARGUMENT, "result is that of image %zu, too", results[i]->place);
         if (!results[i]) status = e2_fail(error, E2STR_ERROR_ARGUMENT, "result is NULL");
         if (!status) continue;
         char which[32];

@@ -41,6 +41,7 @@ struct e2str_result {
     size_t n_examples;
     float score, end_probability;
     int truncated;
+    size_t place; /* in the batch that is being read */
 };
 
 void e2_result_clear(e2str_result *result);

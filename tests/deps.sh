@@ -3,7 +3,7 @@
 # deps.sh check|install build [test] | aarch64 | lint: is everything there that building (and testing; testing the
 # kernels for AArch64; a Python environment) needs? Asks the compiler, not a package database. `install` installs what
 # is missing where apt-get and root or passwordless sudo are at hand; else, and with `check`, it names the packages and
-# ends with status 1. BLAS=none: OpenBLAS is not needed.
+# ends with status 1. BLAS=none: the tests need no OpenBLAS.
 set -u
 mode=$1
 shift
@@ -28,12 +28,12 @@ find_missing() {
         case $what in
         build)
             compiles || missing="$missing build-essential"
-            [ "$BLAS" = none ] || links cblas.h openblas openblas || missing="$missing libopenblas-dev"
             links png.h png libpng || missing="$missing libpng-dev"
             links jpeglib.h jpeg libjpeg || missing="$missing libjpeg62-turbo-dev"
             ;;
         test)
             links cmocka.h cmocka cmocka || missing="$missing libcmocka-dev"
+            [ "$BLAS" = none ] || links stdlib.h :libopenblas.so.0 none || missing="$missing libopenblas0"
             command -v pkg-config >/dev/null || missing="$missing pkg-config"
             ;;
         aarch64)

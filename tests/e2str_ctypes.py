@@ -64,7 +64,13 @@ class ModelInfo(c.Structure):
 
 
 class ModelOptions(c.Structure):
-    _fields_ = [('size', c.c_size_t), ('log', c.c_void_p), ('log_user', c.c_void_p), ('precision', c.c_int)]
+    _fields_ = [
+        ('size', c.c_size_t),
+        ('log', c.c_void_p),
+        ('log_user', c.c_void_p),
+        ('precision', c.c_int),
+        ('products', c.c_int),
+    ]
 
 
 class PoolOptions(c.Structure):

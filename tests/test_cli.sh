@@ -29,6 +29,24 @@ expect 'e2str pool add --help' 0 "$e2str" pool add --help
 holds '--max-bytes N'
 expect 'e2str --version' 0 "$e2str" --version
 holds "e2str $(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)"
+for how in 'help pool' 'pool --help' 'pool help' 'pool -h'; do
+    # shellcheck disable=SC2086 # several words
+    expect "e2str $how" 0 "$e2str" $how
+    holds 'pool suggest [OPTION...]'
+    check 'and of no others' test "$(grep -c 'e2str read' "$work/out")" -eq 0
+    quiet
+done
+expect 'e2str version' 0 "$e2str" version
+holds "e2str $(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)"
+for how in 'help help' 'help version' 'help --version'; do
+    # shellcheck disable=SC2086 # several words
+    expect "e2str $how" 0 "$e2str" $how
+    holds 'usage: e2str read'
+done
+expect 'a group of commands alone' 2 "$e2str" pool
+says 'pool is followed by a command'
+expect 'no command of its group' 2 "$e2str" pool frob
+says 'no such command: pool frob'
 expect 'an unknown command' 2 "$e2str" write x.png
 says 'no such command: write'
 expect 'an unknown pool command' 2 "$e2str" pool
@@ -40,9 +58,9 @@ expect 'an option of another command' 2 "$e2str" read --seed 1 x.png
 expect 'random examples without a pool' 2 "$e2str" eval --labels "$images/labels.tsv" --random-examples 1
 expect 'a seed that is no number' 2 "$e2str" eval --labels "$images/labels.tsv" --pool-first 2 --random-examples x
 expect 'read without an image' 2 "$e2str" read
-says 'something is missing'
+says 'read needs IMAGE...'
 expect 'an operand too many' 2 "$e2str" pool list p q
-says "'q' is too much"
+says "pool list takes POOL and no more: 'q'"
 expect 'an option without its value' 2 "$e2str" read x.png -m
 says '-m needs a value'
 expect 'a long one without its value' 2 "$e2str" read x.png --beam
@@ -57,6 +75,9 @@ done
 expect 'a storage type that there is not' 2 "$e2str" pool add p --storage f64 x.png X
 expect 'pool add without examples' 2 "$e2str" pool add "$work/p"
 expect 'pool add with an image but no text' 2 "$e2str" pool add "$work/p" x.png
+expect 'pool add into a folder that there is not' 1 "$e2str" pool add "$work/none/p" "$images/open.png" OPEN
+says 'none/p'
+prints 0 # no id of what is not in the file
 expect 'pool remove with a word for an id' 2 "$e2str" pool remove "$work/p" one
 expect 'eval without labels' 2 "$e2str" eval
 expect 'eval with two pools' 2 "$e2str" eval --labels "$images/labels.tsv" -p p --pool-first 2
@@ -159,8 +180,8 @@ if [ -e /usr/local/share/e2str/e2str-small.gguf ]; then
     skip 'without a model the places are listed' 'one is installed in /usr/local'
 else
     expect 'without a model' 1 env -u E2STR_MODEL "$work/alone/e2str" read "$images/open.png"
-    says "$work/alone/../weights/e2str-small.gguf"
-    says "$work/alone/../share/e2str/e2str-small.gguf"
+    says "$work/alone/../weights"
+    says "$work/alone/../share/e2str"
 fi
 expect 'info of a model' 0 "$e2str" info "$E2STR_MODEL"
 holds "file            $(stat -L -c %s "$E2STR_MODEL") bytes"
@@ -418,4 +439,5 @@ to_closed_pipe() {
     return "$(cat "$work/status")"
 }
 expect 'a closed pipe' 1 to_closed_pipe
+quiet
 finish

@@ -34,6 +34,19 @@ if command -v "$PYTHON" > /dev/null; then
             grep -q 'RuntimeError: io: none.png' "$work/err"
     }
     check 'and gets the message when an image is missing' missing_image
+    odd=$work/$'w\xf6rd.png' # a name in Latin-1
+    cp "$image" "$odd"
+    odd_name() {
+        [ "$(PYTHONIOENCODING=utf-8 "$PYTHON" examples/ctypes_read.py "$BUILD/libe2str.so" "$model" "$odd" |
+            cut -f 2)" = OPEN ]
+    }
+    check 'and reads a file whose name is no UTF-8' odd_name
+    rm "$odd"
+    odd_name_missing() {
+        ! "$PYTHON" examples/ctypes_read.py "$BUILD/libe2str.so" "$model" "$odd" 2> "$work/err" &&
+            grep -q 'RuntimeError: io: ' "$work/err"
+    }
+    check 'and gets the message when it is missing' odd_name_missing
 else
     skip 'ctypes_read.py' 'no python3'
 fi

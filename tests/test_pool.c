@@ -338,7 +338,7 @@ static void test_nearest(void **state) {
     for (int round = 0; round < 20; round++) {
         check_nearest(pool, round % 4 ? key : twice, -1);
         check_nearest(pool, key, 0.3f);
-        check_nearest(pool, key, 1.5f);
+        check_nearest(pool, key, 1.0f);
         fixture_key(&seed, key);
         uint64_t id = 1 + fixture_random(&seed) % MANY; /* the keys must stay in step with the list */
         (void)e2str_pool_remove(pool, id, NULL);
@@ -364,10 +364,14 @@ static void test_nearest_of_strange_numbers(void **state) {
     assert_int_equal(found, 1);
     assert_true(similarity[0] < -1);
     key[3] = NAN;
-    assert_int_equal(e2str_pool_nearest(pool, key, 2, -1, ids, similarity, &found, NULL), E2STR_OK);
+    assert_int_equal(e2str_pool_nearest(pool, key, 2, -1, ids, similarity, &found, NULL), E2STR_ERROR_ARGUMENT);
     assert_int_equal(found, 0);
+    key[3] = 0;
     found = 9;
-    assert_int_equal(e2str_pool_nearest(pool, key, 2, NAN, ids, similarity, &found, NULL), E2STR_ERROR_ARGUMENT);
+    static const float no_limits[] = {NAN, E2STR_SIMILARITY_OF_MODEL, 1.01f, INFINITY};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(e2str_pool_nearest(pool, key, 2, no_limits[i], ids, similarity, &found, NULL),
+                         E2STR_ERROR_ARGUMENT);
     assert_int_equal(found, 0);
     assert_int_equal(e2str_pool_nearest(NULL, key, 2, -1, ids, similarity, &found, NULL), E2STR_ERROR_ARGUMENT);
     assert_int_equal(e2str_pool_nearest(pool, NULL, 2, -1, ids, similarity, &found, NULL), E2STR_ERROR_ARGUMENT);

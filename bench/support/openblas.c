@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "peers.h"
 
-#ifdef E2_BLAS
+#ifdef BENCH_OPENBLAS
 
 #include <cblas.h>
 #include <stdlib.h>

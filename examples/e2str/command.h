@@ -69,6 +69,7 @@ enum {
 /* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */
 int parse_options(invocation *run, unsigned command, int count, char **arguments);
 void print_options(unsigned command);
+void print_manual_options(unsigned command); /* as parts of a manual page */
 
 /* ---- open.c: each writes a message to stderr when it fails ---- */
 
@@ -147,6 +148,7 @@ void show_progress(const char *what, size_t done, size_t total);
  * UTF-8 become \xNN; in JSON \uNNNN, bytes that are no UTF-8 U+FFFD. */
 void write_text(const char *before, const char *text);
 void write_json(const char *before, const char *text, size_t size); /* in quotes; NULL: null. SIZE_MAX: up to the NUL */
+void write_roff(const char *text);                                  /* of the command's own, for the manual page */
 void write_number(const char *before, double value);                /* as JSON; null if it is not finite */
 /* Length of the next character, its number in *code; a byte that is no UTF-8 counts as one, NO_CHARACTER. 0 at the end.
  * size: SIZE_MAX if the text is NUL-terminated. */

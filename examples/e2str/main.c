@@ -4,8 +4,10 @@
 #include "command.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct command_row {
     const char *group, *name; /* "pool", "add"; group is NULL for a command of one word */
@@ -58,13 +60,55 @@ static void print_command_help(const command_row *command) {
     print_options(command->bit);
 }
 
-static void print_help(FILE *to) {
-    fputs("e2str reads the text in cropped word images, and gets better on a new domain by being shown examples.\n\n",
-          to);
-    for (size_t i = 0; i < N_COMMANDS; i++) print_usage(to, i ? "       " : "usage: ", &commands[i]);
-    fputs("       e2str help [COMMAND]\n       e2str --version\n\n"
-          "Exit status: 0 all is well, 1 something failed (other images are still read), 2 wrong usage.\n",
-          to);
+/* All commands, or those of a group. */
+static void print_usages(FILE *to, const char *group) {
+    const char *before = "usage: ";
+    for (const command_row *row = commands; row < commands + N_COMMANDS; row++) {
+        if (group && (!row->group || strcmp(row->group, group) != 0)) continue;
+        print_usage(to, before, row);
+        before = "       ";
+    }
+}
+
+static void print_help(FILE *to, const char *group) {
+    if (!group)
+        fputs(
+            "e2str reads the text in cropped word images, and gets better on a new domain by being shown examples.\n\n",
+            to);
+    print_usages(to, group);
+    fprintf(to, "       e2str help [COMMAND]\n%s\n",
+            group ? ""
+                  : "       e2str --version\n\nExit status: 0 all is well, 1 something failed (other images are still "
+                    "read), 2 wrong usage.");
+}
+
+static bool is_group(const char *word) {
+    for (const command_row *row = commands; row < commands + N_COMMANDS; row++)
+        if (row->group && !strcmp(row->group, word)) return true;
+    return false;
+}
+
+/* The manual page, which `make install` installs. */
+static void print_manual(void) {
+    printf(".TH E2STR 1 \"\" \"e2str %s\"\n.SH NAME\ne2str \\- reads the text in cropped word images\n.SH SYNOPSIS\n",
+           e2str_version());
+    for (const command_row *row = commands; row < commands + N_COMMANDS; row++) {
+        printf(".B e2str %s%s%s\n", row->group ? row->group : "", row->group ? " " : "", row->name);
+        write_roff("[OPTION...] ");
+        write_roff(row->operands);
+        puts("\n.br");
+    }
+    puts(".B e2str help\n[COMMAND]\n.SH DESCRIPTION");
+    puts("Gets better on a new domain by being shown examples: a pool file keeps them and what was learnt from them.");
+    for (const command_row *row = commands; row < commands + N_COMMANDS; row++) {
+        printf(".SS e2str %s%s%s\n", row->group ? row->group : "", row->group ? " " : "", row->name);
+        write_roff(row->help);
+        putchar('\n');
+        print_manual_options(row->bit);
+    }
+    puts(".SH EXIT STATUS\n0: all is well; 1: something failed (other images are still read); 2: wrong usage.\n"
+         ".SH ENVIRONMENT\n.TP\nE2STR_MODEL\nthe model file, where \\-m is not given\n"
+         ".TP\nE2STR_CPU\nthe highest level of kernels to use, such as avx2");
 }
 
 /* The command at arguments[0], of one or two words; *words tells which. NULL if there is none. */
@@ -78,9 +122,15 @@ static const command_row *find_command(char **arguments, int count, int *words) 
 }
 
 static int check_operands(const invocation *run, const command_row *command) {
-    if (run->n_operands < command->least) complain("something is missing");
-    if (run->n_operands > command->most) complain("'%s' is too much", run->operands[command->most]);
-    return run->n_operands >= command->least && run->n_operands <= command->most ? OK : USAGE;
+    const char *group = command->group ? command->group : "", *blank = command->group ? " " : "";
+    if (run->n_operands < command->least)
+        complain("%s%s%s needs %s", group, blank, command->name, command->operands);
+    else if (run->n_operands > command->most)
+        complain("%s%s%s takes %s and no more: '%s'", group, blank, command->name, command->operands,
+                 run->operands[command->most]);
+    else
+        return OK;
+    return USAGE;
 }
 
 static int run_command(const command_row *command, int count, char **arguments) {
@@ -97,38 +147,66 @@ static int run_command(const command_row *command, int count, char **arguments) 
     return outcome;
 }
 
+static bool is_help(const char *word) {
+    return !strcmp(word, "help") || !strcmp(word, "--help") || !strcmp(word, "-h");
+}
+
+static bool is_version(const char *word) { return !strcmp(word, "version") || !strcmp(word, "--version"); }
+
+/* `e2str help` and what may follow it. */
+static int help(char **arguments, int count) {
+    int words;
+    const command_row *command = find_command(arguments, count, &words);
+    if (command)
+        print_command_help(command);
+    else if (!count || is_help(arguments[0]) || is_version(arguments[0]))
+        print_help(stdout, NULL);
+    else if (!strcmp(arguments[0], "--man"))
+        print_manual();
+    else if (is_group(arguments[0]) && count == 1)
+        print_help(stdout, arguments[0]);
+    else
+        return USAGE;
+    return OK;
+}
+
 static int dispatch(int count, char **arguments) {
     static char name[] = "e2str";
     int words = 0;
-    const char *first = count > 1 ? arguments[1] : "";
-    if (!strcmp(first, "--version")) {
+    const char *first = count > 1 ? arguments[1] : "", *second = count > 2 ? arguments[2] : "";
+    if (is_version(first)) {
         printf("e2str %s (kernels: %s)\n", e2str_version(), e2str_cpu_name());
         return OK;
     }
-    bool help = !strcmp(first, "help") || !strcmp(first, "--help") || !strcmp(first, "-h");
-    const command_row *command = find_command(arguments + 1 + help, count - 1 - help, &words);
-    if (help && (command || count == 2)) {
-        if (command)
-            print_command_help(command);
-        else
-            print_help(stdout);
-        return OK;
-    }
+    if (is_help(first) && help(arguments + 2, count - 2) == OK) return OK;
+    if (is_group(first) && is_help(second)) return help(arguments + 1, 1);
+    const command_row *command = find_command(arguments + 1, count - 1, &words);
     if (command) {
         arguments[words] = name; /* what getopt begins its messages with */
         return run_command(command, count - words, arguments + words);
     }
-    if (count > 1 + help) complain("no such command: %s", arguments[1 + help]);
-    print_help(stderr);
+    if (is_group(first)) {
+        complain(*second ? "no such command: %s %s" : "%s is followed by a command", first, second);
+        print_usages(stderr, first);
+        return USAGE;
+    }
+    if (count > 1 + is_help(first)) complain("no such command: %s", arguments[1 + is_help(first)]);
+    print_help(stderr, NULL);
     return USAGE;
+}
+
+/* As with `| head`: nobody reads on, which the reader knows. */
+static bool nobody_reads(void) {
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
 int main(int count, char **arguments) {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write like a full disk */
     int outcome = dispatch(count, arguments);
-    bool failed = ferror(stdout) != 0;
+    bool failed = ferror(stdout) != 0, quietly = nobody_reads();
     if (fclose(stdout) != 0 || failed) {
-        complain("cannot write the output: %s", strerror(errno));
+        if (!quietly) complain("cannot write the output: %s", strerror(errno));
         outcome = FAILED;
     }
     return outcome;

@@ -7,58 +7,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#define MODEL_NAME "e2str-small.gguf"
-
-static bool readable(const char *path) { return access(path, R_OK) == 0; }
-
-static char *join(const char *a, const char *b) {
-    size_t size = strlen(a) + strlen(b) + 1;
-    char *joined = malloc(size);
-    if (joined) snprintf(joined, size, "%s%s", a, b);
-    return joined;
-}
-
-/* The shipped model: in the build tree (build/../weights), beside an installed command, or where `make install` puts
- * it. *tried lists the places for the message. */
-static char *find_shipped_model(char *tried, size_t tried_size) {
-    static const char *const beside[] = {"/../weights/" MODEL_NAME, "/../share/e2str/" MODEL_NAME};
-    char executable[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", executable, sizeof executable - 1);
-    char *slash = NULL;
-    if (length > 0) {
-        executable[length] = 0;
-        slash = strrchr(executable, '/');
-    }
-    size_t used = 0;
-    tried[0] = 0;
-    for (size_t i = 0; i < 3; i++) {
-        char *path;
-        if (i == 2)
-            path = join(E2STR_DATADIR "/", MODEL_NAME);
-        else if (slash)
-            *slash = 0, path = join(executable, beside[i]);
-        else
-            continue;
-        if (!path || readable(path)) return path;
-        int n = snprintf(tried + used, tried_size - used, "%s%s", used ? ", " : " ", path);
-        if (n > 0 && (size_t)n < tried_size - used) used += (size_t)n;
-        free(path);
-    }
-    return NULL;
-}
 
 bool open_model(invocation *run, bool reading) {
-    const char *given = run->model_path ? run->model_path : getenv("E2STR_MODEL");
-    if (given && !*given && !run->model_path) given = NULL;
-    char tried[3 * PATH_MAX + 64];
-    run->model_found = given ? join(given, "") : find_shipped_model(tried, sizeof tried);
-    if (!run->model_found) {
-        complain("no model: give one with -m or E2STR_MODEL; none at%s", tried);
+    e2str_error error = {{0}};
+    char path[PATH_MAX];
+    if (!run->model_path && e2str_default_model_path(path, sizeof path, &error)) {
+        complain("no model: give one with -m; %s", error.message);
         return false;
     }
-    e2str_error error = {{0}};
+    run->model_found = strdup(run->model_path ? run->model_path : path);
+    if (!run->model_found) {
+        complain("out of memory");
+        return false;
+    }
     e2str_status status = e2str_model_open(run->model_found, &run->model_options, &run->model, &error);
     if (!status && reading) status = e2str_session_new(run->model, &run->session_options, &run->session, &error);
     if (!status && reading) status = e2str_result_new(&run->result, &error);

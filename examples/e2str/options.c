@@ -81,6 +81,14 @@ static bool precision(const char *text, const option_row *row, void *value) {
     return !strcmp(text, "f32") || !strcmp(text, "file");
 }
 
+static bool products(const char *text, const option_row *row, void *value) {
+    static const char *const names[] = {"auto", "openblas", "own"}; /* as e2str_products counts them */
+    (void)row;
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(text, names[i])) return *(e2str_products *)value = (e2str_products)i, true;
+    return false;
+}
+
 /* ------------------------------------------------------------------------------------------------------- table -- */
 
 #define AT(member) offsetof(invocation, member)
@@ -101,6 +109,8 @@ static const option_row options[] = {
      "threads that work on an image, 1 to 256; default 1"},
     {"precision", 0, READ | LEARNS, "TYPE", precision, AT(model_options.precision), 0, 0,
      "f32: multiply in f32 whatever the weights; default: file"},
+    {"products", 0, READ | LEARNS, "WHO", products, AT(model_options.products), 0, 0,
+     "own: our kernels multiply; openblas: that library; default auto: OpenBLAS where there is plain C only"},
     {"beam", 0, READ | EVAL, "N", number, AT(read.beams), 1, E2STR_MAX_BEAMS,
      "beams of the search, 1 to 16; default 1: greedy"},
     {"min-similarity", 0, READ | EVAL, "X", similarity, AT(read.min_similarity), 0, 0,
@@ -156,6 +166,20 @@ void print_options(unsigned command) {
         snprintf(name, sizeof name, "--%s%s%s", row->name, row->argument ? " " : "",
                  row->argument ? row->argument : "");
         printf("  %-3s %-22s %s\n", row->letter ? letter : "", name, row->help);
+    }
+}
+
+void print_manual_options(unsigned command) {
+    for (const option_row *row = options; row < options + N_OPTIONS; row++) {
+        if (!(row->commands & command)) continue;
+        puts(".TP");
+        fputs(".B ", stdout);
+        if (row->letter) printf("\\-%c, ", (char)row->letter);
+        write_roff("--");
+        write_roff(row->name);
+        printf("%s%s\n", row->argument ? " " : "", row->argument ? row->argument : "");
+        write_roff(row->help);
+        putchar('\n');
     }
 }
 

@@ -103,6 +103,16 @@ void write_json(const char *before, const char *text, size_t size) {
     putchar('"');
 }
 
+void write_roff(const char *text) {
+    for (const char *at = text; *at; at++) {
+        if ((*at == '.' || *at == '\'') && (at == text || at[-1] == '\n')) fputs("\\&", stdout);
+        if (*at == '-' || *at == '\\')
+            fputs(*at == '-' ? "\\-" : "\\e", stdout);
+        else
+            putchar(*at);
+    }
+}
+
 void write_number(const char *before, double value) {
     char number[32] = "null";
     if (isfinite(value)) snprintf(number, sizeof number, "%.6g", value);

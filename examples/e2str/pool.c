@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Adds one example and prints its line. *full: nothing more can be added. */
+/* Adds one example. *full: nothing more can be added. */
 static bool add(invocation *run, size_t line, const char *path, const char *label, bool *full) {
     e2str_error error = {{0}};
     uint64_t id;
@@ -16,9 +16,7 @@ static bool add(invocation *run, size_t line, const char *path, const char *labe
         *full = status == E2STR_ERROR_FULL || status == E2STR_ERROR_MEMORY;
         return false;
     }
-    printf("%llu", (unsigned long long)id);
-    write_text("\t", label);
-    return end_line();
+    return true;
 }
 
 static bool add_labels(invocation *run, const label_list *labels, bool *full) {
@@ -32,11 +30,30 @@ static bool add_labels(invocation *run, const label_list *labels, bool *full) {
     return good;
 }
 
-/* What was added is kept even if nothing can be learnt from it. */
-static bool learn_and_save(invocation *run, const char *path) {
+/* id TAB text of every example from the one numbered `first` on. */
+static bool print_examples(const invocation *run, size_t first) {
+    size_t count;
+    uint64_t *ids = pool_ids(run, &count);
+    bool good = ids;
+    for (size_t i = first; i < count && good; i++) {
+        size_t size;
+        char *label = pool_label(run, ids[i], &size);
+        printf("%llu", (unsigned long long)ids[i]);
+        write_text("\t", label ? label : "");
+        free(label);
+        good = end_line();
+    }
+    free(ids);
+    return good;
+}
+
+/* What was added is kept even if nothing can be learnt from it. Ids are told of what is in the file, those behind the
+ * `before` that were there. */
+static bool learn_and_save(invocation *run, const char *path, size_t before) {
     bool learnt = run->no_learn || learn_pool(run), saved = save_pool(run, path);
+    bool told = saved && print_examples(run, before);
     if (run->labels_path && !run->no_learn && learnt && saved) print_report(run, stderr, 10);
-    return learnt && saved;
+    return learnt && told;
 }
 
 int run_pool_add(invocation *run) {
@@ -58,7 +75,7 @@ int run_pool_add(invocation *run) {
         good = add_labels(run, &labels, &full);
         for (int i = 1; i < run->n_operands && !full; i += 2)
             if (!add(run, 0, run->operands[i], run->operands[i + 1], &full)) good = false;
-        if (e2str_pool_count(run->pool) > before) good = learn_and_save(run, path) && good;
+        if (e2str_pool_count(run->pool) > before) good = learn_and_save(run, path, before) && good;
     }
     labels_free(&labels);
     return good ? OK : FAILED;
@@ -66,19 +83,7 @@ int run_pool_add(invocation *run) {
 
 int run_pool_list(invocation *run) {
     if (!open_model(run, false) || !load_pool(run, run->operands[0])) return FAILED;
-    size_t count;
-    uint64_t *ids = pool_ids(run, &count);
-    bool good = ids;
-    for (size_t i = 0; i < count && good; i++) {
-        size_t size;
-        char *label = pool_label(run, ids[i], &size);
-        printf("%llu", (unsigned long long)ids[i]);
-        write_text("\t", label ? label : "");
-        free(label);
-        good = end_line();
-    }
-    free(ids);
-    return good ? OK : FAILED;
+    return print_examples(run, 0) ? OK : FAILED;
 }
 
 int run_pool_remove(invocation *run) {

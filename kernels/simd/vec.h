@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One vector of floats, as wide as the instruction set that the including file is compiled for has: AVX-512 (F, BW, DQ,
- * VL), AVX2 with FMA, or NEON of AArch64. The algorithms in simd/ are written over these names alone.
+ * One vector of floats, as wide as the level has whose folder the including file is in: AVX-512 (F, BW, DQ, VL), AVX2
+ * with FMA, or NEON of AArch64. The Makefile says which by E2_VECTOR, bits; what the compiler may use does not count,
+ * with -march=native it may use more. The algorithms in simd/ are written over these names alone.
  */
 #ifndef E2_SIMD_VEC_H
 #define E2_SIMD_VEC_H
@@ -9,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if E2_VECTOR >= 256
 #include <immintrin.h>
-#elif defined(__aarch64__)
+#elif E2_VECTOR == 128
 #include <arm_neon.h>
 #include <string.h>
 #endif
@@ -29,7 +30,7 @@
  * vec_sum           of all lanes, vec_largest likewise
  * vec_columns       out[c] lane i = rows[i][c] for c = 0 .. 3: a transposed block of VEC_LANES rows
  */
-#if defined(__AVX512F__)
+#if E2_VECTOR == 512
 
 typedef __m512 vec;
 #define VEC_LANES     16
@@ -83,7 +84,7 @@ E2_INLINE void vec_columns(const float *const rows[VEC_LANES], size_t column, ve
     out[3] = _mm512_shuffle_ps(high0, high1, 0xee);
 }
 
-#elif defined(__AVX2__)
+#elif E2_VECTOR == 256
 
 typedef __m256 vec;
 #define VEC_LANES     8
@@ -139,7 +140,7 @@ E2_INLINE void vec_columns(const float *const rows[VEC_LANES], size_t column, ve
     out[3] = _mm256_shuffle_ps(high0, high1, 0xee);
 }
 
-#elif defined(__aarch64__)
+#elif E2_VECTOR == 128
 
 typedef float32x4_t vec;
 #define VEC_LANES     4
@@ -199,6 +200,8 @@ E2_INLINE vec vec_fma_lane(vec sum, vec a, vec x, size_t lane) {
     }
 }
 
+#else
+#error E2_VECTOR is 128, 256 or 512
 #endif
 
 #endif
