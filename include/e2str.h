@@ -140,8 +140,9 @@ typedef struct e2str_model_options {
 E2STR_API void e2str_model_options_init_size(e2str_model_options *options, size_t size);
 #define e2str_model_options_init(options) e2str_model_options_init_size((options), sizeof(e2str_model_options))
 
-/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped; matrices are packed once
- * for the kernels of this CPU, and the file's pages are given back. Do not change the file while the model is open.
+/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). Matrices are read one by one and packed for
+ * the kernels of this CPU. Nothing is mapped, and nothing of the file is used later: it may be replaced, cut or deleted
+ * at any time. If that happens during the call, it fails (IO, FORMAT). A weight that is not finite is refused (FORMAT).
  * The environment variable E2STR_CPU caps the level of the kernels (e2str_cpu_name); an unknown value is an ARGUMENT
  * error that lists the known ones. On a CPU for which there is nothing but plain C, OpenBLAS multiplies instead; naming
  * E2STR_CPU=ref asks for the plain C, whose results are the same bits on every machine.
@@ -178,8 +179,8 @@ E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_mode
 E2STR_API void e2str_model_info_init_size(e2str_model_info *info, size_t size);
 #define e2str_model_info_init(info) e2str_model_info_init_size((info), sizeof(e2str_model_info))
 
-/* 64-bit checksum (XXH64, seed 0) of the whole model file: what binds a pool file to its model. The first call reads
- * the whole file. */
+/* 64-bit checksum (XXH64, seed 0) of the whole model file: what binds a pool file to its model. For a model from memory
+ * the first call computes it. */
 E2STR_API uint64_t e2str_model_checksum(const e2str_model *model);
 
 E2STR_API void e2str_model_close(e2str_model *model);

@@ -61,9 +61,11 @@ typedef struct e2_kv {
 } e2_kv;
 
 typedef struct e2_gguf {
-    const uint8_t *data; /* the whole file */
+    const uint8_t *data; /* the whole file, or the place for it */
     size_t size;
-    bool mapped; /* e2_gguf_close unmaps */
+    size_t metadata;               /* bytes before the tensors' data and its padding */
+    size_t reserved;               /* bytes of data that are our own: e2_gguf_close gives them back */
+    struct e2_gguf_source *source; /* of what is not in memory yet, or NULL */
     e2_kv *kvs;  /* in file order */
     size_t n_kvs;
     e2_tensor *tensors; /* in file order */
@@ -75,10 +77,27 @@ typedef struct e2_gguf {
 /* Everything is checked before it is believed: magic, version, counts against the bytes left, string and array sizes,
  * duplicate names, dimensions and products, offsets aligned, ascending, inside the file and not overlapping, nothing
  * after the last tensor but its padding. Memory used is a small multiple of the metadata's size. Big-endian files,
- * other versions, nested arrays and unknown tensor types: UNSUPPORTED. Messages of e2_gguf_open begin with the path. */
+ * other versions, nested arrays and unknown tensor types: UNSUPPORTED. A file is read into memory, each byte once, and
+ * checked there: what happens to it later changes nothing. Messages of e2_gguf_open begin with the path. */
 e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error);
 e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e2str_error *error);
 void e2_gguf_close(e2_gguf *gguf); /* zeroes *gguf; fine on a zeroed one */
+
+/* Only the metadata (at most 256 MiB: LIMIT). A tensor's data are there from fetch to release; e2_gguf_complete reads
+ * all that is missing, e2_gguf_leave_data forgets the data section and lets go of the file. Both say IO if the file
+ * changed meanwhile. On a file from memory, or complete, all of these do nothing. */
+e2str_status e2_gguf_open_metadata(const char *path, e2_gguf *gguf, e2str_error *error);
+e2str_status e2_gguf_fetch(e2_gguf *gguf, const e2_tensor *tensor, e2str_error *error);
+void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor);
+e2str_status e2_gguf_complete(e2_gguf *gguf, e2str_error *error);
+e2str_status e2_gguf_leave_data(e2_gguf *gguf, e2str_error *error);
+
+/* XXH64 of the whole file; reads what is not in memory, and does not keep it. */
+e2str_status e2_gguf_hash(const e2_gguf *gguf, uint64_t *checksum, e2str_error *error);
+
+/* ---- between gguf.c and gguf_file.c: the parser, of gguf->data; and its demand for the first `end` bytes ---- */
+e2str_status e2_gguf_parse(e2_gguf *gguf, e2str_error *error);
+bool e2_gguf_load(e2_gguf *gguf, size_t end); /* false: the source knows why */
 
 /* Look-ups; NULL when absent. */
 const e2_kv *e2_gguf_kv(const e2_gguf *gguf, const char *key);
@@ -104,8 +123,8 @@ static inline void e2_tensor_row(const e2_tensor *tensor, size_t row, size_t wid
     e2_dequantize(tensor, row * width, width, out);
 }
 
-/* The pages of a mapped tensor will not be needed soon: gives their memory back. They stay readable. */
-void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor);
+/* Neither infinity nor NaN among the elements (of the same types). */
+bool e2_tensor_finite(const e2_tensor *tensor);
 float e2_f16_to_f32(uint16_t half);
 uint16_t e2_f32_to_f16(float value); /* round to nearest even; overflow to infinity */
 

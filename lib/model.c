@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "gemm.h"
-#include "hash.h"
 
 void e2_log(const e2str_model *model, const char *format, ...) {
     if (!model->log) return;
@@ -74,6 +73,9 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     e2str_status status = choose_kernels(made, error);
     if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
+    made->checksum_known = made->gguf.source != NULL; /* a file is read now or never */
+    if (!status && made->checksum_known) status = e2_gguf_hash(&made->gguf, &made->checksum, error);
+    if (!status) status = e2_gguf_leave_data(&made->gguf, error);
     if (status)
         e2str_model_close(made);
     else
@@ -86,7 +88,7 @@ e2str_status e2str_model_open(const char *path, const e2str_model_options *given
     e2_gguf gguf;
     e2str_model_options options;
     e2str_status status = read_arguments(given, &options, model, error);
-    if (!status) status = e2_gguf_open(path, &gguf, error);
+    if (!status) status = e2_gguf_open_metadata(path, &gguf, error);
     if (status) return status;
     status = load(&gguf, &options, model, error);
     return status ? e2_within(error, status, path) : E2STR_OK;
@@ -137,10 +139,7 @@ uint64_t e2str_model_checksum(const e2str_model *model) {
     e2str_model *cache = (e2str_model *)model; /* every model is made by load() above, so none is really const */
     pthread_mutex_lock(&cache->checksum_lock);
     if (!cache->checksum_known) {
-        e2_hash hash;
-        e2_hash_begin(&hash);
-        e2_hash_add(&hash, model->gguf.data, model->gguf.size);
-        cache->checksum = e2_hash_end(&hash);
+        (void)e2_gguf_hash(&model->gguf, &cache->checksum, NULL); /* from memory: nothing to fail */
         cache->checksum_known = true;
     }
     uint64_t checksum = cache->checksum;

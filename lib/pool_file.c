@@ -153,15 +153,19 @@ uint64_t e2_pool_checksum(const e2_gguf *gguf, const e2_kv *checksum) {
     return e2_hash_end(&hash);
 }
 
+static e2str_status check_architecture(const e2_gguf *gguf, e2str_error *error) {
+    e2_string architecture;
+    e2str_status status = e2_gguf_string(gguf, KEY_ARCHITECTURE, &architecture, error);
+    if (status || e2_string_is(architecture, ARCHITECTURE)) return status;
+    return e2_fail(error, E2STR_ERROR_FORMAT, "not a pool file: its architecture is %s, not " ARCHITECTURE,
+                   e2_show(architecture).text);
+}
+
 /* Is it a pool file, undamaged, and of a version that this code knows? */
 static e2str_status check_file(const e2_gguf *gguf, uint32_t *version, e2str_error *error) {
-    e2_string architecture;
     uint64_t expected;
-    e2str_status status = e2_gguf_string(gguf, KEY_ARCHITECTURE, &architecture, error);
+    e2str_status status = check_architecture(gguf, error);
     if (status) return status;
-    if (!e2_string_is(architecture, ARCHITECTURE))
-        return e2_fail(error, E2STR_ERROR_FORMAT, "not a pool file: its architecture is %s, not " ARCHITECTURE,
-                       e2_show(architecture).text);
     const e2_kv *checksum = e2_gguf_kv(gguf, KEY_CHECKSUM);
     if (!checksum || checksum->type != E2_KV_U64)
         return e2_fail(error, E2STR_ERROR_FORMAT, "key %s is missing or not a u64", KEY_CHECKSUM);
@@ -371,9 +375,11 @@ e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e
     if (!model || !path || !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", !model ? "model" : !path ? "path" : "pool");
     e2_gguf gguf;
-    e2str_status status = e2_gguf_open(path, &gguf, error);
+    e2str_status status = e2_gguf_open_metadata(path, &gguf, error);
     if (status) return status;
-    status = e2_pool_from_gguf(model, &gguf, options, pool, error);
+    status = check_architecture(&gguf, error); /* before reading what may be a large file of another kind */
+    if (!status) status = e2_gguf_complete(&gguf, error);
+    if (!status) status = e2_pool_from_gguf(model, &gguf, options, pool, error);
     e2_gguf_close(&gguf);
     return status ? e2_within(error, status, path) : E2STR_OK;
 }
