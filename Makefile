@@ -203,6 +203,11 @@ $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 # It makes each allocation of the library fail in turn.
 $(BUILD)/tests/test_alloc: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
 
+# It makes each call to the system fail in turn, and more.
+wrap_comma := ,
+$(BUILD)/tests/test_faults: WRAP = $(patsubst %,-Wl$(wrap_comma)--wrap=%,open openat read pread write pwrite fsync \
+    renameat fstat clock_gettime)
+
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
 	$(say) LINK $@

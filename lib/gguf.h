@@ -66,7 +66,7 @@ typedef struct e2_gguf {
     size_t metadata;               /* bytes before the tensors' data and its padding */
     size_t reserved;               /* bytes of data that are our own: e2_gguf_close gives them back */
     struct e2_gguf_source *source; /* of what is not in memory yet, or NULL */
-    e2_kv *kvs;  /* in file order */
+    e2_kv *kvs;                    /* in file order */
     size_t n_kvs;
     e2_tensor *tensors; /* in file order */
     size_t n_tensors;
@@ -77,16 +77,15 @@ typedef struct e2_gguf {
 /* Everything is checked before it is believed: magic, version, counts against the bytes left, string and array sizes,
  * duplicate names, dimensions and products, offsets aligned, ascending, inside the file and not overlapping, nothing
  * after the last tensor but its padding. Memory used is a small multiple of the metadata's size. Big-endian files,
- * other versions, nested arrays and unknown tensor types: UNSUPPORTED. A file is read into memory, each byte once, and
- * checked there: what happens to it later changes nothing. Messages of e2_gguf_open begin with the path. */
+ * other versions, nested arrays and unknown tensor types: UNSUPPORTED. Messages of e2_gguf_open begin with the path. */
 e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error);
 e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e2str_error *error);
 void e2_gguf_close(e2_gguf *gguf); /* zeroes *gguf; fine on a zeroed one */
 
-/* Only the metadata (at most 256 MiB: LIMIT). A tensor's data are there from fetch to release; e2_gguf_complete reads
- * all that is missing, e2_gguf_leave_data forgets the data section and lets go of the file. Both say IO if the file
- * changed meanwhile. On a file from memory, or complete, all of these do nothing. */
-e2str_status e2_gguf_open_metadata(const char *path, e2_gguf *gguf, e2str_error *error);
+/* e2_gguf_open reads the metadata (at most 256 MiB: LIMIT), each byte once, and checks them in memory: what happens to
+ * the file later changes nothing. A tensor's data are there from fetch to release. e2_gguf_complete reads all that is
+ * missing, e2_gguf_leave_data forgets the data section and lets go of the file; both say IO if the file changed
+ * meanwhile. On a file from memory, or complete, all of these do nothing. */
 e2str_status e2_gguf_fetch(e2_gguf *gguf, const e2_tensor *tensor, e2str_error *error);
 void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor);
 e2str_status e2_gguf_complete(e2_gguf *gguf, e2str_error *error);

@@ -126,7 +126,7 @@ static e2str_status reserve(e2_gguf *gguf, e2str_error *error) {
     return E2STR_OK;
 }
 
-e2str_status e2_gguf_open_metadata(const char *path, e2_gguf *gguf, e2str_error *error) {
+e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error) {
     *gguf = (e2_gguf){0};
     if (!path) return e2_fail(error, E2STR_ERROR_ARGUMENT, "path is NULL");
     gguf->source = calloc(1, sizeof *gguf->source);
@@ -161,15 +161,6 @@ e2str_status e2_gguf_complete(e2_gguf *gguf, e2str_error *error) {
     if (!status) status = check_unchanged(source, error);
     if (!status) close_source(gguf);
     return status;
-}
-
-e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error) {
-    e2str_status status = e2_gguf_open_metadata(path, gguf, error);
-    if (status) return status;
-    status = e2_gguf_complete(gguf, error);
-    if (!status) return E2STR_OK;
-    e2_gguf_close(gguf);
-    return e2_within(error, status, path);
 }
 
 e2str_status e2_gguf_leave_data(e2_gguf *gguf, e2str_error *error) {

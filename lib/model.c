@@ -19,7 +19,8 @@ void e2_log(const e2str_model *model, const char *format, ...) {
     model->log(model->log_user, message);
 }
 
-static const e2str_model_options default_options = {.size = sizeof default_options};
+static const e2str_model_options default_options = {.size = sizeof default_options,
+                                                     .max_operations = E2STR_MAX_OPERATIONS};
 
 void e2str_model_options_init_size(e2str_model_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -72,6 +73,7 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->expand = options->precision == E2STR_PRECISION_F32;
     e2str_status status = choose_kernels(made, error);
     if (!status) status = e2_model_read_config(made, error);
+    if (!status) status = e2_model_check_work(made, options->max_operations, error);
     if (!status) status = e2_model_bind_tensors(made, error);
     made->checksum_known = made->gguf.source != NULL; /* a file is read now or never */
     if (!status && made->checksum_known) status = e2_gguf_hash(&made->gguf, &made->checksum, error);
@@ -88,7 +90,7 @@ e2str_status e2str_model_open(const char *path, const e2str_model_options *given
     e2_gguf gguf;
     e2str_model_options options;
     e2str_status status = read_arguments(given, &options, model, error);
-    if (!status) status = e2_gguf_open_metadata(path, &gguf, error);
+    if (!status) status = e2_gguf_open(path, &gguf, error);
     if (status) return status;
     status = load(&gguf, &options, model, error);
     return status ? e2_within(error, status, path) : E2STR_OK;
