@@ -208,6 +208,8 @@ wrap_comma := ,
 $(BUILD)/tests/test_faults: WRAP = $(patsubst %,-Wl$(wrap_comma)--wrap=%,open openat read pread write pwrite fsync \
     renameat fstat clock_gettime)
 
+$(BUILD)/tests/test_limits: WRAP = -Wl,--wrap=jpeg_start_decompress
+
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
 	$(say) LINK $@

@@ -179,7 +179,7 @@ static int sync_to_disk(int descriptor) {
 
 /* ---------------------------------------------------------------------------------------------------- replacing -- */
 
-#define LOCK_TRIES 500
+#define LOCK_TRIES 200
 #define LOCK_PAUSE 10000000 /* nanoseconds */
 
 /* What was locked may have been replaced before: then what is there now is tried. */

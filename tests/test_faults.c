@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Files when something goes wrong: each call to the system fails in turn, transfers are short, signals interrupt, a file
- * is cut or overwritten while it is read, and the power goes at every point of a save. The linker puts our functions in
- * the place of the system's (Makefile). */
+/* Files when something goes wrong: each call to the system fails in turn, transfers are short, signals interrupt, a
+ * file is cut or overwritten while it is read, and the power goes at every point of a save. The linker puts our
+ * functions in the place of the system's (Makefile). */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -373,8 +373,8 @@ static void replace_files(void) {
     assert_int_equal(rename(other, model_path), 0);
 }
 
-/* Before each read of the file; the transfers are short, so that there are many. Reading on is never more than an error,
- * and where the file was only replaced, nothing. */
+/* Before each read of the file; the transfers are short, so that there are many. Reading on is never more than an
+ * error, and where the file was only replaced, nothing. */
 static void files_that_change_while_they_are_read(void **state) {
     (void)state;
     static void (*const meddlers[])(void) = {cut_files, spoil_files, replace_files};
