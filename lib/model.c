@@ -20,7 +20,7 @@ void e2_log(const e2str_model *model, const char *format, ...) {
 }
 
 static const e2str_model_options default_options = {.size = sizeof default_options,
-                                                     .max_operations = E2STR_MAX_OPERATIONS};
+                                                    .max_operations = E2STR_MAX_OPERATIONS};
 
 void e2str_model_options_init_size(e2str_model_options *options, size_t size) {
     e2_options_init(options, size, &default_options);

@@ -323,7 +323,7 @@ static void short_transfers_go_on(void **state) {
 
 static void files_that_end_early(void **state) {
     (void)state;
-    for (size_t o = 1; o < OPERATIONS; o++) {
+    for (size_t o = 1; o < 3; o++) { /* an image that is cut is no image */
         size_t shorter_ones = 0;
         for (size_t n = 1;; n++) {
             e2str_error error = {0};
