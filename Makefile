@@ -56,7 +56,7 @@ TEST_LIBS = $(call library,cmocka,-lcmocka)
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith $(if $(WERROR),-Werror)
 C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wvla
 INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpng libjpeg)
-BASE = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(INCLUDES) -MMD -MP
+BASE = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(HARDEN) $(INCLUDES) -MMD -MP
 BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
 
 # The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else. Kernels
@@ -71,6 +71,13 @@ FLAGS_avx512_bf16 = $(FLAGS_avx512_vnni) -mavx512bf16
 FLAGS_neon = -DE2_VECTOR=128 -fno-schedule-insns
 FLAGS_neon_dot = -DE2_VECTOR=128 -fno-schedule-insns -march=armv8.2-a+dotprod
 TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+
+# What makes a fault harder to use; under a sanitizer, which sees more, nothing. Kernels have no buffers to protect.
+CET := $(if $(filter x86_64,$(TARGET)),$(shell echo 'int x;' | $(CC) -fcf-protection -x c -c - -o /dev/null 2>/dev/null \
+    && echo -fcf-protection))
+FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN ?= $(if $(findstring -fsanitize,$(CFLAGS)),,-fstack-protector-strong $(FORTIFY) $(CET))
+HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack
 
 # Examples: each examples/*.c is one program; the command is the folder examples/e2str/.
 KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_$(TARGET)))))
@@ -162,6 +169,7 @@ always:
 # ---- objects and libraries ----
 
 $(BUILD)/kernels/%.o: INCLUDES = -Ikernels
+$(BUILD)/kernels/%.o: HARDEN = $(CET)
 $(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $(FLAGS_$(notdir $(@D)))
 $(BUILD)/lib/model_path.o: BASE += -DE2_DATADIR=$(call quoted,"$(DATADIR)")
 $(BUILD)/lib/model_path.o: $(BUILD)/.datadir
@@ -185,7 +193,7 @@ $(BUILD)/libe2str.a: $(LIB_OBJ)
 
 $(BUILD)/libe2str.so.$(VERSION): $(LIB_OBJ)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -Wl,-z,relro,-z,now \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(HARDEN_LINK) \
 	    $(LIB_OBJ) -o $@ $(LIBS)
 
 $(BUILD)/$(SONAME): $(BUILD)/libe2str.so.$(VERSION)
@@ -198,7 +206,7 @@ $(BUILD)/libe2str.so: $(BUILD)/$(SONAME)
 
 $(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(if $(findstring -static,$(LDFLAGS)),,-pie) $(HARDEN_LINK) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@
@@ -219,6 +227,13 @@ $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 
 # It makes each allocation of the library fail in turn.
 $(BUILD)/tests/test_alloc: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+
+# It makes each call to the system fail in turn, and more.
+wrap_comma := ,
+$(BUILD)/tests/test_faults: WRAP = $(patsubst %,-Wl$(wrap_comma)--wrap=%,open openat read pread write pwrite fsync \
+    renameat fstat clock_gettime)
+
+$(BUILD)/tests/test_limits: WRAP = -Wl,--wrap=jpeg_start_decompress
 
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)

@@ -46,7 +46,9 @@
  * at a time: make one of each per thread. A pool may be used by any number of threads at once, adding and removing
  * included; a read that has begun keeps the examples it chose. No call waits for another session's work. The library
  * starts no threads unless a session is asked for more than one; these belong to the session. (OpenBLAS, where it
- * multiplies, has its own: e2str_products.) Create sessions after fork().
+ * multiplies, has its own: e2str_products.) Create sessions after fork(): in a child, a session of more than one thread
+ * that it inherited can be freed and nothing else; models can be used, pools and other sessions too if no other thread
+ * was in a call with them. Signals are the host's: the threads of a session take none.
  *
  * Ownership. What a *_new, *_open or *_load function gives is the caller's, to be handed to the matching *_free or
  * *_close, all of which accept NULL. A model must outlive its sessions and pools. Nothing passed in is kept after the
@@ -65,7 +67,9 @@
  *
  * Text is UTF-8. Sizes are in bytes unless said otherwise. The library prints nothing, never ends the process, and
  * changes no process-wide setting. Results are deterministic: the same input on the same CPU level and the same
- * OpenBLAS gives the same bits.
+ * OpenBLAS gives the same bits, while the caller's thread rounds to nearest, as it does unless it asks for something
+ * else. (With another rounding mode the last bits differ, with other threads also by their number; flushing of denormal
+ * numbers changes nothing.)
  *
  * Stability. While the major version is 0, a minor version may change the interface; the soname carries both numbers.
  */
@@ -105,7 +109,8 @@ typedef enum e2str_status {
     E2STR_ERROR_LIMIT = 8,       /* larger than a documented limit: image size, prompt length, counts in a file */
     E2STR_ERROR_LABEL = 9,       /* a label is empty, not UTF-8, or has characters the model cannot write */
     E2STR_ERROR_FULL = 10,       /* the pool's byte cap leaves no room for this example */
-    E2STR_ERROR_NOT_FOUND = 11   /* no example with that id is in the pool */
+    E2STR_ERROR_NOT_FOUND = 11,  /* no example with that id is in the pool */
+    E2STR_ERROR_CONFLICT = 12    /* a pool file was changed by somebody else since it was loaded or saved */
 } e2str_status;
 
 /* A message that names what went wrong (the file, the tensor, the character). Every `error` parameter may be NULL.
@@ -149,6 +154,7 @@ typedef enum e2str_products {
     E2STR_PRODUCTS_OPENBLAS = 1, /* OpenBLAS; IO if it cannot be opened, UNSUPPORTED in a static program */
     E2STR_PRODUCTS_OWN = 2       /* our kernels */
 } e2str_products;
+#define E2STR_MAX_OPERATIONS ((uint64_t)1 << 36)
 
 typedef struct e2str_model_options {
     size_t size;
@@ -156,12 +162,17 @@ typedef struct e2str_model_options {
     void *log_user;
     e2str_precision precision; /* default E2STR_PRECISION_FILE */
     e2str_products products;   /* default E2STR_PRODUCTS_AUTO */
+    uint64_t max_operations;   /* multiplications that reading one image (48 tokens, no examples) may take, known from
+                                  the metadata; a group of images may hold a 1,024th as many numbers. A model that asks
+                                  for more is refused (LIMIT) before its weights are read. Default
+                                  E2STR_MAX_OPERATIONS, twice what a model of the paper's size takes */
 } e2str_model_options;
 E2STR_API void e2str_model_options_init_size(e2str_model_options *options, size_t size);
 #define e2str_model_options_init(options) e2str_model_options_init_size((options), sizeof(e2str_model_options))
 
-/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). The file is mapped; matrices are packed once
- * for the kernels of this CPU, and the file's pages are given back. Do not change the file while the model is open.
+/* Opens a GGUF v3 file with architecture "e2str" (docs/model-format.md). Matrices are read one by one and packed for
+ * the kernels of this CPU. Nothing is mapped, and nothing of the file is used later: it may be replaced, cut or deleted
+ * at any time. If that happens during the call, it fails (IO, FORMAT). A weight that is not finite is refused (FORMAT).
  * The environment variable E2STR_CPU caps the level of the kernels (e2str_cpu_name); an unknown value is an ARGUMENT
  * error that lists the known ones. With E2STR_CPU=ref, plain C multiplies: the same bits on every machine.
  * Errors: IO, FORMAT, UNSUPPORTED, LIMIT, MEMORY, ARGUMENT. */
@@ -203,8 +214,8 @@ E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_mode
 E2STR_API void e2str_model_info_init_size(e2str_model_info *info, size_t size);
 #define e2str_model_info_init(info) e2str_model_info_init_size((info), sizeof(e2str_model_info))
 
-/* 64-bit checksum (XXH64, seed 0) of the whole model file: what binds a pool file to its model. The first call reads
- * the whole file. */
+/* 64-bit checksum (XXH64, seed 0) of the whole model file: what binds a pool file to its model. For a model from memory
+ * the first call computes it. */
 E2STR_API uint64_t e2str_model_checksum(const e2str_model *model);
 
 E2STR_API void e2str_model_close(e2str_model *model);
@@ -289,7 +300,7 @@ E2STR_API void e2str_image_free(e2str_image *image); /* frees owned pixels and z
 
 /* Visual tokens and retrieval keys of n images, for the caller's own search or clustering.
  * tokens: [n][visual_tokens][visual_width] floats, or NULL; keys: [n][visual_width] floats of unit length (mean of the
- * tokens; docs/model.md, section 7), or NULL. Errors: ARGUMENT, MEMORY. */
+ * tokens; docs/model.md, section 7), or NULL. Errors: ARGUMENT, LIMIT (a number is not finite), MEMORY. */
 E2STR_API e2str_status e2str_encode(e2str_session *session, const e2str_image *images, size_t n, float *tokens,
                                     float *keys, e2str_error *error);
 
@@ -316,7 +327,8 @@ E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool
  * the next read on. `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
  * Ids start at 1, are never used twice in the life of a pool (its file included) and stay the same after a reload.
  * Errors: LABEL (empty, not UTF-8, outside the alphabet, with a BPE tokenizer a special string such as "<image>" in
- * it), LIMIT (longer than the model's positions allow; visual tokens too large for f16), FULL, MISMATCH, ARGUMENT,
+ * it), LIMIT (longer than 4,096 bytes or than the model's positions allow; visual tokens not finite, or too large for
+ * f16), FULL, MISMATCH, ARGUMENT,
  * MEMORY. */
 E2STR_API e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2str_image *image,
                                       const char *label, size_t label_size, uint64_t *id, e2str_error *error);
@@ -344,9 +356,20 @@ E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *k
                                           uint64_t *ids, float *similarities, size_t *found, e2str_error *error);
 
 /* One file with a checksum over all of it, written beside `path` and renamed over it only when it is complete and on
- * the disk; on failure the old file stays. Load refuses a file made with another model (MISMATCH) or larger than
- * options->max_bytes (FULL); the storage is the file's, not the options'. */
+ * the disk. On failure the old file stays, with one exception: if the directory cannot be brought to the disk in the
+ * end, the new file is in place, but might not be after a loss of power; that is an IO error whose message says so.
+ * Save refuses (CONFLICT) to replace the file that the pool was loaded from, or saved to last, if somebody else has
+ * changed it since: load it again and repeat the change, or overwrite it all the same. Where file systems have locks
+ * (flock), two processes that save at once cannot both succeed; a lock that somebody keeps for seconds is a CONFLICT,
+ * too. The file that is replaced keeps its owner, group and permissions (not set-user-ID and the like); where they
+ * cannot be kept, or there are access lists, nobody gains a right. Symbolic links are followed; one that leads nowhere
+ * is refused. A process that is killed meanwhile, also by SIGXFSZ (a host that ignores it gets an IO error), leaves the
+ * old file and a temporary one that the next save into this directory removes.
+ * Load reads the file whole before it looks at it; what becomes of it later does not matter. It refuses a file made
+ * with another model (MISMATCH) or larger than options->max_bytes (FULL); the storage is the file's, not the options'.
+ * Interrupted system calls are continued. */
 E2STR_API e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error);
+E2STR_API e2str_status e2str_pool_overwrite(const e2str_pool *pool, const char *path, e2str_error *error);
 E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e2str_pool_options *options,
                                        e2str_pool **pool, e2str_error *error);
 E2STR_API void e2str_pool_free(e2str_pool *pool);
@@ -477,7 +500,8 @@ E2STR_API e2str_status e2str_result_new(e2str_result **result, e2str_error *erro
 E2STR_API void e2str_result_free(e2str_result *result);
 
 /* Reads one image. pool may be NULL. Errors: ARGUMENT, MISMATCH (pool or session of another model), NOT_FOUND (an id in
- * options.examples), LIMIT (the prompt leaves no position for an answer), MEMORY. On failure the result is empty. */
+ * options.examples), LIMIT (the prompt leaves no position for an answer; what the model makes of the image is not
+ * finite), MEMORY. On failure the result is empty. */
 E2STR_API e2str_status e2str_read(e2str_session *session, const e2str_image *image, const e2str_pool *pool,
                                   const e2str_read_options *options, e2str_result *result, e2str_error *error);
 

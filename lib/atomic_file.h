@@ -11,17 +11,27 @@ typedef struct e2_atomic_file {
     const char *name;   /* the last part of resolved */
     char temporary[48]; /* name of the file being written, in the same directory */
     int directory, file;
+    int target; /* what will be replaced, locked; -1: nothing, not locked yet, or it cannot be read */
+    bool exists;
 } e2_atomic_file;
 
-/* An existing file is replaced with its permissions kept; a new one gets 0666 less the umask. A symbolic link stays:
- * what it points to is replaced (a dangling link is itself). A path that is no regular file is refused.
+/* A new file gets 0666 less the umask. One that is replaced keeps its permissions, owner and group, but no set-user-ID
+ * and the like; where owner or group cannot be kept, or there are access lists, nobody gains a right by it. A symbolic
+ * link stays: what it points to is replaced; a dangling one is refused, as is a path that is no regular file. What
+ * killed saves left in the directory is removed: files of our kind of name that nobody holds locked.
  * All failures are IO (or MEMORY), name the path, and leave neither a temporary file nor a change at the path behind,
- * with one exception: if only the last sync fails, of the directory, the new file is already in place.
- * begin is followed by any number of writes and patches, then by commit or abandon. */
+ * with one exception: if only the last sync fails, of the directory, the new file is in place, and the message says so.
+ * begin is followed by any number of writes and patches, then by lock and commit, or by abandon. */
 e2str_status e2_atomic_begin(const char *path, e2_atomic_file *file, e2str_error *error);
 e2str_status e2_atomic_write(e2_atomic_file *file, const void *data, size_t size, e2str_error *error);
 e2str_status e2_atomic_patch(e2_atomic_file *file, size_t offset, const void *data, size_t size, e2str_error *error);
-e2str_status e2_atomic_commit(e2_atomic_file *file, e2str_error *error); /* abandons on failure */
+
+/* Brings the new file to the disk and locks the one at the path (file->exists: there is one) against other processes
+ * that replace it in this way, until commit or abandon: it can be looked at through file->target. CONFLICT: somebody
+ * holds it locked for seconds. */
+e2str_status e2_atomic_lock(e2_atomic_file *file, e2str_error *error);
+/* *replaced: the new file is in place, be there an error or not. */
+e2str_status e2_atomic_commit(e2_atomic_file *file, bool *replaced, e2str_error *error);
 void e2_atomic_abandon(e2_atomic_file *file);
 
 #endif

@@ -29,12 +29,4 @@ static inline size_t e2_part_begin(size_t total, size_t i, size_t n) {
     return total / n * i + (total % n < i ? total % n : i);
 }
 
-/* Images that are worth encoding, or reading, together: enough rows that loading a weight is cheap beside using it, few
- * enough that activations stay in the caches. 1 where a batch would not give the same bits. */
-#define E2_BATCH_ROWS 1024
-static inline size_t e2_batch_size(const e2str_model *model) {
-    size_t rows = (size_t)model->vision.patches + model->vision.class_token;
-    return model->blas || rows > E2_BATCH_ROWS / 2 ? 1 : E2_BATCH_ROWS / rows;
-}
-
 #endif

@@ -100,3 +100,26 @@ void e2_dequantize(const e2_tensor *tensor, size_t first, size_t count, float *o
         break; /* the callers let no other type through */
     }
 }
+
+/* Each element's exponent, which is all ones where it is no number: in its own type, as it lies there. */
+bool e2_tensor_finite(const e2_tensor *tensor) {
+    const uint8_t *data = tensor->data;
+    bool other = false;
+    switch (tensor->type) {
+    case E2_F32:
+        for (size_t i = 0; i < tensor->elements; i++) other |= (load_u16(data + 4 * i + 2) & 0x7F80) == 0x7F80;
+        break;
+    case E2_F16:
+        for (size_t i = 0; i < tensor->elements; i++) other |= (load_u16(data + 2 * i) & 0x7C00) == 0x7C00;
+        break;
+    case E2_BF16:
+        for (size_t i = 0; i < tensor->elements; i++) other |= (load_u16(data + 2 * i) & 0x7F80) == 0x7F80;
+        break;
+    case E2_Q8_0:
+        for (size_t i = 0; i < tensor->elements / 32; i++) other |= (load_u16(data + 34 * i) & 0x7C00) == 0x7C00;
+        break;
+    default:
+        break;
+    }
+    return !other;
+}

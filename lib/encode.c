@@ -24,8 +24,15 @@ static void retrieval_key(const float *tokens, size_t rows, size_t width, double
     for (size_t i = 0; i < width; i++) key[i] = (float)(key[i] / norm);
 }
 
+static bool all_finite(const float *values, size_t n) {
+    bool finite = true;
+    for (size_t i = 0; i < n; i++) finite &= isfinite(values[i]) != 0;
+    return finite;
+}
+
 /* planes [n] -> vision tokens -> latents, where the model has a resampler -> keys. */
-static bool encode_planes(const e2_compute *compute, const float *planes, size_t n, float *tokens, float *keys) {
+static bool encode_planes(const e2_compute *compute, const float *planes, size_t n, float *tokens, float *keys,
+                          bool *finite) {
     const e2str_model *model = compute->model;
     size_t patches = model->vision.patches, media = model->visual_tokens, width = model->vision.width;
     bool resample = model->resampler.layers > 0;
@@ -33,6 +40,7 @@ static bool encode_planes(const e2_compute *compute, const float *planes, size_t
     float *latents = resample ? e2_arena_floats(compute->arena, n * media * width) : vision;
     if (!vision || !latents || !e2_vision_encode(compute, planes, n, vision)) return false;
     if (resample && !e2_resample(compute, vision, n, latents)) return false;
+    *finite = all_finite(latents, n * media * width);
     if (tokens) memcpy(tokens, latents, n * media * width * sizeof *tokens);
     double *sums = e2_arena_alloc(compute->arena, width, sizeof *sums);
     if (!sums) return false;
@@ -40,6 +48,7 @@ static bool encode_planes(const e2_compute *compute, const float *planes, size_t
     const float *source = model->key_from_vision_tokens ? vision : latents;
     for (size_t i = 0; keys && i < n; i++)
         retrieval_key(source + i * rows * width, rows, width, sums, keys + i * width);
+    if (keys) *finite &= all_finite(keys, n * width);
     return true;
 }
 
@@ -50,10 +59,13 @@ static e2str_status encode_group(const e2_compute *compute, const e2str_image *i
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *planes = e2_arena_floats(compute->arena, n * step);
     e2str_status status = E2STR_OK;
+    bool finite = true;
     for (size_t i = 0; planes && !status && i < n; i++)
         status = e2_image_planes(&images[i], config, planes + i * step, compute->arena, error);
-    if (!planes || (!status && !encode_planes(compute, planes, n, tokens, keys)))
+    if (!planes || (!status && !encode_planes(compute, planes, n, tokens, keys, &finite)))
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
+    if (!status && !finite)
+        status = e2_fail(error, E2STR_ERROR_LIMIT, "what the model makes of the image is not finite");
     e2_arena_release(compute->arena, mark);
     return status;
 }

@@ -132,6 +132,8 @@ const char *e2str_status_name(e2str_status status) {
         return "full";
     case E2STR_ERROR_NOT_FOUND:
         return "not found";
+    case E2STR_ERROR_CONFLICT:
+        return "conflict";
     }
     return "unknown";
 }

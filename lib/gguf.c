@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading GGUF v3: every number of the file is checked against the bytes that are there before it is used. */
-#define _DEFAULT_SOURCE /* madvise */
-
 #include "gguf.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "unicode.h"
 
@@ -27,6 +19,7 @@
 typedef struct reader {
     const uint8_t *at;
     size_t left;
+    e2_gguf *gguf;
 } reader;
 
 /* ------------------------------------------------------------------------------------------------------ strings -- */
@@ -67,8 +60,9 @@ e2_shown e2_show(e2_string string) {
 
 /* ------------------------------------------------------------------------------------------------- taking bytes -- */
 
+/* Everything that is looked at went through here: then it is in memory, and is not read again. */
 static bool skip(reader *from, size_t size) {
-    if (size > from->left) return false;
+    if (size > from->left || !e2_gguf_load(from->gguf, (size_t)(from->at - from->gguf->data) + size)) return false;
     from->at += size;
     from->left -= size;
     return true;
@@ -326,68 +320,24 @@ static e2str_status read_tensors(reader *from, size_t count, e2_gguf *gguf, e2st
     return status;
 }
 
-/* ---------------------------------------------------------------------------------------------- opening, closing -- */
+/* ------------------------------------------------------------------------------------------------------- opening -- */
 
-e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e2str_error *error) {
-    *gguf = (e2_gguf){.data = data, .size = size};
-    if (!data) return e2_fail(error, E2STR_ERROR_ARGUMENT, "data is NULL");
-    reader from = {data, size};
+e2str_status e2_gguf_parse(e2_gguf *gguf, e2str_error *error) {
+    reader from = {gguf->data, gguf->size, gguf};
     uint64_t n_tensors = 0, n_kvs = 0;
     e2str_status status = read_header(&from, &n_tensors, &n_kvs, error);
     if (!status) status = read_kvs(&from, (size_t)n_kvs, gguf, error);
     if (!status) status = read_tensors(&from, (size_t)n_tensors, gguf, error);
+    gguf->metadata = (size_t)(from.at - gguf->data);
+    return status;
+}
+
+e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e2str_error *error) {
+    *gguf = (e2_gguf){.data = data, .size = size};
+    if (!data) return e2_fail(error, E2STR_ERROR_ARGUMENT, "data is NULL");
+    e2str_status status = e2_gguf_parse(gguf, error);
     if (status) e2_gguf_close(gguf);
     return status;
-}
-
-/* Maps a regular file that is not empty. O_NONBLOCK: opening a FIFO must not wait for its writer. */
-static e2str_status map_file(const char *path, void **data, size_t *size, e2str_error *error) {
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (file < 0) return e2_fail(error, E2STR_ERROR_IO, "%s", strerror(errno));
-    struct stat info;
-    e2str_status status = E2STR_OK;
-    if (fstat(file, &info))
-        status = e2_fail(error, E2STR_ERROR_IO, "%s", strerror(errno));
-    else if (S_ISDIR(info.st_mode))
-        status = e2_fail(error, E2STR_ERROR_IO, "is a directory");
-    else if (!S_ISREG(info.st_mode))
-        status = e2_fail(error, E2STR_ERROR_IO, "is not a regular file");
-    else if (!info.st_size)
-        status = e2_fail(error, E2STR_ERROR_FORMAT, "the file is empty");
-    else if ((off_t)(size_t)info.st_size != info.st_size)
-        status = e2_fail(error, E2STR_ERROR_LIMIT, "larger than this machine's addresses reach");
-    if (!status) {
-        *size = (size_t)info.st_size;
-        *data = mmap(NULL, *size, PROT_READ, MAP_PRIVATE, file, 0);
-        if (*data == MAP_FAILED) status = e2_fail(error, E2STR_ERROR_IO, "cannot be mapped: %s", strerror(errno));
-    }
-    close(file);
-    return status;
-}
-
-e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error) {
-    void *data = NULL;
-    size_t size = 0;
-    *gguf = (e2_gguf){0};
-    if (!path) return e2_fail(error, E2STR_ERROR_ARGUMENT, "path is NULL");
-    e2str_status status = map_file(path, &data, &size, error);
-    if (!status) {
-        status = e2_gguf_open_memory(data, size, gguf, error);
-        if (status)
-            munmap(data, size);
-        else
-            gguf->mapped = true;
-    }
-    return status ? e2_within(error, status, path) : E2STR_OK;
-}
-
-void e2_gguf_close(e2_gguf *gguf) {
-    if (gguf->mapped) munmap((void *)gguf->data, gguf->size);
-    free(gguf->kvs);
-    free(gguf->tensors);
-    free(gguf->kv_order);
-    free(gguf->tensor_order);
-    *gguf = (e2_gguf){0};
 }
 
 /* ----------------------------------------------------------------------------------------------- typed look-ups -- */
@@ -469,12 +419,4 @@ e2_string e2_gguf_next_string(const uint8_t **cursor) {
     e2_string string = {(const char *)*cursor + 8, (size_t)size};
     *cursor += 8 + size;
     return string;
-}
-
-void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor) {
-    if (!gguf->mapped) return;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)tensor->data, end = begin + tensor->bytes;
-    begin = (begin + page - 1) / page * page;
-    end = end / page * page;
-    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint: failing changes nothing */
 }

@@ -61,10 +61,12 @@ typedef struct e2_kv {
 } e2_kv;
 
 typedef struct e2_gguf {
-    const uint8_t *data; /* the whole file */
+    const uint8_t *data; /* the whole file, or the place for it */
     size_t size;
-    bool mapped; /* e2_gguf_close unmaps */
-    e2_kv *kvs;  /* in file order */
+    size_t metadata;               /* bytes before the tensors' data and its padding */
+    size_t reserved;               /* bytes of data that are our own: e2_gguf_close gives them back */
+    struct e2_gguf_source *source; /* of what is not in memory yet, or NULL */
+    e2_kv *kvs;                    /* in file order */
     size_t n_kvs;
     e2_tensor *tensors; /* in file order */
     size_t n_tensors;
@@ -79,6 +81,22 @@ typedef struct e2_gguf {
 e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error);
 e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e2str_error *error);
 void e2_gguf_close(e2_gguf *gguf); /* zeroes *gguf; fine on a zeroed one */
+
+/* e2_gguf_open reads the metadata (at most 256 MiB: LIMIT), each byte once, and checks them in memory: what happens to
+ * the file later changes nothing. A tensor's data are there from fetch to release. e2_gguf_complete reads all that is
+ * missing, e2_gguf_leave_data forgets the data section and lets go of the file; both say IO if the file changed
+ * meanwhile. On a file from memory, or complete, all of these do nothing. */
+e2str_status e2_gguf_fetch(e2_gguf *gguf, const e2_tensor *tensor, e2str_error *error);
+void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor);
+e2str_status e2_gguf_complete(e2_gguf *gguf, e2str_error *error);
+e2str_status e2_gguf_leave_data(e2_gguf *gguf, e2str_error *error);
+
+/* XXH64 of the whole file; reads what is not in memory, and does not keep it. */
+e2str_status e2_gguf_hash(const e2_gguf *gguf, uint64_t *checksum, e2str_error *error);
+
+/* ---- between gguf.c and gguf_file.c: the parser, of gguf->data; and its demand for the first `end` bytes ---- */
+e2str_status e2_gguf_parse(e2_gguf *gguf, e2str_error *error);
+bool e2_gguf_load(e2_gguf *gguf, size_t end); /* false: the source knows why */
 
 /* Look-ups; NULL when absent. */
 const e2_kv *e2_gguf_kv(const e2_gguf *gguf, const char *key);
@@ -104,8 +122,8 @@ static inline void e2_tensor_row(const e2_tensor *tensor, size_t row, size_t wid
     e2_dequantize(tensor, row * width, width, out);
 }
 
-/* The pages of a mapped tensor will not be needed soon: gives their memory back. They stay readable. */
-void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor);
+/* Neither infinity nor NaN among the elements (of the same types). */
+bool e2_tensor_finite(const e2_tensor *tensor);
 float e2_f16_to_f32(uint16_t half);
 uint16_t e2_f32_to_f16(float value); /* round to nearest even; overflow to infinity */
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "gemm.h"
-#include "hash.h"
 
 void e2_log(const e2str_model *model, const char *format, ...) {
     if (!model->log) return;
@@ -20,7 +19,8 @@ void e2_log(const e2str_model *model, const char *format, ...) {
     model->log(model->log_user, message);
 }
 
-static const e2str_model_options default_options = {.size = sizeof default_options};
+static const e2str_model_options default_options = {.size = sizeof default_options,
+                                                    .max_operations = E2STR_MAX_OPERATIONS};
 
 void e2str_model_options_init_size(e2str_model_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -89,7 +89,11 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     e2str_status status = choose_kernels(made, error);
     if (!status) status = choose_products(made, options->products, error);
     if (!status) status = e2_model_read_config(made, error);
+    if (!status) status = e2_model_check_work(made, options->max_operations, error);
     if (!status) status = e2_model_bind_tensors(made, error);
+    made->checksum_known = made->gguf.source != NULL; /* a file is read now or never */
+    if (!status && made->checksum_known) status = e2_gguf_hash(&made->gguf, &made->checksum, error);
+    if (!status) status = e2_gguf_leave_data(&made->gguf, error);
     if (status)
         e2str_model_close(made);
     else
@@ -153,10 +157,7 @@ uint64_t e2str_model_checksum(const e2str_model *model) {
     e2str_model *cache = (e2str_model *)model; /* every model is made by load() above, so none is really const */
     pthread_mutex_lock(&cache->checksum_lock);
     if (!cache->checksum_known) {
-        e2_hash hash;
-        e2_hash_begin(&hash);
-        e2_hash_add(&hash, model->gguf.data, model->gguf.size);
-        cache->checksum = e2_hash_end(&hash);
+        (void)e2_gguf_hash(&model->gguf, &cache->checksum, NULL); /* from memory: nothing to fail */
         cache->checksum_known = true;
     }
     uint64_t checksum = cache->checksum;

@@ -149,6 +149,18 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error);
 /* MISMATCH, of the session and `what`, unless both models are of the same file and compute the same bits. */
 e2str_status e2_models_check(const e2str_model *session, const e2str_model *other, const char *what,
                              e2str_error *error);
+/* Between them: LIMIT when reading an image would take more than `most` multiplications, or memory for more than
+ * most / E2_OPERATIONS_PER_NUMBER numbers. */
+#define E2_OPERATIONS_PER_NUMBER 1024
+e2str_status e2_model_check_work(const e2str_model *model, uint64_t most, e2str_error *error);
+
+/* Images that are worth encoding, or reading, together: enough rows that loading a weight is cheap beside using it, few
+ * enough that activations stay in the caches. 1 where a batch would not give the same bits. */
+#define E2_BATCH_ROWS 1024
+static inline size_t e2_batch_size(const e2str_model *model) {
+    size_t rows = (size_t)model->vision.patches + model->vision.class_token;
+    return model->blas || rows > E2_BATCH_ROWS / 2 ? 1 : E2_BATCH_ROWS / rows;
+}
 
 void e2_log(const e2str_model *model, const char *format, ...) E2_PRINTF(2, 3);
 

@@ -9,7 +9,7 @@
 
 #define MAX_LAYERS  4096 /* also of attention heads */
 #define MAX_WIDTH   65536
-#define MAX_TOKENS  1048576 /* also of positions */
+#define MAX_TOKENS  1048576 /* positions */
 #define MAX_PATCHES 16384   /* also of latents */
 #define MAX_IMAGE   4096
 #define MAX_STRIDE  2
@@ -374,13 +374,7 @@ static e2str_status read_name(e2str_model *model, e2str_error *error) {
 }
 
 static e2str_status open_tokenizer(e2str_model *model, e2str_error *error) {
-    const e2_kv *tokens = NULL;
-    e2str_status status = e2_gguf_array(&model->gguf, "tokenizer.ggml.tokens", E2_KV_STRING, &tokens, error);
-    if (status) return status;
-    if (tokens->count > MAX_TOKENS)
-        return e2_fail(error, E2STR_ERROR_LIMIT, "tokenizer.ggml.tokens has %zu entries, more than %d", tokens->count,
-                       MAX_TOKENS);
-    status = e2_tokenizer_open(&model->gguf, &model->tokenizer, error);
+    e2str_status status = e2_tokenizer_open(&model->gguf, &model->tokenizer, error);
     if (!status) model->decoder.vocabulary = e2_tokenizer_size(model->tokenizer);
     return status;
 }

@@ -46,6 +46,7 @@ static float *expand(binder *b, const e2_tensor *tensor) {
     float *values = aligned_alloc(64, bytes & ~(size_t)63);
     if (!own(b, values)) return NULL;
     e2_dequantize(tensor, 0, tensor->elements, values);
+    e2_gguf_release(&b->model->gguf, tensor);
     b->expanded++;
     b->expanded_bytes += bytes & ~(size_t)63;
     return values;
@@ -62,7 +63,14 @@ static void check_shape(binder *b, const e2_tensor *tensor, uint64_t out, uint64
                         (unsigned long long)second);
 }
 
-/* Prefix + name with the shape [out, in], or [out] when in is 0. NULL on failure. */
+/* Gets the data; numbers that are none would spread over all that is computed with them. */
+static void read_data(binder *b, const e2_tensor *tensor, const char *name) {
+    b->status = e2_gguf_fetch(&b->model->gguf, tensor, b->error);
+    if (!b->status && !e2_tensor_finite(tensor))
+        b->status = e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s: a value is not finite", name);
+}
+
+/* Prefix + name with the shape [out, in], or [out] when in is 0; its data are there. NULL on failure. */
 static const e2_tensor *find(binder *b, const char *name, uint64_t out, uint64_t in) {
     char full[128];
     if (b->status) return NULL;
@@ -78,6 +86,7 @@ static const e2_tensor *find(binder *b, const char *name, uint64_t out, uint64_t
                             full, e2_type_name(type));
     else
         check_shape(b, tensor, out, in);
+    if (!b->status) read_data(b, tensor, full);
     b->used[tensor - b->model->gguf.tensors] = true;
     b->model->parameters += tensor->elements;
     return b->status ? NULL : tensor;
@@ -93,9 +102,21 @@ static const float *table(binder *b, const char *name, uint64_t out, uint64_t in
             e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s is not aligned to 4 bytes", e2_show(tensor->name).text);
         return NULL;
     }
-    /* Small ones are copied: read in place, each would keep the file's pages around it in memory. */
-    if (tensor->type != E2_F32 || tensor->bytes <= SMALL_TABLE) return expand(b, tensor);
-    return tensor->data;
+    bool in_place = !b->model->gguf.source && tensor->type == E2_F32 && tensor->bytes > SMALL_TABLE;
+    return in_place ? tensor->data : expand(b, tensor);
+}
+
+/* A table that is read row by row in the file's type: where the file's data go, a copy. */
+static const e2_tensor *rows(binder *b, const char *name, uint64_t out, uint64_t in) {
+    const e2_tensor *tensor = find(b, name, out, in);
+    if (!tensor || !b->model->gguf.source) return tensor;
+    size_t bytes;
+    e2_tensor *copy = e2_add(sizeof *copy, tensor->bytes, &bytes) ? malloc(bytes) : NULL;
+    if (!own(b, copy)) return NULL;
+    *copy = *tensor;
+    copy->data = memcpy(copy + 1, tensor->data, tensor->bytes);
+    e2_gguf_release(&b->model->gguf, tensor);
+    return copy;
 }
 
 /* ------------------------------------------------------------------------------------------- the kinds of tensor -- */
@@ -290,7 +311,7 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     uint32_t w = d->width;
     prefix(b, "decoder.");
     bind_linear(b, "tokens", &d->output, d->vocabulary, w);
-    d->position_table = find(b, "positions", (uint64_t)d->positions + d->position_offset, w);
+    d->position_table = rows(b, "positions", (uint64_t)d->positions + d->position_offset, w);
     norm(b, "norm", &d->norm, w);
     d->crosses = layers(b, "cross-attention", d->cross_layers, sizeof *d->crosses);
     d->blocks = layers(b, "decoder", d->layers, sizeof *d->blocks);
@@ -306,15 +327,10 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     }
 }
 
-/* Makes a matrix [n][n] symmetric: the half below the diagonal counts. Whether all of it is finite. */
-static bool mirror(float *values, size_t n) {
-    bool finite = true;
+/* Makes a matrix [n][n] symmetric: the half below the diagonal counts. */
+static void mirror(float *values, size_t n) {
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j <= i; j++) {
-            values[j * n + i] = values[i * n + j];
-            finite &= isfinite(values[i * n + j]) != 0;
-        }
-    return finite;
+        for (size_t j = 0; j < i; j++) values[j * n + i] = values[i * n + j];
 }
 
 /* A symmetric matrix [n, n], exactly so whatever rounding its type in the file did; products are in f32. */
@@ -326,8 +342,7 @@ static void bind_symmetric(binder *b, const char *name, e2_linear *linear, uint3
     void *panels = blas ? NULL : aligned_alloc(64, (e2_packed_bytes(E2_WEIGHT_F32, n, n) + 63) & ~(size_t)63);
     bool ok = (blas || own(b, panels)) && values;
     if (ok && !blas) e2_dequantize(tensor, 0, tensor->elements, values);
-    if (ok && !mirror(values, n))
-        b->status = e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s%s: a value is not finite", b->prefix, name);
+    if (ok) mirror(values, n);
     if (ok && !blas) e2_pack(E2_WEIGHT_F32, values, 0, n, n, panels, NULL, NULL);
     if (!ok && !b->status) b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
     if (!blas) free(values);
@@ -361,8 +376,6 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
     if (model->memory.hidden_scale > 0.0f) bind_memory(&b, &model->memory, model->vision.width);
     refuse_unlisted(&b);
     free(b.used);
-    if (!model->blas) /* all but a few rows is packed or copied by now */
-        e2_gguf_release(&model->gguf, &(e2_tensor){.data = model->gguf.data, .bytes = model->gguf.size});
     if (!b.status)
         e2_log(model, "%zu matrices packed for %s: %zu bytes; %zu other tensors expanded to f32: %zu bytes", b.packed,
                model->kernels->name, b.packed_bytes, b.expanded, b.expanded_bytes);

@@ -157,6 +157,8 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
                             float min_similarity, e2_choice *choices, size_t *found, e2str_error *error) {
     *found = 0;
     if (isnan(min_similarity)) return e2_fail(error, E2STR_ERROR_ARGUMENT, "min_similarity is not a number");
+    for (size_t i = 0; i < pool->model->vision.width; i++)
+        if (!isfinite(key[i])) return e2_fail(error, E2STR_ERROR_ARGUMENT, "a number of the key is not finite");
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     scan s = scan_of(pool, key, k, min_similarity,
                      best_of_workers(compute->arena, e2_threads_count(compute->threads), k, choices));

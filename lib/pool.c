@@ -31,9 +31,11 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
                           .cache_bytes = read.cache_bytes,
                           .storage = read.storage,
                           .next_id = 1};
-    if (pthread_rwlock_init(&fresh->lock, NULL) != 0) {
+    bool lock = pthread_rwlock_init(&fresh->lock, NULL) == 0;
+    if (!lock || pthread_mutex_init(&fresh->saving, NULL) != 0) {
+        if (lock) pthread_rwlock_destroy(&fresh->lock);
         free(fresh);
-        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's lock");
+        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's locks");
     }
     *pool = fresh;
     return E2STR_OK;
@@ -273,6 +275,8 @@ void e2str_pool_free(e2str_pool *pool) {
     if (!pool) return;
     e2str_pool_clear(pool);
     pthread_rwlock_destroy(&pool->lock);
+    pthread_mutex_destroy(&pool->saving);
+    free(pool->origin.path);
     free(pool);
 }
 

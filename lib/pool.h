@@ -8,6 +8,13 @@
 #include "memory.h"
 #include "example.h"
 
+/* The file that a pool was loaded from, or saved to last: what in it tells whether it is still the same. */
+typedef struct e2_pool_origin {
+    char *path; /* resolved; NULL: there is none */
+    uint64_t size, checksum;
+    size_t offset; /* of the checksum */
+} e2_pool_origin;
+
 struct e2str_pool {
     const e2str_model *model;
     uint64_t max_bytes;   /* for examples and projections together; 0: no cap */
@@ -22,6 +29,8 @@ struct e2str_pool {
     uint64_t memory_last_id; /* of the examples that it was learnt from: removing one of these forgets it */
     uint64_t bytes;          /* of the examples */
     uint64_t projected;      /* of their projections */
+    pthread_mutex_t saving;  /* one save at a time; guards the origin */
+    e2_pool_origin origin;
 };
 
 /* Puts an example into the pool and takes over the caller's reference when it succeeds; gives it the next id, or keeps

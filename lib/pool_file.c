@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Pool files: GGUF with a checksum (docs/pool-format.md). */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "atomic_file.h"
 #include "hash.h"
@@ -100,29 +104,65 @@ static void declare(e2_gguf_writer *writer, const e2str_pool *pool, const snapsh
 typedef struct output {
     e2_atomic_file file;
     e2_hash hash;
+    uint64_t size;
 } output;
 
 static e2str_status write_and_hash(void *user, const void *data, size_t size, e2str_error *error) {
     output *to = user;
     e2_hash_add(&to->hash, data, size);
+    to->size += size;
     return e2_atomic_write(&to->file, data, size, error);
 }
 
-static e2str_status write_file(e2_gguf_writer *writer, const char *path, e2str_error *error) {
-    output to;
+static bool is_still(int file, const e2_pool_origin *origin) {
+    struct stat about;
+    uint64_t checksum;
+    ssize_t got = 0;
+    if (file < 0 || fstat(file, &about) || (uint64_t)about.st_size != origin->size) return false;
+    do got = pread(file, &checksum, sizeof checksum, (off_t)origin->offset);
+    while (got < 0 && errno == EINTR);
+    return got == (ssize_t)sizeof checksum && checksum == origin->checksum;
+}
+
+/* Where the pool came from, nothing may be lost that somebody else has saved there since. */
+static e2str_status check_origin(const e2_pool_origin *origin, const e2_atomic_file *file, e2str_error *error) {
+    if (!file->exists || !origin->path || strcmp(origin->path, file->resolved)) return E2STR_OK;
+    if (is_still(file->target, origin)) return E2STR_OK;
+    return e2_fail(error, E2STR_ERROR_CONFLICT, "%s: changed since the pool was loaded from it or saved to it",
+                   file->path);
+}
+
+static void set_origin(e2_pool_origin *origin, const char *path, uint64_t size, size_t offset, uint64_t checksum) {
+    free(origin->path);
+    *origin = (e2_pool_origin){realpath(path, NULL), size, checksum, offset};
+}
+
+/* The caller holds the lock for saving. */
+static e2str_status write_file(e2_gguf_writer *writer, const char *path, bool check, e2_pool_origin *origin,
+                               e2str_error *error) {
+    output to = {.size = 0};
     e2_hash_begin(&to.hash);
     e2str_status status = e2_atomic_begin(path, &to.file, error);
     if (status) return status;
     status = e2_gguf_writer_finish(writer, write_and_hash, &to, error);
     uint64_t checksum = e2_hash_end(&to.hash);
     if (!status) status = e2_atomic_patch(&to.file, CHECKSUM_OFFSET, &checksum, sizeof checksum, error);
-    if (!status) return e2_atomic_commit(&to.file, error);
-    e2_atomic_abandon(&to.file);
+    if (!status) status = e2_atomic_lock(&to.file, error);
+    if (!status && check) status = check_origin(origin, &to.file, error);
+    if (status) {
+        e2_atomic_abandon(&to.file);
+        return status;
+    }
+    bool replaced;
+    status = e2_atomic_commit(&to.file, &replaced, error);
+    if (replaced) set_origin(origin, path, to.size, CHECKSUM_OFFSET, checksum);
     return status;
 }
 
-e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error) {
+static e2str_status save(const e2str_pool *pool, const char *path, bool check, e2str_error *error) {
     if (!pool || !path) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "path" : "pool");
+    e2str_pool *owner = (e2str_pool *)pool; /* where it was saved is no part of a pool's value */
+    pthread_mutex_lock(&owner->saving);
     snapshot taken;
     bool complete = snapshot_take(pool, &taken);
     void *scratch = e2_alloc(taken.count, sizeof(e2_string));
@@ -130,14 +170,23 @@ e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_err
     e2str_status status;
     if (complete && scratch && writer) {
         declare(writer, pool, &taken, scratch);
-        status = write_file(writer, path, error);
+        status = write_file(writer, path, check, &owner->origin, error);
     } else {
         status = e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory for saving a pool", path);
     }
     e2_gguf_writer_free(writer);
     free(scratch);
     snapshot_free(&taken);
+    pthread_mutex_unlock(&owner->saving);
     return status;
+}
+
+e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error) {
+    return save(pool, path, true, error);
+}
+
+e2str_status e2str_pool_overwrite(const e2str_pool *pool, const char *path, e2str_error *error) {
+    return save(pool, path, false, error);
 }
 
 /* ------------------------------------------------------------------------------------------------------ load -- */
@@ -153,15 +202,19 @@ uint64_t e2_pool_checksum(const e2_gguf *gguf, const e2_kv *checksum) {
     return e2_hash_end(&hash);
 }
 
+static e2str_status check_architecture(const e2_gguf *gguf, e2str_error *error) {
+    e2_string architecture;
+    e2str_status status = e2_gguf_string(gguf, KEY_ARCHITECTURE, &architecture, error);
+    if (status || e2_string_is(architecture, ARCHITECTURE)) return status;
+    return e2_fail(error, E2STR_ERROR_FORMAT, "not a pool file: its architecture is %s, not " ARCHITECTURE,
+                   e2_show(architecture).text);
+}
+
 /* Is it a pool file, undamaged, and of a version that this code knows? */
 static e2str_status check_file(const e2_gguf *gguf, uint32_t *version, e2str_error *error) {
-    e2_string architecture;
     uint64_t expected;
-    e2str_status status = e2_gguf_string(gguf, KEY_ARCHITECTURE, &architecture, error);
+    e2str_status status = check_architecture(gguf, error);
     if (status) return status;
-    if (!e2_string_is(architecture, ARCHITECTURE))
-        return e2_fail(error, E2STR_ERROR_FORMAT, "not a pool file: its architecture is %s, not " ARCHITECTURE,
-                       e2_show(architecture).text);
     const e2_kv *checksum = e2_gguf_kv(gguf, KEY_CHECKSUM);
     if (!checksum || checksum->type != E2_KV_U64)
         return e2_fail(error, E2STR_ERROR_FORMAT, "key %s is missing or not a u64", KEY_CHECKSUM);
@@ -373,7 +426,15 @@ e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e
     e2_gguf gguf;
     e2str_status status = e2_gguf_open(path, &gguf, error);
     if (status) return status;
-    status = e2_pool_from_gguf(model, &gguf, options, pool, error);
+    status = check_architecture(&gguf, error); /* before reading what may be a large file of another kind */
+    if (!status) status = e2_gguf_complete(&gguf, error);
+    if (!status) status = e2_pool_from_gguf(model, &gguf, options, pool, error);
+    if (!status) {
+        const e2_kv *kv = e2_gguf_kv(&gguf, KEY_CHECKSUM);
+        uint64_t checksum;
+        memcpy(&checksum, kv->data, sizeof checksum);
+        set_origin(&(*pool)->origin, path, gguf.size, (size_t)(kv->data - gguf.data), checksum);
+    }
     e2_gguf_close(&gguf);
     return status ? e2_within(error, status, path) : E2STR_OK;
 }

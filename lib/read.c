@@ -149,7 +149,11 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
         image += q->images;
     }
     ok = ok && e2_search(compute, &media, sequences, n, slots, &search, answers);
-    return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    if (!ok) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    for (size_t i = 0; i < n; i++)
+        if (!answers[i].finite)
+            return e2_fail(error, E2STR_ERROR_LIMIT, "what the model makes of the image is not finite");
+    return E2STR_OK;
 }
 
 /* The examples that stood in the prompt; those of a prepared one are compared with the query only now. */

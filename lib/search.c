@@ -66,6 +66,7 @@ typedef struct search {
     const float *phi;           /* of the live beams, [live][features], with a memory */
     extension *extensions;      /* [2 * width] */
     hypothesis_set finished;
+    bool not_finite; /* a row of logits was */
     bool done;
     hypothesis best; /* once done */
 } search;
@@ -172,6 +173,7 @@ static uint32_t normalise(search *s, uint32_t row) {
     if (s->features) keep_features(s, row);
     /* The largest probability is 1 / sum of exp(logit - largest logit). */
     float normaliser = logits[best] - logf(s->probabilities[best]);
+    if (!isfinite(normaliser)) s->not_finite = true; /* as with any infinity or NaN among the logits */
     for (uint32_t i = 0; i < vocabulary; i++) logits[i] -= normaliser;
     return best;
 }
@@ -276,6 +278,7 @@ static bool trace(search *s, e2_answer *answer) {
                           .tokens = e2_arena_alloc(s->compute->arena, n, sizeof *answer->tokens),
                           .n = n,
                           .n_alternatives = s->n_alternatives,
+                          .finite = !s->not_finite,
                           .ended = s->best.ended,
                           .end_log_probability = s->best.end_log_probability};
     if (!answer->tokens) return false;

@@ -25,6 +25,7 @@ typedef struct e2_answer {
     e2_written *tokens;         /* without the end token */
     uint32_t n;
     uint32_t n_alternatives;   /* per token */
+    bool finite;               /* the logits; otherwise nothing else of it means anything */
     bool ended;                /* false: cut at the limit */
     float end_log_probability; /* if ended */
 } e2_answer;

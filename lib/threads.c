@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef struct thread {
     e2_threads *pool;
@@ -30,6 +31,7 @@ struct e2_threads {
     size_t parts;
     atomic_size_t next;
     unsigned count, started; /* with the caller; threads that run */
+    pid_t process;           /* that they run in */
     thread threads[];
 };
 
@@ -123,6 +125,7 @@ e2str_status e2_threads_new(unsigned count, e2_threads **threads, e2str_error *e
     e2_threads *pool = calloc(1, sizeof *pool + (count - 1) * sizeof pool->threads[0]);
     if (!pool) return e2_fail(error, E2STR_ERROR_MEMORY, "threads: out of memory");
     pool->count = count;
+    pool->process = getpid();
     int failure = init_locks(pool);
     if (failure) {
         free(pool);
@@ -143,6 +146,10 @@ unsigned e2_threads_count(const e2_threads *pool) { return pool ? pool->count : 
 
 void e2_threads_free(e2_threads *pool) {
     if (!pool) return;
+    if (pool->process != getpid()) { /* a forked child's copy: the threads are not here, whatever the locks say */
+        free(pool);
+        return;
+    }
     pthread_mutex_lock(&pool->mutex);
     pool->stop = 1;
     pthread_mutex_unlock(&pool->mutex);

@@ -7,7 +7,7 @@
 #include "bpe.h"
 #include "unicode.h"
 
-#define MAX_LABEL ((size_t)1 << 20)
+#define MAX_LABEL ((size_t)4096)
 
 struct e2_tokenizer {
     e2_tokenizer_kind kind;

@@ -7,8 +7,9 @@
 #define TOKENS   "tokenizer.ggml.tokens"
 #define SPECIALS "e2str.tokenizer.special_token_ids"
 
-#define MAX_TOKENS   1048576u
-#define MAX_SPECIALS 4096u /* a label is searched for each of them */
+#define MAX_TOKENS        1048576u
+#define MAX_SPECIALS      4096u              /* a label is searched for each of them */
+#define MAX_SPECIAL_BYTES ((size_t)64 << 10) /* of all of them */
 
 /* Compares the bytes of left and right together with `text`, shorter first. */
 static int compare_joined(e2_string left, e2_string right, e2_string text) {
@@ -86,12 +87,17 @@ static e2str_status read_specials(const e2_gguf *gguf, e2_vocabulary *vocabulary
     vocabulary->specials = e2_alloc(array->count, sizeof *vocabulary->specials);
     if (!vocabulary->specials) return e2_fail(error, E2STR_ERROR_MEMORY, SPECIALS ": out of memory");
     vocabulary->n_specials = array->count;
+    size_t total = 0;
     for (size_t i = 0; i < array->count; i++) {
         const uint8_t *bytes = array->data + 4 * i;
         uint32_t id = bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
         if (id >= vocabulary->count)
             return e2_fail(error, E2STR_ERROR_FORMAT, SPECIALS ": id %lld is not one of the %zu tokens",
                            is_signed ? (long long)(int32_t)id : (long long)id, vocabulary->count);
+        total += vocabulary->tokens[id].size; /* each is inside the file, and they are few */
+        if (total > MAX_SPECIAL_BYTES)
+            return e2_fail(error, E2STR_ERROR_LIMIT, SPECIALS ": special tokens of more than %zu bytes together",
+                           MAX_SPECIAL_BYTES);
         vocabulary->specials[i] = id;
         vocabulary->special[id] = true;
     }

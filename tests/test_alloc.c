@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,10 +28,14 @@ void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
-static size_t allocations; /* since the last reset */
-static size_t fail_at;     /* this one fails; 0: none */
+static atomic_size_t allocations; /* since the last reset */
+static size_t fail_at;            /* this one fails; 0: none */
+static bool for_ever;             /* and all behind it */
 
-static int fails(void) { return ++allocations == fail_at; }
+static bool fails(void) {
+    size_t n = ++allocations;
+    return fail_at && (for_ever ? n >= fail_at : n == fail_at);
+}
 
 void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
 void *__wrap_calloc(size_t count, size_t size) { return fails() ? NULL : __real_calloc(count, size); }
@@ -48,37 +53,51 @@ typedef struct world {
     e2str_result *result;
     uint8_t pixels[20 * 30];
     e2str_image image;
-    char path[64];
+    char path[64], model_path[64];
 } world;
 
 typedef e2str_status step(world *w, e2str_error *error);
 
-/* Runs a step with each of its allocations failing in turn, until it gets by with none failing. `spare`: how many of
- * them the step can do without. */
+/* Runs a step with allocation n failing; its status goes to *status. false: it does not come so far. */
+static bool try_without(world *w, step *run, size_t n, bool all_behind, e2str_status *status) {
+    e2str_error error = {0};
+    allocations = 0;
+    fail_at = n;
+    for_ever = all_behind;
+    *status = run(w, &error);
+    fail_at = 0;
+    bool reached = allocations >= n;
+    if (*status && (!reached || *status != E2STR_ERROR_MEMORY || !error.message[0]))
+        fail_msg("allocation %zu fails%s: status '%s', message '%s'", n, all_behind ? ", as all behind it" : "",
+                 e2str_status_name(*status), error.message);
+    return reached;
+}
+
+/* Runs a step with each of its allocations failing in turn, together with all behind it and alone, until it gets by
+ * with none failing. `spare`: how many of them the step can do without. */
 static void exhaust(world *w, step *run, size_t spare) {
+    size_t spared = 0;
+    e2str_status status;
     for (size_t n = 1; n < 100000; n++) {
-        e2str_error error = {0};
-        allocations = 0;
-        fail_at = n;
-        e2str_status status = run(w, &error);
-        fail_at = 0;
-        if (allocations < n) {
-            if (status) fail_msg("%s", error.message);
-            assert_int_equal(spare, 0);
+        if (!try_without(w, run, n, true, &status)) {
+            assert_int_equal(spared, spare);
             return;
         }
-        if (!status && spare) {
-            spare--;
-            continue;
-        }
-        if (status != E2STR_ERROR_MEMORY || !error.message[0])
-            fail_msg("allocation %zu fails: status '%s', message '%s'", n, e2str_status_name(status), error.message);
+        assert_true(status || spare);
+        if (try_without(w, run, n, false, &status) && !status) spared++;
+        assert_in_range(spared, 0, spare);
     }
     fail_msg("it never stops allocating");
 }
 
 static e2str_status open_model(world *w, e2str_error *error) {
     return e2str_model_open_memory(w->file, w->size, NULL, &w->model, error);
+}
+static e2str_status open_file(world *w, e2str_error *error) {
+    e2str_model *model;
+    e2str_status status = e2str_model_open(w->model_path, NULL, &model, error);
+    e2str_model_close(model);
+    return status;
 }
 static e2str_status new_session(world *w, e2str_error *error) {
     return e2str_session_new(w->model, NULL, &w->session, error);
@@ -167,6 +186,33 @@ static e2str_status learn_cold(world *w, e2str_error *error) {
     return status;
 }
 
+/* Threads that share the stages of one image, and that read one image each. */
+static e2str_status read_by_threads(world *w, e2str_error *error) {
+    e2str_session_options options;
+    e2str_session *session;
+    e2str_image images[6];
+    e2str_result *results[6] = {0};
+    e2str_session_options_init(&options);
+    options.threads = 3;
+    e2str_status status = e2str_session_new(w->model, &options, &session, error);
+    for (size_t i = 0; i < 6; i++) images[i] = w->image;
+    for (size_t i = 0; !status && i < 6; i++) status = e2str_result_new(&results[i], error);
+    if (!status) status = e2str_read(session, images, NULL, NULL, results[0], error);
+    if (!status) status = e2str_read_batch(session, images, 6, NULL, NULL, results, error);
+    for (size_t i = 0; i < 6; i++) e2str_result_free(results[i]);
+    e2str_session_free(session);
+    return status;
+}
+
+static e2str_status prepare(world *w, e2str_error *error) {
+    e2str_prompt *prompt;
+    uint64_t id = 1;
+    chill(w, error);
+    e2str_status status = e2str_prompt_new(w->session, w->pool, &id, 1, &prompt, error);
+    e2str_prompt_free(prompt);
+    return status;
+}
+
 static int set_up(void **state) {
     world *w = calloc(1, sizeof *w);
     w->file = tiny_model_build(&(tiny_model_options){.resampler_layers = 1,
@@ -177,6 +223,9 @@ static int set_up(void **state) {
     for (size_t i = 0; i < sizeof w->pixels; i++) w->pixels[i] = (uint8_t)(i * 37);
     w->image = (e2str_image){w->pixels, 30, 20, 30, E2STR_GREY, 0, NULL};
     snprintf(w->path, sizeof w->path, "/tmp/e2str-test-alloc-%ld.pool", (long)getpid());
+    snprintf(w->model_path, sizeof w->model_path, "/tmp/e2str-test-alloc-%ld.gguf", (long)getpid());
+    FILE *file = fopen(w->model_path, "wb");
+    if (!file || fwrite(w->file, 1, w->size, file) != w->size || fclose(file)) return 1;
     *state = w;
     return 0;
 }
@@ -188,6 +237,7 @@ static int tear_down(void **state) {
     e2str_session_free(w->session);
     e2str_model_close(w->model);
     remove(w->path);
+    remove(w->model_path);
     free(w->file);
     free(w);
     return 0;
@@ -196,6 +246,8 @@ static int tear_down(void **state) {
 static void every_allocation_may_fail(void **state) {
     world *w = *state;
     exhaust(w, open_model, 0);
+    exhaust(w, open_file, 0);
+    exhaust(w, read_by_threads, 0);
     exhaust(w, new_session, 0);
     exhaust(w, new_result, 0);
     exhaust(w, new_pool, 0);
@@ -203,6 +255,7 @@ static void every_allocation_may_fail(void **state) {
     assert_int_equal(e2str_pool_count(w->pool), 1);
     exhaust(w, read_cold, 1); /* the cached projection of the example */
     assert_true(e2str_result_characters(w->result) > 0);
+    exhaust(w, prepare, 0);
     exhaust(w, save, 0);
     exhaust(w, load, 0);
     exhaust(w, learn_cold, 0);

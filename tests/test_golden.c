@@ -307,7 +307,8 @@ static size_t check_file(const char *path) {
     e2str_model_options options; /* the reference does not round activations */
     e2str_model_options_init(&options);
     options.precision = E2STR_PRECISION_F32;
-    if (e2_gguf_open(path, &g.file, &error) || e2str_model_open(model_path, &options, &g.model, &error) ||
+    if (e2_gguf_open(path, &g.file, &error) || e2_gguf_complete(&g.file, &error) ||
+        e2str_model_open(model_path, &options, &g.model, &error) ||
         e2str_session_new(g.model, NULL, &g.session, &error))
         fail_msg("%s: %s", g.name, error.message);
     while (image_tensor(&g, g.images)) g.images++;

@@ -36,7 +36,8 @@ static int remove_directory(void **state) {
 /* The bytes of the pool's file: all of a memory is in it. */
 static uint8_t *saved(const e2str_pool *pool, size_t *size) {
     e2str_error error = {""};
-    if (e2str_pool_save(pool, path, &error)) fail_msg("%s", error.message);
+    if (e2str_pool_overwrite(pool, path, &error)) /* of several pools, in turn */
+        fail_msg("%s", error.message);
     FILE *file = fopen(path, "rb");
     assert_non_null(file);
     uint8_t *data = tiny_checked(malloc(1 << 22));

@@ -35,7 +35,7 @@ typedef struct recipe {
     size_t n_ids, n_labels;
     e2_string labels[2];
     bool narrow_checksum, no_checksum, no_version, no_model, narrow_ids, no_ids, no_labels, no_keys, no_tokens;
-    bool no_next_id;
+    bool no_next_id, fourth_dimension;
     e2_type token_type;
     uint64_t key_dims[2], token_dims[3];
     float key[FIXTURE_KEY];
@@ -74,7 +74,11 @@ static void write_tensors(e2_gguf_writer *writer, const recipe *r, const float *
     size_t key_bytes = (size_t)(r->key_dims[0] * r->key_dims[1]) * 4;
     size_t token_bytes = (size_t)(r->token_dims[0] * r->token_dims[1] * r->token_dims[2]);
     token_bytes *= r->token_type == E2_F32 ? 4 : 2;
-    if (!r->no_keys) e2_gguf_write_tensor(writer, "keys", E2_F32, 2, r->key_dims, key_pieces, 1, key_bytes);
+    const uint64_t four[] = {r->key_dims[0], r->key_dims[1], 1, 2};
+    if (r->fourth_dimension)
+        e2_gguf_write_tensor(writer, "keys", E2_F32, 4, four, key_pieces, 1, 2 * key_bytes);
+    else if (!r->no_keys)
+        e2_gguf_write_tensor(writer, "keys", E2_F32, 2, r->key_dims, key_pieces, 1, key_bytes);
     if (!r->no_tokens)
         e2_gguf_write_tensor(writer, "tokens", r->token_type, 3, r->token_dims, token_pieces, 1, token_bytes);
     if (r->extra_tensor)
@@ -114,7 +118,7 @@ static void seal(bytes file) {
 }
 
 static bytes bake(const recipe *r) {
-    static float keys[3 * FIXTURE_KEY];
+    static float keys[4 * FIXTURE_KEY];
     static uint32_t tokens[3 * FIXTURE_KEY * TOKENS]; /* enough for f32 */
     bytes file = {malloc(1 << 20), 0};
     e2_gguf_writer *writer = e2_gguf_writer_new();
@@ -194,6 +198,7 @@ static void test_hostile_tensors(void **state) {
     CASE(r.key_dims[0] = 8, ERROR_FORMAT, "tensor keys is F32 [8, 2");
     CASE(r.key_dims[1] = 1, ERROR_FORMAT, "tensor keys is F32 [16, 1");
     CASE(r.key_dims[1] = 3, ERROR_FORMAT, "tensor keys is F32 [16, 3");
+    CASE(r.fourth_dimension = true, ERROR_FORMAT, "tensor keys is F32 [16, 2, 1, 2]");
     CASE(r.token_dims[2] = 1, ERROR_FORMAT, "tensor tokens is F16 [16, 32, 1");
     CASE(r.token_dims[2] = 3, ERROR_FORMAT, "tensor tokens is F16 [16, 32, 3");
     CASE((r.token_dims[0] = 32, r.token_dims[1] = 16), ERROR_FORMAT, "tensor tokens is F16 [32, 16, 2");

@@ -30,6 +30,8 @@ typedef struct invocation {
     char **operands;
     int n_operands;
 
+    char *lock_path; /* of the lock on a pool that is being changed, or NULL; let go by close_all */
+    int lock;
     char *model_found; /* the path that was opened; freed by close_all */
     e2str_model *model;
     e2str_session *session;
@@ -92,6 +94,13 @@ char *pool_label(const invocation *run, uint64_t id, size_t *size); /* NULL: non
 void close_all(invocation *run);
 /* The whole file; NULL with errno. The caller frees. */
 char *read_file(FILE *file, size_t *size);
+
+/* ---- lock.c ---- */
+
+/* Waits until nobody else changes the pool at `path`, and keeps others waiting until unlock_pool: load, change and save
+ * in between. The lock is a file beside the pool, PATH.lock, that goes with it. false after a message. */
+bool lock_pool(invocation *run, const char *path);
+void unlock_pool(invocation *run);
 
 /* ---- learn.c ---- */
 

@@ -76,7 +76,7 @@ void write_json_report(const char *before, const invocation *run) {
 
 int run_pool_learn(invocation *run) {
     const char *path = run->operands[0];
-    if (!open_model(run, true) || !load_pool(run, path)) return FAILED;
+    if (!open_model(run, true) || !lock_pool(run, path) || !load_pool(run, path)) return FAILED;
     if (!model_learns(run)) {
         complain("%s: the model has no memory statistics, so its pools do not learn", run->model_found);
         return FAILED;

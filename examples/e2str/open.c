@@ -135,6 +135,7 @@ char *pool_label(const invocation *run, uint64_t id, size_t *size) {
 }
 
 void close_all(invocation *run) {
+    unlock_pool(run);
     e2str_pool_free(run->pool);
     e2str_result_free(run->result);
     e2str_session_free(run->session);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* e2str pool add|list|remove|info: a pool file, written once per command and atomically. */
+/* e2str pool add|list|remove|info: a pool file, written once per command and atomically, by one
+ * command at a time. */
 #include "command.h"
 
 #include <stdlib.h>
@@ -68,7 +69,7 @@ int run_pool_add(invocation *run) {
     }
     label_list labels = {0};
     if (run->labels_path && !labels_load(&labels, run->labels_path)) return FAILED;
-    bool good = open_model(run, true) && load_or_new_pool(run, path);
+    bool good = open_model(run, true) && lock_pool(run, path) && load_or_new_pool(run, path);
     if (good) {
         size_t before = e2str_pool_count(run->pool);
         bool full = false;
@@ -95,7 +96,7 @@ int run_pool_remove(invocation *run) {
             return USAGE;
         }
     }
-    if (!open_model(run, true) || !load_pool(run, path)) return FAILED;
+    if (!open_model(run, true) || !lock_pool(run, path) || !load_pool(run, path)) return FAILED;
     e2str_memory_report report;
     bool good = true, changed = false, has_learnt = pool_report(run, &report);
     for (int i = 1; i < run->n_operands; i++) {

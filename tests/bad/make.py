@@ -367,6 +367,11 @@ def model_cases():
         with_tensors({'vision.patch.weight': (2, 12)}),
         'vision.patch.weight has dimensions {2, 12, 1, 1}, expected {12, 2, 1, 1}',
     )
+    yield (
+        'format-fourth-dimension',
+        with_tensors({'vision.patch.weight': (12, 2, 1, 2)}),
+        'vision.patch.weight has dimensions {12, 2, 1, 2}, expected {12, 2, 1, 1}',
+    )
     yield 'format-gate-of-two', with_tensors({'decoder.blk.0.cross.ffn_gate': (2,)}), 'ffn_gate has dimensions {2'
     yield (
         'format-fewer-rows-than-tokens',
