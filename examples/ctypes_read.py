@@ -24,6 +24,7 @@ class Image(ctypes.Structure):
         ('format', ctypes.c_int),
         ('rotate', ctypes.c_uint32),
         ('owned', ctypes.c_void_p),
+        ('trim', ctypes.c_int),
     ]
 
 

@@ -209,6 +209,7 @@ typedef struct e2str_model_info {
                                 own: positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens */
     float min_similarity;    /* -1..1: examples less similar are left out unless a read says otherwise */
     uint32_t memory;         /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
+    uint32_t trim;           /* 1: pictures are trimmed unless their view says otherwise; otherwise 0 */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init_size(e2str_model_info *info, size_t size);
@@ -243,15 +244,26 @@ E2STR_API void e2str_session_free(e2str_session *session);
 
 typedef enum e2str_format { E2STR_GREY = 1, E2STR_RGB = 3, E2STR_RGBA = 4, E2STR_BGR = 5 } e2str_format;
 
-/* A view of 8-bit pixels in the caller's memory: fill the members up to `rotate`, leave `owned` 0.
+/* Even or slowly changing borders round the ink are left out before a picture is read. In doubt they are not: where the
+ * border is textured, or there is no ink. */
+typedef enum e2str_trim {
+    E2STR_TRIM_OF_MODEL = 0, /* as the model was tuned: e2str_model_info.trim */
+    E2STR_TRIM_NEVER = 1,
+    E2STR_TRIM_ALWAYS = 2
+} e2str_trim;
+
+/* A view of 8-bit pixels in the caller's memory: fill the members up to `rotate`, leave `owned` 0, choose `trim`.
  * Row y starts at pixels + y * stride; within it pixel x at x * (1, 3 or 4). `stride` may be
  * negative (bottom-up images, `pixels` then points to the top row) and is at least the row's width in size.
  * `rotate` turns the picture clockwise by 0, 90, 180 or 270 degrees before it is read: a line of text that runs
- * upwards needs 90. Width and height are 1 to 16,384.
+ * upwards needs 90. With E2STR_ROTATE_AUTO a read tries those that shape and scores ask for, 0 and 180 first (of
+ * pictures 1.5 times as high as wide 90 and 270), and gives the best by score, as e2str_result_area says: some 1.2
+ * reads for an upright word, 2.1 for others (docs/crops.md). Width and height are 1 to 16,384.
  * Alpha (not premultiplied) is composed over white, but over black if what can be seen is light: with every pixel's
  * alpha as its weight, lighter than half. A picture of which more than three quarters can be seen (alpha 64 and above)
  * has paper of its own, and the background is like that: white behind light, black behind dark. With alpha 255
  * throughout RGBA reads exactly as RGB. */
+#define E2STR_ROTATE_AUTO UINT32_MAX
 typedef struct e2str_image {
     const uint8_t *pixels;
     uint32_t width; /* pixels, as stored (before `rotate`) */
@@ -260,7 +272,15 @@ typedef struct e2str_image {
     e2str_format format;
     uint32_t rotate;
     void *owned; /* set by e2str_image_load; e2str_image_free releases it */
+    e2str_trim trim;
 } e2str_image;
+
+/* The part of a picture that was read: a rectangle in its pixels as stored, and how it was turned. */
+typedef struct e2str_area {
+    uint32_t x, y; /* of the left upper pixel, from 0 */
+    uint32_t width, height;
+    uint32_t rotate; /* clockwise, after the rectangle was cut out: 0, 90, 180 or 270 */
+} e2str_area;
 
 /* How a file is decoded. The limits are checked from its header, before there are pixels. */
 typedef struct e2str_image_limits {
@@ -300,7 +320,8 @@ E2STR_API void e2str_image_free(e2str_image *image); /* frees owned pixels and z
 
 /* Visual tokens and retrieval keys of n images, for the caller's own search or clustering.
  * tokens: [n][visual_tokens][visual_width] floats, or NULL; keys: [n][visual_width] floats of unit length (mean of the
- * tokens; docs/model.md, section 7), or NULL. Errors: ARGUMENT, LIMIT (a number is not finite), MEMORY. */
+ * tokens; docs/model.md, section 7), or NULL. Errors: ARGUMENT (E2STR_ROTATE_AUTO, too: ask a read), LIMIT (a number is
+ * not finite), MEMORY. */
 E2STR_API e2str_status e2str_encode(e2str_session *session, const e2str_image *images, size_t n, float *tokens,
                                     float *keys, e2str_error *error);
 
@@ -323,8 +344,10 @@ E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t 
 E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *options, e2str_pool **pool,
                                       e2str_error *error);
 
-/* Encodes the image once and keeps its visual tokens, key and label; the pixels are not kept. The example counts from
- * the next read on. `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
+/* Encodes the image once and keeps its visual tokens, key and label; the pixels are not kept. With
+ * E2STR_ROTATE_AUTO it is read all four ways before, and turned as the read nearest to the label was. The example
+ * counts from the next read on.
+ * `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
  * Ids start at 1, are never used twice in the life of a pool (its file included) and stay the same after a reload.
  * Errors: LABEL (empty, not UTF-8, outside the alphabet, with a BPE tokenizer a special string such as "<image>" in
  * it), LIMIT (longer than 4,096 bytes or than the model's positions allow; visual tokens not finite, or too large for
@@ -542,6 +565,9 @@ E2STR_API e2str_status e2str_result_character(const e2str_result *result, size_t
 E2STR_API size_t e2str_result_alternatives(const e2str_result *result, size_t index);
 E2STR_API e2str_status e2str_result_alternative(const e2str_result *result, size_t index, size_t rank,
                                                 const char **text, float *probability, e2str_error *error);
+
+/* Which part of the picture was read. ARGUMENT: the result is empty. */
+E2STR_API e2str_status e2str_result_area(const e2str_result *result, e2str_area *area, e2str_error *error);
 
 /* The examples that stood in the prompt, in the order in which they stood (of the nearest k the most similar comes
  * first), with their cosine similarity to the query. */

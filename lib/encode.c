@@ -6,6 +6,7 @@
 
 #include "resampler.h"
 #include "session.h"
+#include "trim.h"
 #include "vision.h"
 
 /* The mean of the tokens, scaled to unit length (docs/model.md, section 7). sums: scratch [width]; in double, rows in
@@ -53,15 +54,20 @@ static bool encode_planes(const e2_compute *compute, const float *planes, size_t
 }
 
 static e2str_status encode_group(const e2_compute *compute, const e2str_image *images, size_t n, float *tokens,
-                                 float *keys, e2str_error *error) {
+                                 float *keys, e2str_area *areas, e2str_error *error) {
     const e2_image_config *config = &compute->model->image;
     size_t step = (size_t)3 * config->height * config->width;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *planes = e2_arena_floats(compute->arena, n * step);
     e2str_status status = E2STR_OK;
     bool finite = true;
-    for (size_t i = 0; planes && !status && i < n; i++)
-        status = e2_image_planes(&images[i], config, planes + i * step, compute->arena, error);
+    for (size_t i = 0; planes && !status && i < n; i++) {
+        e2str_area area;
+        e2str_image view;
+        status = e2_image_area(&images[i], config->trim, &area, &view, compute->arena, error);
+        if (!status) status = e2_image_planes(&view, config, planes + i * step, compute->arena, error);
+        if (areas) areas[i] = area;
+    }
     if (!planes || (!status && !encode_planes(compute, planes, n, tokens, keys, &finite)))
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
     if (!status && !finite)
@@ -71,13 +77,13 @@ static e2str_status encode_group(const e2_compute *compute, const e2str_image *i
 }
 
 e2str_status e2_encode_images(const e2_compute *compute, const e2str_image *images, size_t n, float *tokens,
-                              float *keys, e2str_error *error) {
+                              float *keys, e2str_area *areas, e2str_error *error) {
     size_t width = compute->model->vision.width, step = compute->model->visual_tokens * width;
     size_t group = e2_batch_size(compute->model);
     for (size_t i = 0; i < n; i += group) {
         size_t count = n - i < group ? n - i : group;
         e2str_status status = encode_group(compute, images + i, count, tokens ? tokens + i * step : NULL,
-                                           keys ? keys + i * width : NULL, error);
+                                           keys ? keys + i * width : NULL, areas ? areas + i : NULL, error);
         if (status) return status;
     }
     return E2STR_OK;
@@ -87,5 +93,5 @@ e2str_status e2str_encode(e2str_session *session, const e2str_image *images, siz
                           e2str_error *error) {
     if (!session) return e2_fail(error, E2STR_ERROR_ARGUMENT, "session is NULL");
     if (!images && n) return e2_fail(error, E2STR_ERROR_ARGUMENT, "images is NULL");
-    return e2_encode_images(&session->compute, images, n, tokens, keys, error);
+    return e2_encode_images(&session->compute, images, n, tokens, keys, NULL, error);
 }

@@ -5,9 +5,9 @@
 
 #include "compute.h"
 
-/* Visual tokens [n][visual_tokens][width] and keys [n][width] (either may be NULL) into memory of the caller. The
- * images are checked here. An image's numbers do not depend on n. */
+/* Visual tokens [n][visual_tokens][width], keys [n][width] and what was looked at [n] (each may be NULL) into memory of
+ * the caller. The images are checked here. An image's numbers do not depend on n. */
 e2str_status e2_encode_images(const e2_compute *compute, const e2str_image *images, size_t n, float *tokens,
-                              float *keys, e2str_error *error);
+                              float *keys, e2str_area *areas, e2str_error *error);
 
 #endif

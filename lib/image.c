@@ -26,7 +26,7 @@ typedef struct filter {
     size_t stride;
 } filter;
 
-static ptrdiff_t pixel_bytes(e2str_format format) {
+ptrdiff_t e2_pixel_bytes(e2str_format format) {
     switch (format) {
     case E2STR_GREY:
         return 1;
@@ -45,7 +45,7 @@ e2str_status e2_image_check(const e2str_image *image, e2str_error *error) {
     if (image->width < 1 || image->width > E2_MAX_SIDE || image->height < 1 || image->height > E2_MAX_SIDE)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.width x height is %lu x %lu: both must be 1 to %u",
                        (unsigned long)image->width, (unsigned long)image->height, E2_MAX_SIDE);
-    const ptrdiff_t pixel = pixel_bytes(image->format);
+    const ptrdiff_t pixel = e2_pixel_bytes(image->format);
     if (!pixel) return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.format %d is unknown", (int)image->format);
     const ptrdiff_t row = pixel * (ptrdiff_t)image->width, most = PTRDIFF_MAX / (ptrdiff_t)image->height;
     if (image->stride > -row && image->stride < row)
@@ -54,15 +54,20 @@ e2str_status e2_image_check(const e2str_image *image, e2str_error *error) {
     if (image->stride > most || image->stride < -most)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.stride %td times height %lu does not fit memory",
                        image->stride, (unsigned long)image->height);
+    if (image->rotate == E2STR_ROTATE_AUTO)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT,
+                       "image.rotate is E2STR_ROTATE_AUTO, which only reads and pools know");
     if (image->rotate != 0 && image->rotate != 90 && image->rotate != 180 && image->rotate != 270)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.rotate is %lu: must be 0, 90, 180 or 270",
                        (unsigned long)image->rotate);
+    if ((unsigned)image->trim > E2STR_TRIM_ALWAYS)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.trim is %d: must be 0, 1 or 2", (int)image->trim);
     return E2STR_OK;
 }
 
 /* Clockwise by 90: the left column, read upwards, becomes the top row. */
 static source rotated(const e2str_image *image) {
-    const ptrdiff_t pixel = pixel_bytes(image->format), stride = image->stride;
+    const ptrdiff_t pixel = e2_pixel_bytes(image->format), stride = image->stride;
     const ptrdiff_t right = pixel * (ptrdiff_t)(image->width - 1), bottom = stride * (ptrdiff_t)(image->height - 1);
     source result = {.origin = image->pixels, .x_step = pixel, .y_step = stride};
     switch (image->rotate) {

@@ -13,7 +13,11 @@ typedef struct e2_image_config {
     uint32_t width, height; /* 1 to E2_MAX_SIDE */
     bool bgr;               /* channel order of the planes; otherwise R, G, B */
     float mean[3], std[3];  /* of value / 255, in the order of the planes */
+    bool trim;              /* unless an image says otherwise */
 } e2_image_config;
+
+/* From a pixel of a row to the next one; 0: no such format. */
+ptrdiff_t e2_pixel_bytes(e2str_format format);
 
 /* ARGUMENT when the view is not usable: no pixels, sizes out of range, a stride shorter than a row, a bad format or
  * rotation. The message names the member. */

@@ -46,6 +46,11 @@ static e2str_status flag(const e2_gguf *gguf, const field *entry, void *value, e
     return e2_gguf_bool(gguf, entry->key, value, error);
 }
 
+/* false when the key is not there. */
+static e2str_status optional_flag(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
+    return e2_gguf_kv(gguf, entry->key) ? flag(gguf, entry, value, error) : E2STR_OK;
+}
+
 static e2str_status epsilon(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
     float found = 0;
     e2str_status status = e2_gguf_f32(gguf, entry->key, &found, error);
@@ -164,6 +169,7 @@ static const field fields[] = {
     {"e2str.image.channels",             either,     AT(image.bgr),                    0, 2,           channels},
     {"e2str.image.mean",                 triple,     AT(image.mean),                   0, 0,           NULL},
     {"e2str.image.std",                  triple,     AT(image.std),                    1, 0,           NULL},
+    {"e2str.image.trim",                 optional_flag, AT(image.trim),                0, 0,           NULL},
     {"e2str.vision.patch_height",        number,     AT(vision.patch_height),          1, MAX_IMAGE,   NULL},
     {"e2str.vision.patch_width",         number,     AT(vision.patch_width),           1, MAX_IMAGE,   NULL},
     {"e2str.vision.width",               number,     AT(vision.width),                 1, MAX_WIDTH,   NULL},

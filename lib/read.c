@@ -5,6 +5,7 @@
 #include "encode.h"
 #include "result.h"
 #include "session.h"
+#include "upright.h"
 
 static const e2str_read_options default_options = {.size = sizeof default_options,
                                                    .k = E2STR_K_DEFAULT,
@@ -65,7 +66,9 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
     for (size_t i = 0; i < n; i++)
         if (results[i]) results[i]->place = i;
     for (size_t i = 0; i < n; i++) {
-        status = e2_image_check(&images[i], error);
+        e2str_image image = images[i];
+        e2_upright_next(&image, 0, 0.0f, &image.rotate);
+        status = e2_image_check(&image, error);
         if (results[i] && results[i]->place != i)
             status = e2_fail(error, E2STR_ERROR_ARGUMENT, "result is that of image %zu, too", results[i]->place);
         if (!results[i]) status = e2_fail(error, E2STR_ERROR_ARGUMENT, "result is NULL");
@@ -175,13 +178,14 @@ static e2str_status read_group(const e2_compute *compute, const e2str_image *ima
     e2_arena_mark mark = e2_arena_begin(arena);
     size_t width = model->vision.width, chosen = 0;
     float *tokens = e2_arena_floats(arena, n * model->visual_tokens * width), *keys = e2_arena_floats(arena, n * width);
+    e2str_area *areas = e2_arena_alloc(arena, n, sizeof *areas);
     query *queries = e2_arena_alloc(arena, n, sizeof *queries);
     e2_answer *answers = e2_arena_alloc(arena, n, sizeof *answers);
     e2_choice *choices = e2_arena_alloc(arena, n * E2STR_MAX_EXAMPLES, sizeof *choices);
     e2str_status status = E2STR_OK;
-    if (!tokens || !keys || !queries || !answers || !choices)
+    if (!tokens || !keys || !areas || !queries || !answers || !choices)
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    if (!status) status = e2_encode_images(compute, images, n, tokens, keys, error);
+    if (!status) status = e2_encode_images(compute, images, n, tokens, keys, areas, error);
     for (; !status && chosen < n; chosen++) {
         query *q = &queries[chosen];
         *q = (query){.choices = choices + chosen * E2STR_MAX_EXAMPLES};
@@ -191,6 +195,7 @@ static e2str_status read_group(const e2_compute *compute, const e2str_image *ima
     if (!status) status = answer(compute, queries, n, pool, tokens, keys, options, answers, error);
     for (size_t i = 0; !status && i < n; i++) {
         status = e2_result_fill(results[i], compute, &answers[i], options->clean_up, options->influences, error);
+        results[i]->area = areas[i];
         if (!status) report_examples(compute, &queries[i], keys + i * width, results[i]);
     }
     for (size_t i = 0; i < chosen; i++)
@@ -256,6 +261,67 @@ static e2str_status read_all(batch *b, e2str_error *error) {
     return status;
 }
 
+/* Images that are read together in one turn. */
+typedef struct turn {
+    size_t *which, n;      /* [n]: in the batch */
+    e2str_image *images;   /* [n]: the view, turned */
+    e2str_result **into;   /* [n] */
+    e2str_result *results; /* of turns after the first */
+} turn;
+
+/* Those that ask for this turn, of those that asked for the one before; the better read is kept. */
+static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_error *error) {
+    size_t before = t->n;
+    t->n = 0;
+    for (size_t i = 0; i < before; i++) {
+        size_t which = t->which[i];
+        uint32_t rotate;
+        if (!e2_upright_next(&all->images[which], number, all->results[which]->score, &rotate)) continue;
+        t->images[t->n] = all->images[which];
+        t->images[t->n].rotate = rotate;
+        t->into[t->n] = number ? &t->results[t->n] : all->results[which];
+        t->which[t->n++] = which;
+    }
+    batch part = *all;
+    part.images = t->images;
+    part.n = t->n;
+    part.results = t->into;
+    for (size_t i = 0; number && i < t->n; i++) e2_result_clear(t->into[i]);
+    e2str_status status = t->n ? read_all(&part, error) : E2STR_OK;
+    for (size_t i = 0; !status && number && i < t->n; i++) {
+        e2str_result *best = all->results[t->which[i]], other = t->results[i];
+        if (!(other.score > best->score)) continue;
+        t->results[i] = *best;
+        *best = other;
+    }
+    return status;
+}
+
+/* Turn by turn, as far as some image asks for it. */
+static e2str_status read_turns(batch *all, e2str_error *error) {
+    size_t unknown = 0;
+    for (size_t i = 0; i < all->n; i++) unknown += all->images[i].rotate == E2STR_ROTATE_AUTO;
+    if (!unknown) return read_all(all, error);
+    e2_arena *arena = all->compute->arena;
+    e2_arena_mark mark = e2_arena_begin(arena);
+    turn t = {.n = all->n,
+              .which = e2_arena_alloc(arena, all->n, sizeof *t.which),
+              .images = e2_arena_alloc(arena, all->n, sizeof *t.images),
+              .into = e2_arena_alloc(arena, all->n, sizeof *t.into),
+              .results = e2_arena_alloc(arena, unknown, sizeof *t.results)};
+    e2str_status status = E2STR_OK;
+    if (t.which && t.images && t.into && t.results) {
+        for (size_t i = 0; i < all->n; i++) t.which[i] = i;
+        for (size_t i = 0; i < unknown; i++) t.results[i] = (e2str_result){0};
+        for (unsigned i = 0; !status && i < E2_TURNS; i++) status = read_turn(all, i, &t, error);
+        for (size_t i = 0; i < unknown; i++) e2_result_release(&t.results[i]);
+    } else {
+        status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    }
+    e2_arena_release(arena, mark);
+    return status;
+}
+
 e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images, size_t n, const e2str_pool *pool,
                               const e2str_read_options *given, e2str_result *const *results, e2str_error *error) {
     if (n && (!images || !results)) return e2_fail(error, E2STR_ERROR_ARGUMENT, "images or results is NULL");
@@ -274,7 +340,7 @@ e2str_status e2str_read_batch(e2str_session *session, const e2str_image *images,
         options.k = options.memory && options.memory->report.examples >= E2STR_K_EXAMPLES ? 0 : 2;
     batch all = {
         .compute = &session->compute, .images = images, .n = n, .pool = pool, .options = &options, .results = results};
-    status = read_all(&all, error);
+    status = read_turns(&all, error);
     e2_memory_release(memory);
     for (size_t i = 0; status && i < n; i++) e2_result_clear(results[i]);
     return status;

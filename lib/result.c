@@ -214,6 +214,7 @@ void e2_result_clear(e2str_result *result) {
     result->n_examples = 0;
     result->score = result->end_probability = 0.0f;
     result->truncated = 0;
+    result->area = (e2str_area){0};
 }
 
 e2str_status e2str_result_new(e2str_result **result, e2str_error *error) {
@@ -222,8 +223,7 @@ e2str_status e2str_result_new(e2str_result **result, e2str_error *error) {
     return *result ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a result");
 }
 
-void e2str_result_free(e2str_result *result) {
-    if (!result) return;
+void e2_result_release(e2str_result *result) {
     free(result->raw.data);
     free(result->owners.data);
     free(result->text.data);
@@ -232,6 +232,11 @@ void e2str_result_free(e2str_result *result) {
     free(result->influences.data);
     free(result->strings.data);
     free(result->tokens.data);
+}
+
+void e2str_result_free(e2str_result *result) {
+    if (!result) return;
+    e2_result_release(result);
     free(result);
 }
 
@@ -305,6 +310,13 @@ e2str_status e2str_result_example(const e2str_result *result, size_t index, uint
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "example %zu of %zu", index, e2str_result_examples(result));
     if (id) *id = result->examples[index].id;
     if (similarity) *similarity = result->examples[index].similarity;
+    return E2STR_OK;
+}
+
+e2str_status e2str_result_area(const e2str_result *result, e2str_area *area, e2str_error *error) {
+    if (!result || !area || !result->area.width)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "the result is empty, or a NULL");
+    *area = result->area;
     return E2STR_OK;
 }
 

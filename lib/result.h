@@ -42,9 +42,11 @@ struct e2str_result {
     float score, end_probability;
     int truncated;
     size_t place; /* in the batch that is being read */
+    e2str_area area; /* that was read; width 0: the result is empty */
 };
 
 void e2_result_clear(e2str_result *result);
+void e2_result_release(e2str_result *result); /* its buffers, not itself */
 
 /* Fills a cleared result from an answer, with at most n_influences for each character. MEMORY. */
 e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, const e2_answer *answer, bool clean_up,

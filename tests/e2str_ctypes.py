@@ -33,6 +33,7 @@ class Image(c.Structure):
         ('format', c.c_int),
         ('rotate', c.c_uint32),
         ('owned', c.c_void_p),
+        ('trim', c.c_int),
     ]
 
 
@@ -59,6 +60,7 @@ class ModelInfo(c.Structure):
             ('segment_stride', c.c_uint32),
             ('min_similarity', c.c_float),
             ('memory', c.c_uint32),
+            ('trim', c.c_uint32),
         ]
     )
 

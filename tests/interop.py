@@ -147,12 +147,33 @@ def check_quantize(folder):
     check('and leaves no file', not [name for name in os.listdir(folder) if name.startswith('refused')])
 
 
+def check_set_key(folder):
+    path, again = os.path.join(folder, 'trimmed.gguf'), os.path.join(folder, 'again.gguf')
+    tool = [sys.executable, 'weights/set_key']
+    subprocess.run([*tool, GOLDEN + '.gguf', path, 'e2str.image.trim', 'true'], check=True)
+    before, after = gguf.GGUFReader(GOLDEN + '.gguf'), gguf.GGUFReader(path)
+    added = dict(metadata(after))
+    check('set_key adds a key', after.fields['e2str.image.trim'].contents() is True and added.pop('e2str.image.trim'))
+    check('and keeps the others', added == metadata(before))
+    check(
+        'and the tensors',
+        [(t.name, t.tensor_type, t.data.tobytes()) for t in after.tensors]
+        == [(t.name, t.tensor_type, t.data.tobytes()) for t in before.tensors],
+    )
+    check('the library opens it', 'trimmed' in run('info', path))
+    subprocess.run([*tool, path, again, 'e2str.image.trim', 'false'], check=True)
+    subprocess.run([*tool, again, again, 'e2str.image.trim', 'true'], check=True)
+    contents = [open(name, 'rb').read() for name in (path, again)]
+    check('set_key replaces a key in its place', contents[0] == contents[1])
+
+
 def main():
     images = sorted(os.path.join(IMAGES, name) for name in os.listdir(IMAGES) if name.endswith(('.png', '.jpg')))
     expected = run('read', '--precision', 'f32', '-m', MODEL, *images)
     texts = [line.split('\t')[1] for line in expected.splitlines()]
     with tempfile.TemporaryDirectory() as folder:
         check_quantize(folder)
+        check_set_key(folder)
         for kind in ('F32', 'F16', 'BF16', 'Q8_0'):
             path = os.path.join(folder, kind + '.gguf')
             rewrite(MODEL, path, gguf.GGMLQuantizationType[kind])

@@ -173,6 +173,19 @@ static e2str_status read_cold(world *w, e2str_error *error) {
     return read_beams(w, error);
 }
 
+/* The picture's border and its way up are found out. */
+static e2str_status turned(world *w, e2str_status (*call)(world *, e2str_error *), e2str_error *error) {
+    chill(w, error);
+    w->image.rotate = E2STR_ROTATE_AUTO;
+    w->image.trim = E2STR_TRIM_ALWAYS;
+    e2str_status status = call(w, error);
+    w->image.rotate = 0;
+    w->image.trim = E2STR_TRIM_OF_MODEL;
+    return status;
+}
+static e2str_status read_turned(world *w, e2str_error *error) { return turned(w, read_beams, error); }
+static e2str_status add_turned(world *w, e2str_error *error) { return turned(w, add, error); }
+
 /* A pool that has not learnt stays so, one that has keeps what it knew. */
 static e2str_status learn_cold(world *w, e2str_error *error) {
     e2str_memory *former, *present;
@@ -221,7 +234,7 @@ static int set_up(void **state) {
                                                      .stem = {{8, 2, 2}, {9, 2, 2}, {5, 1, 2}, {7, 2, 2}}},
                                &w->size);
     for (size_t i = 0; i < sizeof w->pixels; i++) w->pixels[i] = (uint8_t)(i * 37);
-    w->image = (e2str_image){w->pixels, 30, 20, 30, E2STR_GREY, 0, NULL};
+    w->image = (e2str_image){w->pixels, 30, 20, 30, E2STR_GREY, 0, NULL, E2STR_TRIM_OF_MODEL};
     snprintf(w->path, sizeof w->path, "/tmp/e2str-test-alloc-%ld.pool", (long)getpid());
     snprintf(w->model_path, sizeof w->model_path, "/tmp/e2str-test-alloc-%ld.gguf", (long)getpid());
     FILE *file = fopen(w->model_path, "wb");
@@ -260,6 +273,7 @@ static void every_allocation_may_fail(void **state) {
     exhaust(w, load, 0);
     exhaust(w, learn_cold, 0);
     exhaust(w, learn_cold, 0);
+    exhaust(w, read_turned, 0);
     exhaust(w, read_cold, 0);
     assert_true(e2str_result_influences(w->result, 0) > 0);
     exhaust(w, save, 0);
@@ -267,6 +281,7 @@ static void every_allocation_may_fail(void **state) {
     exhaust(w, add, 0); /* enough of them to be checked; a projection may fail */
     for (int i = 0; i < 8; i++) assert_int_equal(add(w, NULL), E2STR_OK);
     exhaust(w, learn_cold, 1);
+    exhaust(w, add_turned, 0);
     exhaust(w, load_png, 0);
     exhaust(w, load_jpeg, 0);
     exhaust(w, load_oriented, 0);

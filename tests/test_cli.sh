@@ -68,7 +68,7 @@ says '--beam needs a value'
 expect 'a value for an option that takes none' 2 "$e2str" read x.png --json=1
 says '--json=1 takes no value'
 for wrong in '-k 65' '-k -1' '-k two' '--beam 0' '--beam 17' '--max-tokens 0' '--min-similarity 1.5' \
-    '--min-similarity nan' '--min-similarity 0.5x' '--rotate 45' '--alternatives 9'; do
+    '--min-similarity nan' '--min-similarity 0.5x' '--rotate 45' '--rotate up' '--alternatives 9'; do
     # shellcheck disable=SC2086 # an option and its value
     expect "out of range: $wrong" 2 "$e2str" read $wrong x.png
 done
@@ -101,6 +101,12 @@ says 'standard input'
 expect 'cuts at --max-tokens' 0 "$e2str" read --json --max-tokens 2 "$images/open.png"
 holds '"truncated":true'
 expect 'turns the image' 0 "$e2str" read --rotate 180 "$images/open.png"
+expect 'finds the way up' 0 "$e2str" read --rotate auto "$images/open.png"
+holds "OPEN$tab"
+expect 'reads the whole image' 0 "$e2str" read --json --no-trim "$images/open.png"
+holds '"area":{"x":0,"y":0,"width":231,"height":81,"rotate":0}'
+expect 'leaves borders out' 0 "$e2str" read --json --trim --rotate 180 "$images/open.png"
+check 'and says which' grep -qE '"area":\{"x":1[0-9],"y":0,"width":20[0-9],"height":81,"rotate":180\}' "$work/out"
 expect 'reads a pipe' 0 "$e2str" read <(cat "$images/open.png")
 holds "${tab}OPEN$tab"
 # EXIF data that say 3, upside down: turned twice it is the picture again.

@@ -67,7 +67,7 @@ static world *world_new(const tiny_model_options *options) {
             seed = seed * 1664525u + 1013904223u;
             w->pixels[i][j] = (uint8_t)((seed >> 26) + (uint32_t)i * 9);
         }
-        w->images[i] = (e2str_image){w->pixels[i], 40, 12, 40, E2STR_GREY, 0, NULL};
+        w->images[i] = (e2str_image){w->pixels[i], 40, 12, 40, E2STR_GREY, 0, NULL, E2STR_TRIM_OF_MODEL};
     }
     w->pool = pool_of(w, (uint64_t)1 << 30, 0);
     return w;

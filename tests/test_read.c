@@ -42,7 +42,7 @@ static int set_up(void **state) {
             seed = seed * 1664525u + 1013904223u;
             f->pixels[i][j] = (uint8_t)((seed >> 27) + (uint32_t)i * 28);
         }
-        f->images[i] = (e2str_image){f->pixels[i], WIDTH, HEIGHT, WIDTH * 3, E2STR_RGB, 0, NULL};
+        f->images[i] = (e2str_image){f->pixels[i], WIDTH, HEIGHT, WIDTH * 3, E2STR_RGB, 0, NULL, E2STR_TRIM_OF_MODEL};
     }
     *state = f;
     return 0;

@@ -50,6 +50,7 @@ typedef struct tiny_model_options {
     const char *channels;                   /* "rgb" */
     const char *key;                        /* "latents": e2str.retrieval.key */
     bool class_token, norm_post, all_media; /* false */
+    bool trim;                              /* false: the key is left out */
     bool bpe;                               /* false; the alphabet (printable ASCII) as bytes, and ab, abc, 10, 100 */
     bool memory;                            /* false; true: statistics for a pool's memory, with the following */
     float memory_scale;                     /* 1; e2str.memory.hidden_scale */
@@ -340,6 +341,7 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.cross.feed_forward", TINY_FEED_FORWARD);
     write_bool(b->writer, "e2str.cross.only_immediate_media", !o->all_media);
     tiny_string(b, "e2str.retrieval.key", o->key);
+    if (o->trim) write_bool(b->writer, "e2str.image.trim", true);
     if (o->min_similarity != 0) write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
     if (!o->memory) return;
     write_f32(b->writer, "e2str.memory.hidden_scale", o->memory_scale);

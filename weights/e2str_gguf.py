@@ -34,6 +34,7 @@ class Settings:
     image_height: int = 32
     image_width: int = 128
     channels: str = 'rgb'
+    trim: bool = False  # even borders are left out
     mean: tuple = CLIP_MEAN
     std: tuple = CLIP_STD
     vision_head_size: int = 64
@@ -331,6 +332,8 @@ def _write_metadata(writer, s, settings):
     u32('e2str.image.height', settings.image_height)
     u32('e2str.image.width', settings.image_width)
     writer.add_string('e2str.image.channels', settings.channels)
+    if settings.trim:
+        writer.add_bool('e2str.image.trim', True)
     writer.add_array('e2str.image.mean', [float(x) for x in settings.mean])
     writer.add_array('e2str.image.std', [float(x) for x in settings.std])
     u32('e2str.vision.patch_height', s.patch_height)

@@ -21,6 +21,7 @@ typedef struct invocation {
     e2str_learn_options learn;
     e2str_image_limits image_limits;
     uint32_t rotate;
+    e2str_trim trim;
     uint32_t json, verbose, hard, no_learn; /* 0: not given */
     struct seed {
         uint64_t value;

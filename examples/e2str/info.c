@@ -24,6 +24,7 @@ static int model_info(const invocation *run, const char *path) {
     printf("positions       %u\n", info.positions);
     if (info.segment_stride) printf("segment stride  %u\n", info.segment_stride);
     printf("memory          %s\n", info.memory ? "pools learn" : "none: pools do not learn");
+    if (info.trim) puts("borders         trimmed");
     if (info.min_similarity > -1) printf("min similarity  %g\n", (double)info.min_similarity);
     printf("library         %s, kernels: %s\n", e2str_version(), e2str_cpu_name());
     return OK;

@@ -107,6 +107,7 @@ e2str_status load_image(const invocation *run, const char *path, e2str_image *im
         free(data);
     }
     image->rotate = run->rotate;
+    image->trim = run->trim;
     return status;
 }
 

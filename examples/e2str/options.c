@@ -38,7 +38,8 @@ static bool number(const char *text, const option_row *row, void *value) {
 }
 
 static bool degrees(const char *text, const option_row *row, void *value) {
-    return number(text, row, value) && *(uint32_t *)value % 90 == 0;
+    *(uint32_t *)value = E2STR_ROTATE_AUTO;
+    return !strcmp(text, "auto") || (number(text, row, value) && *(uint32_t *)value % 90 == 0);
 }
 
 static bool seed(const char *text, const option_row *row, void *value) {
@@ -73,6 +74,12 @@ static bool storage(const char *text, const option_row *row, void *value) {
     (void)row;
     *(e2str_storage *)value = !strcmp(text, "f32") ? E2STR_STORE_F32 : E2STR_STORE_F16;
     return !strcmp(text, "f32") || !strcmp(text, "f16");
+}
+
+static bool trimmed(const char *text, const option_row *row, void *value) {
+    (void)text;
+    *(e2str_trim *)value = (e2str_trim)row->most;
+    return true;
 }
 
 static bool precision(const char *text, const option_row *row, void *value) {
@@ -122,9 +129,12 @@ static const option_row options[] = {
     {"clean-up", 0, READ | EVAL, NULL, number, AT(read.clean_up), 1, 1,
      "drop the blank in \" .\", \" n't\" and the like"},
     {"rotate", 0, ENCODES, "DEGREES", degrees, AT(rotate), 0, 270,
-     "turn images clockwise by 0, 90, 180 or 270 first"},
+     "turn images clockwise by 0, 90, 180 or 270 first; auto: as they read best"},
     {"ignore-orientation", 0, ENCODES, NULL, number, AT(image_limits.ignore_orientation), 1, 1,
      "leave images as they are stored, whatever their EXIF data say"},
+    {"trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_ALWAYS,
+     "leave even borders round the ink out, whatever the model's default"},
+    {"no-trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_NEVER, "read the whole image"},
     {"alternatives", 0, READ, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
      "with --json: best N tokens for each character, 0 to 8"},
     {"influences", 0, READ, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,

@@ -81,12 +81,20 @@ static void write_examples(const invocation *run, const e2str_result *result) {
     putchar(']');
 }
 
+static void write_area(const e2str_result *result) {
+    e2str_area area = {0};
+    e2str_result_area(result, &area, NULL);
+    printf(",\"area\":{\"x\":%u,\"y\":%u,\"width\":%u,\"height\":%u,\"rotate\":%u}", area.x, area.y, area.width,
+           area.height, area.rotate);
+}
+
 static void write_result(const invocation *run, const char *path, const e2str_result *result) {
     write_json("{\"image\":", path, SIZE_MAX);
     write_json(",\"text\":", e2str_result_text(result), e2str_result_text_size(result));
     write_number(",\"score\":", e2str_result_score(result));
     write_number(",\"end_probability\":", e2str_result_end_probability(result));
     printf(",\"truncated\":%s", e2str_result_truncated(result) ? "true" : "false");
+    write_area(result);
     write_characters(run, result);
     write_examples(run, result);
     putchar('}');

@@ -327,6 +327,8 @@ def model_cases():
     yield 'format-missing-key', with_keys(vision__width=None), 'e2str.vision.width is missing'
     yield 'format-mistyped-key', with_keys(vision__width=(STRING, '2')), 'e2str.vision.width'
     yield 'format-mistyped-flag', with_keys(vision__norm_post=(U32, 0)), 'e2str.vision.norm_post has type u32'
+    yield 'ok-trim', with_keys(image__trim=(BOOL, 1)), ''
+    yield 'format-mistyped-trim', with_keys(image__trim=(U32, 1)), 'e2str.image.trim has type u32'
     yield 'format-mistyped-epsilon', with_keys(vision__epsilon=(F64, 1e-5)), 'e2str.vision.epsilon has type f64'
     yield 'format-negative-width', with_keys(vision__width=(I32, -2)), 'e2str.vision.width'
     yield 'format-u64-out-of-range', with_keys(vision__width=(U64, 2**32 + 2)), 'out of range'
