@@ -20,7 +20,7 @@ void e2_log(const e2str_model *model, const char *format, ...) {
     model->log(model->log_user, message);
 }
 
-static const e2str_model_options default_options = {.size = sizeof default_options};
+static const e2str_model_options default_options = {.size = sizeof default_options, .precision = E2STR_PRECISION_AUTO};
 
 void e2str_model_options_init_size(e2str_model_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -32,9 +32,9 @@ static e2str_status read_arguments(const e2str_model_options *given, e2str_model
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
     *model = NULL;
     e2str_status status = e2_options_read(options, given, "e2str_model_options", error);
-    if (!status && options->precision != E2STR_PRECISION_FILE && options->precision != E2STR_PRECISION_F32)
-        status = e2_fail(error, E2STR_ERROR_ARGUMENT, "precision is %d; E2STR_PRECISION_FILE or E2STR_PRECISION_F32",
-                         (int)options->precision);
+    if (!status && (options->precision < E2STR_PRECISION_FILE || options->precision > E2STR_PRECISION_BF16))
+        status = e2_fail(error, E2STR_ERROR_ARGUMENT, "precision is %d; 0 to %d (e2str_precision)",
+                         (int)options->precision, (int)E2STR_PRECISION_BF16);
     return status;
 }
 
@@ -70,7 +70,7 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->gguf = *gguf;
     made->log = options->log;
     made->log_user = options->log_user;
-    made->expand = options->precision == E2STR_PRECISION_F32;
+    made->precision = options->precision;
     e2str_status status = choose_kernels(made, error);
     if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_bind_tensors(made, error);
@@ -126,6 +126,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .segment_stride = model->decoder.segment_stride,
         .min_similarity = model->min_similarity,
         .memory = model->memory.hidden_scale > 0.0f,
+        .precision = model->precision,
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
     memcpy(all.name, model->name, sizeof all.name);

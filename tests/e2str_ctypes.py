@@ -59,6 +59,7 @@ class ModelInfo(c.Structure):
             ('segment_stride', c.c_uint32),
             ('min_similarity', c.c_float),
             ('memory', c.c_uint32),
+            ('precision', c.c_int),
         ]
     )
 
@@ -185,7 +186,7 @@ class Model:
         self.library, self.lib = library, library.lib
         options = ModelOptions()
         self.lib.e2str_model_options_init_size(c.byref(options), c.sizeof(options))
-        options.precision = int(f32)
+        options.precision = int(f32)  # E2STR_PRECISION_FILE is 0
         self.handle = library.make('model_open', os.fsencode(path), c.byref(options))
         self.session = library.make('session_new', self.handle, None)
         self.result = library.make('result_new')
