@@ -328,7 +328,9 @@ E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *k
 
 /* One file with a checksum over all of it, written beside `path` and renamed over it only when it is complete and on
  * the disk; on failure the old file stays. Load refuses a file made with another model (MISMATCH) or larger than
- * options->max_bytes (FULL); the storage is the file's, not the options'. */
+ * options->max_bytes (FULL); the storage is the file's, not the options'. The precision and the CPU level that its
+ * visual tokens were made under are not asked for: another one reads them too, though it would have made slightly
+ * other ones. */
 E2STR_API e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error);
 E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e2str_pool_options *options,
                                        e2str_pool **pool, e2str_error *error);
