@@ -33,7 +33,7 @@ int main(int argc, char **argv) {
     bench_entry entries[4];
     e2str_image images[CROPS];
     if (argc != 4) bench_die("usage: batch SECONDS MODEL IMAGES");
-    e2str_model *model = bench_model(argv[2]);
+    e2str_model *model = bench_model(argv[2], E2STR_PRECISION_AUTO);
     e2str_image *files = bench_images(argv[3], CROPS, &count);
     for (size_t i = 0; i < CROPS; i++) images[i] = files[i % count];
     for (unsigned i = 0; i < 2; i++) {

@@ -262,7 +262,7 @@ int main(int argc, char **argv) {
         if (!file) bench_die("%s is not TYPE=FILE", argv[i]);
         *file++ = '\0';
         types[n] = argv[i];
-        models[n++] = bench_model(file);
+        models[n++] = bench_model(file, E2STR_PRECISION_FILE);
     }
     bench_header();
     for (size_t i = 0; i < n; i++) compare_bits(models[i], types[i], images);

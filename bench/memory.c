@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     char *file = argc == 3 ? strchr(argv[1], '=') : NULL;
     if (!file) bench_die("usage: memory TYPE=FILE IMAGES");
     *file++ = '\0';
-    e2str_model *model = bench_model(file);
+    e2str_model *model = bench_model(file, E2STR_PRECISION_FILE);
     double opened = peak_bytes();
     e2str_session *session = bench_session(model, 2);
     e2str_result *result = bench_result();

@@ -93,6 +93,7 @@ def measure():
         run('memory', model, CROPS)
     run('batch', 2 * scale, SMALL, CROPS)
     run('words', 2 * scale, SMALL, CROPS)
+    run('precision', 1 * scale, SMALL, CROPS)
     run('nearest', 1 * scale, 100000)
     if not has_torch():
         skipped.append('PyTorch: this Python has no torch (Debian: python3-torch)')

@@ -56,7 +56,7 @@ static int tesseract_new(words *w) {
 
 int main(int argc, char **argv) {
     if (argc != 4) bench_die("usage: words SECONDS MODEL IMAGES");
-    e2str_model *model = bench_model(argv[2]);
+    e2str_model *model = bench_model(argv[2], E2STR_PRECISION_AUTO);
     words w = {.session = bench_session(model, 1), .result = bench_result()};
     w.images = bench_images(argv[3], 100, &w.n);
     size_t n = 1;

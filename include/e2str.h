@@ -138,10 +138,17 @@ typedef struct e2str_model e2str_model;
  * from any thread that uses the model. */
 typedef void (*e2str_log_fn)(void *user, const char *message);
 
-/* How products with BF16 and Q8_0 weights are computed. F32 and F16 weights always multiply in f32. */
+/* How matrix products are computed. The matrices are packed from whatever type the file has into the one that is asked
+ * for; activations are rounded (BF16) or quantised (INT8) to it, sums are exact integers or f32. The same file, CPU
+ * level and precision give the same bits; another precision gives others. */
 typedef enum e2str_precision {
-    E2STR_PRECISION_FILE = 0, /* in the weights' own type, activations rounded or quantised to it: fastest */
-    E2STR_PRECISION_F32 = 1   /* in f32, weights expanded: for comparing */
+    E2STR_PRECISION_FILE = 0, /* as the file's types: BF16 in bf16, Q8_0 in int8, F32 and F16 in f32 */
+    E2STR_PRECISION_F32 = 1,  /* in f32, weights expanded: for comparing */
+    E2STR_PRECISION_AUTO = 2, /* the one of F32, BF16 and INT8 that is fastest at the CPU level
+                                 (docs/performance.md, with what it costs in accuracy); F32 for a file whose matrices
+                                 are F32. e2str_model_info says which; asking for that one gives the same bits */
+    E2STR_PRECISION_INT8 = 3, /* 8 bits with a scale per row */
+    E2STR_PRECISION_BF16 = 4
 } e2str_precision;
 
 /* Who multiplies matrices. OpenBLAS (libopenblas.so.0) is no part of this library: it is opened where it multiplies,
@@ -160,7 +167,7 @@ typedef struct e2str_model_options {
     size_t size;
     e2str_log_fn log; /* default NULL: silent */
     void *log_user;
-    e2str_precision precision; /* default E2STR_PRECISION_FILE */
+    e2str_precision precision; /* default E2STR_PRECISION_AUTO */
     e2str_products products;   /* default E2STR_PRODUCTS_AUTO */
     uint64_t max_operations;   /* multiplications that reading one image (48 tokens, no examples) may take, known from
                                   the metadata; a group of images may hold a 1,024th as many numbers. A model that asks
@@ -202,14 +209,15 @@ typedef struct e2str_model_info {
     uint32_t resampler_layers; /* 0: the decoder reads the vision tokens themselves */
     uint32_t decoder_layers;
     uint32_t decoder_width;
-    uint32_t vocabulary;     /* number of text tokens, special ones included */
-    uint32_t positions;      /* most tokens in prompt and answer together */
-    const char *tokenizer;   /* "bpe" or "characters" */
-    uint32_t segment_stride; /* 0: positions count through; otherwise each image's text has this many of its
-                                own: positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens */
-    float min_similarity;    /* -1..1: examples less similar are left out unless a read says otherwise */
-    uint32_t memory;         /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
-    uint32_t trim;           /* 1: pictures are trimmed unless their view says otherwise; otherwise 0 */
+    uint32_t vocabulary;       /* number of text tokens, special ones included */
+    uint32_t positions;        /* most tokens in prompt and answer together */
+    const char *tokenizer;     /* "bpe" or "characters" */
+    uint32_t segment_stride;   /* 0: positions count through; otherwise each image's text has this many of its
+                                  own: positions / segment_stride - 1 examples fit, of segment_stride - 3 tokens */
+    float min_similarity;      /* -1..1: examples less similar are left out unless a read says otherwise */
+    uint32_t memory;           /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
+    uint32_t trim;             /* 1: pictures are trimmed unless their view says otherwise; otherwise 0 */
+    e2str_precision precision; /* of the products: what was asked for, or what E2STR_PRECISION_AUTO chose */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init_size(e2str_model_info *info, size_t size);
@@ -390,7 +398,8 @@ E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *k
  * old file and a temporary one that the next save into this directory removes.
  * Load reads the file whole before it looks at it; what becomes of it later does not matter. It refuses a file made
  * with another model (MISMATCH) or larger than options->max_bytes (FULL); the storage is the file's, not the options'.
- * Interrupted system calls are continued. */
+ * The precision and the CPU level that its visual tokens were made under are not asked for: another one reads them too,
+ * though it would have made slightly other ones. Interrupted system calls are continued. */
 E2STR_API e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error);
 E2STR_API e2str_status e2str_pool_overwrite(const e2str_pool *pool, const char *path, e2str_error *error);
 E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e2str_pool_options *options,

@@ -11,9 +11,12 @@ static const char *const names[E2_LEVELS] = {
 
 /* A climb: lines stand in ascending order of level (a test checks it), so the last one that is taken is the best. */
 void e2_kernels_at(e2_level top, e2_kernels *table) {
+    memset(table, 0, sizeof *table);
     table->name = names[top];
 #define E2_KERNEL(operation, level, symbol, tolerance)                                                                 \
     if (top >= e2_level_##level) table->operation = symbol;
+#define E2_FASTEST(level, type)                                                                                        \
+    if (top >= e2_level_##level) table->fastest = type;
 #include "kernels.def"
 }
 

@@ -53,7 +53,8 @@ static inline size_t e2_attention_scratch(size_t n_keys, size_t head_size) {
 }
 
 /* One query row against chosen rows of a KV cache, all heads: head h uses columns h * head_size .. + head_size of
- * query, of row slots[j] of keys and values ([.][stride]), and of out. scores: scratch of heads * n floats. n >= 1. */
+ * query, of row slots[j] of keys and values ([.][stride]), and of out. slots NULL: rows 0 .. n - 1. scores: scratch of
+ * heads * n floats. n >= 1. */
 typedef void e2_cached_attention_fn(const float *query, const float *keys, const float *values, size_t stride,
                                     const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale,
                                     float *scores, float *out);
@@ -135,7 +136,8 @@ typedef enum e2_level {
 
 /* A level's functions. */
 typedef struct e2_kernels {
-    const char *name; /* of the level: "ref", "avx2", ... */
+    const char *name;       /* of the level: "ref", "avx2", ... */
+    e2_weight_type fastest; /* products with such weights are the fastest (E2_FASTEST) */
     e2_layer_norm_fn *layer_norm;
     e2_softmax_fn *softmax;
     e2_gelu_fn *gelu;

@@ -73,31 +73,55 @@ static bool embed(const e2_compute *compute, const e2_decoder_row *rows, size_t 
     return true;
 }
 
-/* Attention of the text rows to the images: consecutive rows that see the same images are one job. Rows that see none
- * get 0. query and out: [n][heads * head_size]. */
+typedef struct media_attention {
+    const e2_compute *compute;
+    const e2_media *media;
+    const e2_decoder_row *rows;
+    const float *query;
+    float *scores, *out; /* scores [workers][scores_step] */
+    size_t layer, scores_step;
+} media_attention;
+
+/* The images that a row sees. */
+static uint32_t seen_images(const e2_decoder *decoder, const e2_decoder_row *row) {
+    return decoder->only_immediate_media && row->images ? 1 : row->images;
+}
+
+static void media_part(void *context, size_t r, unsigned worker) {
+    const media_attention *a = context;
+    const e2str_model *model = a->compute->model;
+    const e2_decoder *decoder = &model->decoder;
+    const e2_decoder_row *row = &a->rows[r];
+    size_t inner = cross_inner(decoder), seen = seen_images(decoder, row);
+    if (seen == 0) {
+        memset(a->out + r * inner, 0, inner * sizeof *a->out);
+        return;
+    }
+    const float *keys = media_of(model, a->media, a->layer, (size_t)row->first_image + row->images - seen);
+    a->compute->kernels->cached_attention(a->query + r * inner, keys, keys + inner, 2 * inner, NULL,
+                                          seen * model->visual_tokens, decoder->cross_heads, decoder->cross_head_size,
+                                          1.0f / sqrtf((float)decoder->cross_head_size),
+                                          a->scores + worker * a->scores_step, a->out + r * inner);
+}
+
+/* Attention of the text rows to the images, row by row: a step has one row for an image, a prompt a few, too few to
+ * pay for the packing of an attention of many. Rows that see none get 0. query and out: [n][heads * head_size]. */
 static bool attend_media(const e2_compute *compute, const e2_media *media, size_t layer, const e2_decoder_row *rows,
                          size_t n, const float *query, float *out) {
     const e2_decoder *decoder = &compute->model->decoder;
-    size_t inner = cross_inner(decoder), n_jobs = 0;
-    e2_attention_job *jobs = e2_arena_alloc(compute->arena, n, sizeof *jobs);
-    if (!jobs) return false;
-    for (size_t begin = 0, end; begin < n; begin = end) {
-        uint32_t first = rows[begin].first_image, images = rows[begin].images;
-        for (end = begin + 1; end < n && rows[end].first_image == first && rows[end].images == images; end++) {
-        }
-        if (images == 0) {
-            memset(out + begin * inner, 0, (end - begin) * inner * sizeof *out);
-            continue;
-        }
-        uint32_t seen = decoder->only_immediate_media ? 1 : images;
-        const float *keys = media_of(compute->model, media, layer, (size_t)first + images - seen);
-        size_t n_keys = (size_t)seen * compute->model->visual_tokens;
-        jobs[n_jobs++] = (e2_attention_job){.query = {query + begin * inner, end - begin, inner},
-                                            .key = {keys, n_keys, 2 * inner},
-                                            .value = {keys + inner, n_keys, 2 * inner},
-                                            .out = out + begin * inner};
+    size_t images = 0, longest = 0;
+    for (size_t r = 0; r < n; r++) {
+        size_t seen = seen_images(decoder, &rows[r]);
+        images += seen;
+        if (seen > longest) longest = seen;
     }
-    return e2_attention(compute, jobs, n_jobs, decoder->cross_heads, decoder->cross_head_size);
+    media_attention a = {compute, media, rows, query, NULL, out, layer, 0};
+    a.scores_step = longest * compute->model->visual_tokens * decoder->cross_heads;
+    a.scores = e2_arena_floats(compute->arena, a.scores_step * e2_threads_count(compute->threads));
+    if (!a.scores) return false;
+    size_t work = 2 * images * compute->model->visual_tokens * cross_inner(decoder);
+    e2_threads_run(e2_microseconds(work, 0) < E2_WORTH_SHARING ? NULL : compute->threads, n, media_part, &a);
+    return true;
 }
 
 static void keep_attended(const e2_decoder *decoder, size_t layer, const float *out, size_t n, float *attended) {

@@ -19,8 +19,8 @@ void e2_log(const e2str_model *model, const char *format, ...) {
     model->log(model->log_user, message);
 }
 
-static const e2str_model_options default_options = {.size = sizeof default_options,
-                                                    .max_operations = E2STR_MAX_OPERATIONS};
+static const e2str_model_options default_options = {
+    .size = sizeof default_options, .precision = E2STR_PRECISION_AUTO, .max_operations = E2STR_MAX_OPERATIONS};
 
 void e2str_model_options_init_size(e2str_model_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -32,9 +32,9 @@ static e2str_status read_arguments(const e2str_model_options *given, e2str_model
     if (!model) return e2_fail(error, E2STR_ERROR_ARGUMENT, "model is NULL");
     *model = NULL;
     e2str_status status = e2_options_read(options, given, "e2str_model_options", error);
-    if (!status && options->precision != E2STR_PRECISION_FILE && options->precision != E2STR_PRECISION_F32)
-        status = e2_fail(error, E2STR_ERROR_ARGUMENT, "precision is %d; E2STR_PRECISION_FILE or E2STR_PRECISION_F32",
-                         (int)options->precision);
+    if (!status && (options->precision < E2STR_PRECISION_FILE || options->precision > E2STR_PRECISION_BF16))
+        status = e2_fail(error, E2STR_ERROR_ARGUMENT, "precision is %d; 0 to %d (e2str_precision)",
+                         (int)options->precision, (int)E2STR_PRECISION_BF16);
     if (!status && (options->products < E2STR_PRODUCTS_AUTO || options->products > E2STR_PRODUCTS_OWN))
         status =
             e2_fail(error, E2STR_ERROR_ARGUMENT, "products is %d; one of E2STR_PRODUCTS_*", (int)options->products);
@@ -85,7 +85,7 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     made->gguf = *gguf;
     made->log = options->log;
     made->log_user = options->log_user;
-    made->expand = options->precision == E2STR_PRECISION_F32;
+    made->precision = options->precision;
     e2str_status status = choose_kernels(made, error);
     if (!status) status = choose_products(made, options->products, error);
     if (!status) status = e2_model_read_config(made, error);
@@ -147,6 +147,7 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .min_similarity = model->min_similarity,
         .memory = model->memory.hidden_scale > 0.0f,
         .trim = model->image.trim,
+        .precision = model->precision,
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
     memcpy(all.name, model->name, sizeof all.name);
@@ -172,7 +173,7 @@ e2str_status e2_models_check(const e2str_model *session, const e2str_model *othe
     if (a == b) return E2STR_OK;
     if (a->gguf.size != b->gguf.size || e2str_model_checksum(a) != e2str_model_checksum(b))
         return e2_fail(error, E2STR_ERROR_MISMATCH, "the %s and the session were made with different models", what);
-    if (strcmp(a->kernels->name, b->kernels->name) != 0 || a->expand != b->expand || a->blas != b->blas)
+    if (strcmp(a->kernels->name, b->kernels->name) != 0 || a->precision != b->precision || a->blas != b->blas)
         return e2_fail(error, E2STR_ERROR_MISMATCH,
                        "the model of the %s was opened with other kernels, precision or products than the session's",
                        what);

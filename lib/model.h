@@ -121,7 +121,7 @@ struct e2str_model {
     e2str_log_fn log;
     void *log_user;
     e2_kernels kernels[1]; /* of this CPU; one, so that `kernels` points to it */
-    bool expand;           /* multiply in f32 whatever the file's types */
+    e2str_precision precision; /* of products; never AUTO once the tensors are bound */
     bool blas;             /* matrix products by OpenBLAS, on f32 weights that are not packed */
     e2_blas openblas;      /* open where `blas` is true */
     e2_image_config image;

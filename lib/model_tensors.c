@@ -10,7 +10,8 @@
 
 typedef struct binder {
     e2str_model *model;
-    bool *used; /* by index in the file */
+    bool *used;  /* by index in the file */
+    bool memory; /* the tensors are those that a pool's memory learns with */
     char prefix[48];
     e2str_status status; /* once set, nothing more is done */
     e2str_error *error;
@@ -127,10 +128,25 @@ static const float *part(binder *b, const char *name, const char *suffix, uint64
     return table(b, full, out, in);
 }
 
-/* The form that our kernels have for weights of a file's type. */
-static e2_weight_type packed_type(const e2str_model *model, e2_type type) {
-    if (model->expand) return E2_WEIGHT_F32;
-    return type == E2_BF16 ? E2_WEIGHT_BF16 : type == E2_Q8_0 ? E2_WEIGHT_Q8 : E2_WEIGHT_F32;
+/* What AUTO is at this level. Matrices in F32 have not been rounded, and are not rounded here either. */
+static void choose_precision(e2str_model *model) {
+    const e2_tensor *tokens = e2_gguf_tensor(&model->gguf, "decoder.tokens");
+    if (model->blas) model->precision = E2STR_PRECISION_F32;
+    if (model->precision != E2STR_PRECISION_AUTO) return;
+    e2_weight_type fastest = tokens && tokens->type == E2_F32 ? E2_WEIGHT_F32 : model->kernels->fastest;
+    model->precision = fastest == E2_WEIGHT_Q8     ? E2STR_PRECISION_INT8
+                       : fastest == E2_WEIGHT_BF16 ? E2STR_PRECISION_BF16
+                                                   : E2STR_PRECISION_F32;
+}
+
+/* The form in which our kernels multiply a matrix. What a memory learns with is never rounded more than in the file. */
+static e2_weight_type packed_type(const binder *b, e2_type type) {
+    e2str_precision precision = b->model->precision;
+    bool as_stored = precision == E2STR_PRECISION_FILE || (b->memory && precision != E2STR_PRECISION_F32);
+    if (as_stored) return type == E2_BF16 ? E2_WEIGHT_BF16 : type == E2_Q8_0 ? E2_WEIGHT_Q8 : E2_WEIGHT_F32;
+    return precision == E2STR_PRECISION_INT8   ? E2_WEIGHT_Q8
+           : precision == E2STR_PRECISION_BF16 ? E2_WEIGHT_BF16
+                                               : E2_WEIGHT_F32;
 }
 
 /* A convolution's columns are (channel, dy, dx) in the file and (dy, dx, channel) here, as its input is gathered.
@@ -148,7 +164,7 @@ typedef enum columns { AS_STORED, PIXELS_FIRST } columns;
 /* Packs panel by panel, through a buffer of one panel's rows, and lets go of the file's pages. */
 static void pack(binder *b, const e2_tensor *tensor, columns order, e2_linear *linear) {
     size_t n = linear->out, k = linear->in, lanes = e2_panels(n) * E2_PANEL;
-    e2_weight_type type = packed_type(b->model, tensor->type);
+    e2_weight_type type = packed_type(b, tensor->type);
     size_t bytes = (e2_packed_bytes(type, n, k) + 63) & ~(size_t)63;
     void *panels = aligned_alloc(64, bytes), *scales = NULL, *sums = NULL;
     float *rows = e2_alloc((E2_PANEL + 1) * k, sizeof *rows);
@@ -353,6 +369,7 @@ static void bind_symmetric(binder *b, const char *name, e2_linear *linear, uint3
 
 static void bind_memory(binder *b, e2_memory_statistics *m, uint32_t vision_width) {
     prefix(b, "memory.");
+    b->memory = true;
     bind_symmetric(b, "whitening", &m->whitening, m->features);
     bind_linear(b, "key_whitening", &m->key_whitening, vision_width, vision_width);
     m->key_mean = table(b, "key_mean", vision_width, 0);
@@ -370,6 +387,7 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
     binder b = {.model = model, .error = error};
     b.used = calloc(model->gguf.n_tensors + 1, sizeof *b.used);
     if (!b.used) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the model");
+    choose_precision(model);
     bind_vision(&b, &model->vision);
     if (model->resampler.layers) bind_resampler(&b, &model->resampler, model->vision.width);
     bind_decoder(&b, &model->decoder, model->vision.width);

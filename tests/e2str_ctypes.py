@@ -61,6 +61,7 @@ class ModelInfo(c.Structure):
             ('min_similarity', c.c_float),
             ('memory', c.c_uint32),
             ('trim', c.c_uint32),
+            ('precision', c.c_int),
         ]
     )
 
@@ -193,7 +194,7 @@ class Model:
         self.library, self.lib = library, library.lib
         options = ModelOptions()
         self.lib.e2str_model_options_init_size(c.byref(options), c.sizeof(options))
-        options.precision = int(f32)
+        options.precision = int(f32)  # E2STR_PRECISION_FILE is 0
         self.handle = library.make('model_open', os.fsencode(path), c.byref(options))
         self.session = library.make('session_new', self.handle, None)
         self.result = library.make('result_new')

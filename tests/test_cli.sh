@@ -195,6 +195,12 @@ check 'with a checksum' grep -qE '^checksum        [0-9a-f]{16}$' "$work/out"
 LC_ALL=C sed "s/e2str-small/e2str\x1bsmall/" "$E2STR_MODEL" > "$work/$evil.gguf"
 expect 'info of a hostile model' 0 "$e2str" info "$work/$evil.gguf"
 escapes "$work/out"
+for precision in file f32 int8 bf16; do
+    expect "products in $precision" 0 env E2STR_CPU="${E2STR_CPU:-$("$e2str" info "$E2STR_MODEL" |
+        sed -n 's/.*kernels: \([^,]*\),.*/\1/p')}" "$e2str" info --precision $precision "$E2STR_MODEL"
+    holds "products: $precision"
+done
+expect 'products in nothing known' 2 "$e2str" info --precision int4 "$E2STR_MODEL"
 expect 'info of something else' 1 "$e2str" info "$images/open.png"
 says 'neither a model'
 expect 'info of a missing file' 1 "$e2str" info "$work/none"

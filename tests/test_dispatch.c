@@ -70,7 +70,27 @@ static void lines_ascend_and_are_complete(void **unused) {
     e2_kernels_at(last, &k);                                                                                           \
     assert_true(k.operation == symbol);
 #include "kernels.def"
-    assert_int_equal(sizeof k, sizeof k.name + operations * sizeof(void (*)(void))); /* each has a line of ref */
+    assert_int_equal(sizeof k, offsetof(e2_kernels, layer_norm) + operations * sizeof(void (*)(void))); /* all of ref */
+}
+
+/* Lines ascend, ref has one, and a level without a line has that of the one below. */
+static void each_level_has_a_fastest_type(void **unused) {
+    (void)unused;
+    e2_level last = e2_level_ref;
+    e2_kernels k;
+    size_t lines = 0;
+#define E2_FASTEST(level, type)                                                                                        \
+    assert_true(e2_level_##level >= last);                                                                             \
+    last = e2_level_##level;                                                                                           \
+    lines += last == e2_level_ref;                                                                                     \
+    e2_kernels_at(last, &k);                                                                                           \
+    assert_int_equal(k.fastest, type);
+#include "kernels.def"
+    assert_int_equal(lines, 1);
+    e2_kernels_at(E2_LEVELS - 1, &k);
+    e2_weight_type top = k.fastest;
+    e2_kernels_at(last, &k);
+    assert_int_equal(k.fastest, top);
 }
 
 static void the_best_level_is_chosen(void **unused) {
@@ -119,7 +139,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_bit_counts),           cmocka_unit_test(lines_ascend_and_are_complete),
         cmocka_unit_test(the_best_level_is_chosen),  cmocka_unit_test(each_known_name_caps_the_level),
-        cmocka_unit_test(unknown_names_are_refused),
+        cmocka_unit_test(unknown_names_are_refused), cmocka_unit_test(each_level_has_a_fastest_type),
     };
     return cmocka_run_group_tests_name("dispatch", tests, NULL, NULL);
 }

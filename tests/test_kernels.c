@@ -211,14 +211,18 @@ static void check_cached_attention(e2_cached_attention_fn *attention, double tol
     for (int round = 0; round < 100; round++) {
         size_t heads = 1 + random_below(4), head_size = random_head_size(), width = heads * head_size;
         size_t stride = width + random_below(5), n_rows = 1 + random_below(60), n = 1 + random_below(70);
-        size_t cache = extent(n_rows, width, stride);
+        size_t cache = extent(n_rows, width, stride), n_slots = n;
         float scale = 1.0f / sqrtf((float)head_size);
         float *query = buffer_new(width, round % 3 ? 1.0f : 8.0f), *out = buffer_new(width, 0.0f);
         float *scores = buffer_new(heads * n, 0.0f), *keys = buffer_new(cache, 1.0f), *values = buffer_new(cache, 1.0f);
         uint32_t *slots = block_new(n * sizeof *slots);
         double *expected = doubles_new(head_size);
         for (size_t i = 0; i < n; i++) slots[i] = random_below((uint32_t)n_rows); /* in any order, some twice */
-        attention(query, keys, values, stride, slots, n, heads, head_size, scale, scores, out);
+        if (round % 4 == 0) { /* no slots: the rows in their order */
+            n = n < n_rows ? n : n_rows;
+            for (size_t i = 0; i < n; i++) slots[i] = (uint32_t)i;
+        }
+        attention(query, keys, values, stride, round % 4 ? slots : NULL, n, heads, head_size, scale, scores, out);
         for (size_t h = 0; h < heads; h++) {
             size_t at = h * head_size;
             double score = attention_double(query + at, keys + at, stride, values + at, stride, slots, n, head_size,
@@ -226,10 +230,10 @@ static void check_cached_attention(e2_cached_attention_fn *attention, double tol
             assert_close(out + at, expected, head_size, 1.0, tolerance * fmax(1.0, score));
         }
         free(expected);
-        block_free(slots, n * sizeof *slots);
+        block_free(slots, n_slots * sizeof *slots);
         buffer_free(query, width);
         buffer_free(out, width);
-        buffer_free(scores, heads * n);
+        buffer_free(scores, heads * n_slots);
         buffer_free(keys, cache);
         buffer_free(values, cache);
     }

@@ -252,6 +252,7 @@ static void other_types_are_packed(void **state) {
         options.type = cases[i].type;
         other_file = tiny_model_build(&options, &size);
         e2str_model_options_init(&open_options);
+        open_options.precision = E2STR_PRECISION_FILE;
         open_options.log = remember;
         open_options.log_user = &lines;
         assert_int_equal(e2str_model_open_memory(other_file, size, &open_options, &other, NULL), E2STR_OK);
@@ -272,6 +273,94 @@ static void other_types_are_packed(void **state) {
         free(other_file);
     }
     e2str_model_close(model);
+    free(file);
+}
+
+/* Tokens of a grey image: the bits that a precision gives. To be freed. */
+static float *tokens_at(const uint8_t *file, size_t size, e2str_precision asked, e2str_precision *used,
+                        e2_matrix *matrix, e2_matrix *whitening, size_t *n) {
+    e2str_model_options options;
+    e2str_model *model;
+    e2str_session *session;
+    e2str_error error = {""};
+    e2str_model_options_init(&options);
+    assert_int_equal(options.precision, E2STR_PRECISION_AUTO);
+    options.precision = asked;
+    if (e2str_model_open_memory(file, size, &options, &model, &error) ||
+        e2str_session_new(model, NULL, &session, &error))
+        fail_msg("%s", error.message);
+    e2str_model_info info;
+    e2str_model_info_init(&info);
+    assert_int_equal(e2str_model_get_info(model, &info, &error), E2STR_OK);
+    *used = info.precision;
+    *n = (size_t)info.visual_tokens * info.visual_width;
+    float *tokens = tiny_checked(malloc(*n * sizeof *tokens));
+    uint8_t pixels[32 * 128];
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 37 % 251);
+    e2str_image image = {.pixels = pixels, .width = 128, .height = 32, .stride = 128, .format = E2STR_GREY};
+    assert_int_equal(e2str_encode(session, &image, 1, tokens, NULL, &error), E2STR_OK);
+    *matrix = model->decoder.blocks[1].block.qkv.matrix;
+    *whitening = model->memory.key_whitening.matrix;
+    e2str_session_free(session);
+    e2str_model_close(model);
+    return tokens;
+}
+
+/* The type of products is the one asked for, whatever the file's; AUTO is one of them and gives its bits. Only what a
+ * pool's memory learns with stays as it is stored. */
+static void precision_is_what_is_asked_for(void **state) {
+    (void)state;
+    static const e2_type types[] = {E2_F32, E2_F16, E2_BF16, E2_Q8_0};
+    static const e2_weight_type stored[] = {E2_WEIGHT_F32, E2_WEIGHT_F32, E2_WEIGHT_BF16, E2_WEIGHT_Q8};
+    e2_kernels kernels;
+    assert_true(e2_kernels_best(getenv("E2STR_CPU") ? getenv("E2STR_CPU") : "", &kernels));
+    for (size_t i = 0; i < 4; i++) {
+        tiny_model_options options = {.vision_width = 32, .decoder_width = 32, .memory = true, .type = types[i]};
+        e2_matrix matrix, whitening;
+        e2str_precision used, chosen;
+        size_t size, n;
+        uint8_t *file = tiny_model_build(&options, &size);
+        float *automatic = tokens_at(file, size, E2STR_PRECISION_AUTO, &chosen, &matrix, &whitening, &n);
+        if (!matrix.panels) { /* by the BLAS: always in f32 */
+            assert_int_equal(chosen, E2STR_PRECISION_F32);
+        } else {
+            bool wide = types[i] == E2_F32 || kernels.fastest == E2_WEIGHT_F32;
+            assert_int_equal(chosen, wide                                ? E2STR_PRECISION_F32
+                                     : kernels.fastest == E2_WEIGHT_BF16 ? E2STR_PRECISION_BF16
+                                                                         : E2STR_PRECISION_INT8);
+        }
+        size_t same = 0;
+        for (e2str_precision p = E2STR_PRECISION_F32; p <= E2STR_PRECISION_BF16; p++) {
+            if (p == E2STR_PRECISION_AUTO) continue;
+            float *tokens = tokens_at(file, size, p, &used, &matrix, &whitening, &n);
+            assert_int_equal(used, matrix.panels ? p : E2STR_PRECISION_F32);
+            if (matrix.panels) {
+                assert_int_equal(matrix.type, p == E2STR_PRECISION_INT8   ? E2_WEIGHT_Q8
+                                              : p == E2STR_PRECISION_BF16 ? E2_WEIGHT_BF16
+                                                                          : E2_WEIGHT_F32);
+                assert_int_equal(whitening.type, p == E2STR_PRECISION_F32 ? E2_WEIGHT_F32 : stored[i]);
+                bool equal = !memcmp(tokens, automatic, n * sizeof *tokens);
+                assert_int_equal(equal, p == chosen);
+                same += equal;
+            }
+            free(tokens);
+        }
+        if (matrix.panels) assert_int_equal(same, 1);
+        free(automatic);
+        free(file);
+    }
+    uint8_t *file;
+    size_t size;
+    e2str_model *model;
+    e2str_model_options wrong;
+    e2str_model_options_init(&wrong);
+    file = tiny_model_build(NULL, &size);
+    static const int values[] = {-1, 5, 1 << 30};
+    for (size_t i = 0; i < 3; i++) {
+        wrong.precision = (e2str_precision)values[i];
+        assert_int_equal(e2str_model_open_memory(file, size, &wrong, &model, NULL), E2STR_ERROR_ARGUMENT);
+        assert_null(model);
+    }
     free(file);
 }
 
@@ -520,6 +609,7 @@ int main(void) {
         cmocka_unit_test(every_key_in_its_place),
         cmocka_unit_test(info_counts_each_weight_once),
         cmocka_unit_test(other_types_are_packed),
+        cmocka_unit_test(precision_is_what_is_asked_for),
         cmocka_unit_test(name_is_safe_and_cut_between_characters),
         cmocka_unit_test(weights_that_are_no_numbers),
         cmocka_unit_test(checksum_of_the_whole_file),

@@ -7,7 +7,7 @@
 #include "bench.h"
 #include "e2str.h"
 
-e2str_model *bench_model(const char *path);
+e2str_model *bench_model(const char *path, e2str_precision precision);
 e2str_session *bench_session(const e2str_model *model, unsigned threads);
 e2str_result *bench_result(void);
 

@@ -52,6 +52,10 @@ int run_pool_suggest(invocation *run);
 int run_eval(invocation *run);
 int run_info(invocation *run);
 
+/* Indexed by e2str_precision. */
+#define N_PRECISIONS 5
+extern const char *const precision_names[N_PRECISIONS];
+
 int print_pool(const invocation *run, const char *path); /* of run->pool, loaded from path */
 
 /* ---- options.c: a command is one bit, and an option names the commands that take it ---- */

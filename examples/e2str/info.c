@@ -26,7 +26,8 @@ static int model_info(const invocation *run, const char *path) {
     printf("memory          %s\n", info.memory ? "pools learn" : "none: pools do not learn");
     if (info.trim) puts("borders         trimmed");
     if (info.min_similarity > -1) printf("min similarity  %g\n", (double)info.min_similarity);
-    printf("library         %s, kernels: %s\n", e2str_version(), e2str_cpu_name());
+    printf("library         %s, kernels: %s, products: %s\n", e2str_version(), e2str_cpu_name(),
+           precision_names[info.precision]);
     return OK;
 }
 
@@ -40,8 +41,7 @@ static void write_note(void *user, const char *message) {
 int run_info(invocation *run) {
     const char *path = run->operands[0];
     e2str_error as_model = {{0}}, as_pool = {{0}};
-    e2str_model_options options;
-    e2str_model_options_init(&options);
+    e2str_model_options options = run->model_options;
     options.log = write_note;
     e2str_status status = e2str_model_open(path, &options, &run->model, &as_model);
     if (!status) return model_info(run, path);

@@ -81,11 +81,15 @@ static bool trimmed(const char *text, const option_row *row, void *value) {
     *(e2str_trim *)value = (e2str_trim)row->most;
     return true;
 }
+const char *const precision_names[N_PRECISIONS] = {"file", "f32", "auto", "int8", "bf16"};
 
 static bool precision(const char *text, const option_row *row, void *value) {
     (void)row;
-    *(e2str_precision *)value = !strcmp(text, "f32") ? E2STR_PRECISION_F32 : E2STR_PRECISION_FILE;
-    return !strcmp(text, "f32") || !strcmp(text, "file");
+    for (size_t i = 0; i < N_PRECISIONS; i++) {
+        *(e2str_precision *)value = (e2str_precision)i;
+        if (!strcmp(text, precision_names[i])) return true;
+    }
+    return false;
 }
 
 static bool products(const char *text, const option_row *row, void *value) {
@@ -114,8 +118,8 @@ static const option_row options[] = {
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},
     {"threads", 't', READ | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
      "threads that work on an image, 1 to 256; default 1"},
-    {"precision", 0, READ | LEARNS, "TYPE", precision, AT(model_options.precision), 0, 0,
-     "f32: multiply in f32 whatever the weights; default: file"},
+    {"precision", 0, READ | LEARNS | INFO, "TYPE", precision, AT(model_options.precision), 0, 0,
+     "of products: auto (default: the fastest here), int8, bf16, f32, file (as the weights)"},
     {"products", 0, READ | LEARNS, "WHO", products, AT(model_options.products), 0, 0,
      "own: our kernels multiply; openblas: that library; default auto: OpenBLAS where there is plain C only"},
     {"beam", 0, READ | EVAL, "N", number, AT(read.beams), 1, E2STR_MAX_BEAMS,

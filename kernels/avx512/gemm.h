@@ -169,6 +169,7 @@ static inline void gemm_block(const product *p, size_t first, size_t end, size_t
                               size_t c_stride) {
     const int plain = epilogue->activation == E2_NO_ACTIVATION;
     const size_t panel_bytes = p->steps * STEP_BYTES;
+    const size_t least = p->m / n_tiles, higher = p->m % n_tiles; /* so many tiles have a row more */
     tile t = {.a_stride = p->a_stride, .row_scale = p->row_scale, .steps = p->steps};
     t.ahead_step = (STEP_BYTES + end - first - 1) / (end - first);
     t.gate = plain ? epilogue->gate : 1.0f;
@@ -178,8 +179,9 @@ static inline void gemm_block(const product *p, size_t first, size_t end, size_t
         t.b = (const char *)w->panels + panel * panel_bytes;
         t.ahead = t.b + (end - first == 1 ? AHEAD_BYTES : panel_bytes);
         columns_of(w, panel, epilogue->bias, p->offset, t.columns);
-        for (size_t i = first; i < end; i++, t.ahead += t.ahead_step * t.steps) {
-            size_t row = i * p->m / n_tiles, rows = (i + 1) * p->m / n_tiles - row;
+        size_t row = first * least + (first < higher ? first : higher), rows;
+        for (size_t i = first; i < end; i++, row += rows, t.ahead += t.ahead_step * t.steps) {
+            rows = least + (i < higher); /* no division here: it takes as long as a tile's epilogue */
             t.a = p->a + row * p->a_stride;
             t.out = c + row * c_stride + panel * E2_PANEL;
             for (size_t r = 0; r < rows; r++) { /* c is often not in the cache, and its rows may be a page apart */

@@ -109,14 +109,12 @@ static void tile_of_rows(const float *a, size_t a_stride, const float *panel, si
  * tiles of about the same height. */
 static void product(const float *a, size_t rows, size_t a_stride, const float *panels, size_t depth, size_t columns,
                     float *c, size_t c_stride) {
-    size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS, least = rows / tiles, higher = rows % tiles;
     for (size_t column = 0; column < columns; column += PANEL) {
         size_t width = panel_width(columns - column);
-        for (size_t t = 0, row = 0; t < tiles; t++) {
-            size_t end = (t + 1) * rows / tiles;
-            tile_of_rows(a + row * a_stride, a_stride, panels, width, depth, c + row * c_stride + column, c_stride,
-                         end - row);
-            row = end;
+        for (size_t t = 0, row = 0, n; t < tiles; t++, row += n) {
+            n = least + (t < higher);
+            tile_of_rows(a + row * a_stride, a_stride, panels, width, depth, c + row * c_stride + column, c_stride, n);
         }
         panels += width * depth;
     }
@@ -158,11 +156,13 @@ typedef struct cache {
     size_t n, heads, head_size;
 } cache;
 
+E2_INLINE const float *row_of(const cache *c, size_t j) { return c->rows + (c->slots ? c->slots[j] : j) * c->stride; }
+
 /* scores[h][j] = query_h . key_jh for a constant number of rows from j on. */
 E2_INLINE void score_rows(const cache *keys, size_t j, const size_t n_rows, const float *query, float *scores) {
     const size_t size = keys->head_size;
     const float *rows[4];
-    for (size_t r = 0; r < n_rows; r++) rows[r] = keys->rows + keys->slots[j + r] * keys->stride;
+    for (size_t r = 0; r < n_rows; r++) rows[r] = row_of(keys, j + r);
     for (size_t h = 0; h < keys->heads; h++) {
         row_dots(query + h * size, rows, n_rows, size, scores + h * keys->n + j);
         for (size_t r = 0; r < n_rows; r++) rows[r] += size;
@@ -173,7 +173,7 @@ E2_INLINE void score_rows(const cache *keys, size_t j, const size_t n_rows, cons
 E2_INLINE void mix_rows(const cache *values, size_t j, const size_t n_rows, const float *weights, float *out) {
     const size_t size = values->head_size;
     const float *rows[4];
-    for (size_t r = 0; r < n_rows; r++) rows[r] = values->rows + values->slots[j + r] * values->stride;
+    for (size_t r = 0; r < n_rows; r++) rows[r] = row_of(values, j + r);
     for (size_t h = 0; h < values->heads; h++, out += size) {
         vec weight[4];
         for (size_t r = 0; r < n_rows; r++) weight[r] = vec_set(weights[h * values->n + j + r]);

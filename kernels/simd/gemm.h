@@ -111,25 +111,46 @@ static inline void store_columns(float *p, size_t n, vec v) {
         vec_store(p, v);
 }
 
+/* The rows of a panel one after the other, each written whole: the rows of c may be a page apart. */
+E2_INLINE void finish_rows(const product *p, const e2_epilogue *e, e2_epilogue_activation activation,
+                           const float *scales, const vec *bias, size_t columns, const char *a, size_t rows,
+                           const float *sums, float *c, size_t c_stride) {
+    const vec zero = vec_set(0.0f), gate = vec_set(e->gate);
+    for (size_t r = 0; r < rows; r++, a += p->a_stride, sums += E2_PANEL, c += c_stride) {
+        const vec row_scale = scales ? vec_set(*(const float *)(const void *)(a + p->row_scale)) : zero;
+        for (size_t lane = 0; lane < columns; lane += VEC_LANES) {
+            vec v = vec_load(sums + lane);
+            if (scales) v = vec_mul(vec_of_int(v), vec_mul(row_scale, vec_load(scales + lane)));
+            v = vec_activated(vec_add(v, bias[lane / VEC_LANES]), activation);
+            v = vec_fma(gate, v, e->accumulate ? load_columns(c + lane, columns - lane) : zero);
+            store_columns(c + lane, columns - lane, v);
+        }
+    }
+}
+
 /* sums [rows][E2_PANEL] of one panel to c, its first column; a: the same rows, for the scales of q8. */
 static inline void finish(const product *p, const e2_matrix *w, size_t panel, const e2_epilogue *e, const char *a,
                           size_t rows, const float *sums, float *c, size_t c_stride) {
-    const vec zero = vec_set(0.0f), gate = vec_set(e->gate);
-    const int q8 = w->type == E2_WEIGHT_Q8;
-    for (size_t lane = 0; lane < E2_PANEL && panel * E2_PANEL + lane < w->n; lane += VEC_LANES) {
-        size_t column = panel * E2_PANEL + lane, n = w->n - column;
-        const vec bias = e->bias ? load_columns(e->bias + column, n) : zero;
-        const vec scale = q8 ? vec_load(w->scales + column) : zero;
-        for (size_t r = 0; r < rows; r++) {
-            float *out = c + r * c_stride + lane;
-            vec v = vec_load(sums + r * E2_PANEL + lane);
-            if (q8) {
-                const float *row_scale = (const float *)(const void *)(a + r * p->a_stride + p->row_scale);
-                v = vec_mul(vec_of_int(v), vec_mul(vec_set(*row_scale), scale));
-            }
-            v = vec_activated(vec_add(v, bias), e->activation);
-            store_columns(out, n, vec_fma(gate, v, e->accumulate ? load_columns(out, n) : zero));
-        }
+    size_t column = panel * E2_PANEL, columns = w->n - column < E2_PANEL ? w->n - column : E2_PANEL;
+    const float *scales = w->type == E2_WEIGHT_Q8 ? w->scales + column : NULL;
+    vec bias[PANEL_VECS];
+    for (size_t i = 0; i < PANEL_VECS; i++) {
+        size_t lane = i * VEC_LANES;
+        bias[i] = e->bias && lane < columns ? load_columns(e->bias + column + lane, columns - lane) : vec_set(0.0f);
+    }
+    switch (e->activation) {
+    case E2_NO_ACTIVATION:
+        finish_rows(p, e, E2_NO_ACTIVATION, scales, bias, columns, a, rows, sums, c, c_stride);
+        break;
+    case E2_EPILOGUE_GELU:
+        finish_rows(p, e, E2_EPILOGUE_GELU, scales, bias, columns, a, rows, sums, c, c_stride);
+        break;
+    case E2_EPILOGUE_QUICK_GELU:
+        finish_rows(p, e, E2_EPILOGUE_QUICK_GELU, scales, bias, columns, a, rows, sums, c, c_stride);
+        break;
+    case E2_EPILOGUE_RELU:
+        finish_rows(p, e, E2_EPILOGUE_RELU, scales, bias, columns, a, rows, sums, c, c_stride);
+        break;
     }
 }
 
@@ -141,11 +162,12 @@ static inline void multiply_block(const product *p, const char *a, size_t rows, 
                                   size_t columns, float *sums) {
     tile_fn *const *tiles = rows <= WIDE_ROWS ? p->wide : p->half;
     size_t width = rows <= WIDE_ROWS ? E2_PANEL : E2_PANEL / 2, n_tiles = (rows + p->tile_rows - 1) / p->tile_rows;
+    size_t least = rows / n_tiles, higher = rows % n_tiles; /* so many tiles have a row more: a division costs a step */
     const char *ahead = b + STEP_BYTES * steps;
     size_t share = STEP_BYTES * steps / (2 * n_tiles);
     for (size_t column = 0; column < E2_PANEL && column < columns; column += width)
-        for (size_t t = 0; t < n_tiles; t++) {
-            size_t first = t * rows / n_tiles, n = (t + 1) * rows / n_tiles - first;
+        for (size_t t = 0, first = 0, n; t < n_tiles; t++, first += n) {
+            n = least + (t < higher);
             for (size_t i = 0; i < share && width < E2_PANEL; i += 64) __builtin_prefetch(ahead + i);
             ahead += share;
             tiles[n - 1](a + first * p->a_stride, p->a_stride, b + 4 * column, steps, sums + first * E2_PANEL + column);
