@@ -56,7 +56,8 @@ TEST_LIBS = $(call library,cmocka,-lcmocka)
 WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith $(if $(WERROR),-Werror)
 C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wvla
 INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpng libjpeg)
-BASE = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(HARDEN) $(INCLUDES) -MMD -MP
+BASE = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(HARDEN) \
+    $(INCLUDES) -MMD -MP
 BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
 
 # The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else. Kernels
@@ -73,8 +74,8 @@ FLAGS_neon_dot = -DE2_VECTOR=128 -fno-schedule-insns -march=armv8.2-a+dotprod
 TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
 # What makes a fault harder to use; under a sanitizer, which sees more, nothing. Kernels have no buffers to protect.
-CET := $(if $(filter x86_64,$(TARGET)),$(shell echo 'int x;' | $(CC) -fcf-protection -x c -c - -o /dev/null 2>/dev/null \
-    && echo -fcf-protection))
+CET := $(if $(filter x86_64,$(TARGET)),$(shell \
+    echo 'int x;' | $(CC) -fcf-protection -x c -c - -o /dev/null 2>/dev/null && echo -fcf-protection))
 FORTIFY = $(if $(filter -O1 -O2 -O3 -Os,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDEN ?= $(if $(findstring -fsanitize,$(CFLAGS)),,-fstack-protector-strong $(FORTIFY) $(CET))
 HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack

@@ -41,7 +41,7 @@ struct e2str_result {
     size_t n_examples;
     float score, end_probability;
     int truncated;
-    size_t place; /* in the batch that is being read */
+    size_t place;    /* in the batch that is being read */
     e2str_area area; /* that was read; width 0: the result is empty */
 };
 

@@ -112,7 +112,7 @@ static void nor_is_another_precision(void **state) {
     e2str_model_close(b.model);
     e2str_model_options options;
     e2str_model_options_init(&options);
-    options.precision = E2STR_PRECISION_F32;
+    options.precision = E2STR_PRECISION_BF16;
     size_t size;
     uint8_t *file = tiny_model_build(&(tiny_model_options){.memory = true}, &size);
     assert_int_equal(e2str_model_open_memory(file, size, &options, &b.model, NULL), E2STR_OK);
