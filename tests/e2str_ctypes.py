@@ -59,6 +59,8 @@ class ModelInfo(c.Structure):
             ('segment_stride', c.c_uint32),
             ('min_similarity', c.c_float),
             ('memory', c.c_uint32),
+            ('calibrated', c.c_uint32),
+            ('places', c.c_uint32),
         ]
     )
 
@@ -87,6 +89,9 @@ class ReadOptions(c.Structure):
         ('memory_factor', c.c_float),
         ('influences', c.c_uint32),
         ('memory_everywhere', c.c_uint32),
+        ('places', c.c_uint32),
+        ('reject_below', c.c_float),
+        ('textless_from', c.c_float),
     ]
 
 
