@@ -29,7 +29,7 @@ static double logistic(double x) { return 1.0 / (1.0 + exp(-x)); }
 
 /* What is between the picture and the text: means over the characters. */
 typedef struct support {
-    uint32_t n;       /* characters that the head can look for */
+    uint32_t n;        /* characters that the head can look for */
     double mean, most; /* of their evidence */
 } support;
 

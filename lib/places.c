@@ -11,8 +11,8 @@
 typedef struct grid {
     const float *evidence; /* [n][columns] */
     size_t n, columns, parts, steps, states;
-    double *scores;  /* [states]: of the best path to each */
-    uint8_t *moves;  /* [steps][states]: by how many states it came there */
+    double *scores; /* [states]: of the best path to each */
+    uint8_t *moves; /* [steps][states]: by how many states it came there */
 } grid;
 
 /* The evidence for character i at a step: linear between the columns' centres, level beyond the outer ones. */
@@ -68,7 +68,8 @@ static void share_runs(const uint32_t *ids, size_t n, e2_span *spans) {
     }
 }
 
-bool e2_place_text(e2_arena *arena, const uint32_t *ids, const float *evidence, size_t n, size_t columns, e2_span *spans) {
+bool e2_place_text(e2_arena *arena, const uint32_t *ids, const float *evidence, size_t n, size_t columns,
+                   e2_span *spans) {
     e2_arena_mark mark = e2_arena_begin(arena);
     grid g = {.evidence = evidence, .n = n, .columns = columns, .parts = E2_PLACE_PARTS, .states = 2 * n + 1};
     if (g.parts * columns < 2 * n) g.parts = (2 * n + columns - 1) / columns;

@@ -21,6 +21,7 @@ typedef struct e2_span {
  * character (0: as much). Between the columns' centres it is interpolated. The spans [n] do not overlap, stand in
  * order, and have the largest sum of evidence; equal characters without a gap between them share their span evenly.
  * n and columns are 1 or more. false: out of memory. */
-bool e2_place_text(e2_arena *arena, const uint32_t *ids, const float *evidence, size_t n, size_t columns, e2_span *spans);
+bool e2_place_text(e2_arena *arena, const uint32_t *ids, const float *evidence, size_t n, size_t columns,
+                   e2_span *spans);
 
 #endif

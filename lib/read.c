@@ -12,7 +12,7 @@ static const e2str_read_options default_options = {.size = sizeof default_option
                                                    .beams = 1,
                                                    .max_tokens = 48,
                                                    .memory_factor = 1.0f,
-    .textless_from = 0.5f};
+                                                   .textless_from = 0.5f};
 
 void e2str_read_options_init_size(e2str_read_options *options, size_t size) {
     e2_options_init(options, size, &default_options);

@@ -167,8 +167,8 @@ static bool append_character(e2str_result *result, const e2_compute *compute, co
     e2_result_character *character = grow(&result->characters, 1, sizeof *character);
     if (!character) return false;
     *character = (e2_result_character){.shown = {result->text.count, shown_size, (float)exp(log_probability)},
-                                        .first_token = owners[begin],
-                                        .last_token = owners[begin + length - 1]};
+                                       .first_token = owners[begin],
+                                       .last_token = owners[begin + length - 1]};
     bool begins_token = begin == 0 || owners[begin] != owners[begin - 1];
     const e2_written *token = &answer->tokens[owners[begin]];
     if (begins_token && (!append_alternatives(result, compute->model, answer, token->alternatives, character) ||

@@ -9,7 +9,7 @@ typedef struct e2_result_character {
     e2str_character shown;
     uint32_t first_alternative, n_alternatives;
     uint32_t first_influence, n_influences;
-    float memory; /* logit that the memory added to its token */
+    float memory;                     /* logit that the memory added to its token */
     uint32_t first_token, last_token; /* of the answer, that hold its bytes */
     e2str_box box;                    /* where places were asked for */
 } e2_result_character;

@@ -79,7 +79,7 @@ expect 'an empty standard input' 1 "$e2str" read -
 says 'standard input'
 expect 'rejects what is not sure' 0 "$e2str" read --reject 1 "$images/open.png" "$images/2026.png"
 prints 2
-check 'with an empty text' grep -qE "^$images/open.png$tab$tab[01]\.[0-9]{3}$" "$work/out"
+check 'with an empty text' grep -qE "^$images/open.png${tab}${tab}[01]\.[0-9]{3}$" "$work/out"
 expect 'and keeps it in JSON' 0 "$e2str" read --reject 1 --json "$images/open.png"
 holds '"text":"OPEN"'
 holds '"rejected":true'

@@ -59,8 +59,8 @@ static void assert_expected(const fixture *f, const e2str_image *image, const e2
     double textless, confidence = expected_confidence(f, image, result, memory, &textless);
     if (e2str_result_truncated(result)) confidence = 0;
     if (fabs(confidence - e2str_result_confidence(result)) > 1e-4)
-        fail_msg("'%s': confidence %g, expected %g", e2str_result_text(result),
-                 (double)e2str_result_confidence(result), confidence);
+        fail_msg("'%s': confidence %g, expected %g", e2str_result_text(result), (double)e2str_result_confidence(result),
+                 confidence);
     assert_true(fabs(textless - e2str_result_textless(result)) < 1e-4);
 }
 

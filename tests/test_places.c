@@ -106,8 +106,10 @@ static void edges_lie_between_columns(void **state) {
     assert_near(span.to, 4.75 / 8); /* a quarter of the way from the middle of column 4 to that of column 5 */
     assert_near(span.evidence, 4);
     const uint32_t same[4] = {5, 5, 5, 6};
-    const float touching[4][8] = {{1, 1, 1, 1, 1, 1, -9, -9}, {1, 1, 1, 1, 1, 1, -9, -9},
-                                  {1, 1, 1, 1, 1, 1, -9, -9}, {-9, -9, -9, -9, -9, -9, 9, 9}};
+    const float touching[4][8] = {{1, 1, 1, 1, 1, 1, -9, -9},
+                                  {1, 1, 1, 1, 1, 1, -9, -9},
+                                  {1, 1, 1, 1, 1, 1, -9, -9},
+                                  {-9, -9, -9, -9, -9, -9, 9, 9}};
     e2_span spans[4];
     assert_true(e2_place_text(&arena, same, touching[0], 4, 8, spans));
     for (int i = 0; i < 3; i++) { /* three equal ones without a gap share evenly */
@@ -171,7 +173,8 @@ static void evidence_is_the_heads(void **state) {
                 most = fmax(most, sum);
             }
             evidence[i][c] = packed[i * columns + c];
-            if (fabs(evidence[i][c] - most) > 1e-3) fail_msg("%zu, %zu: %g, not %g", i, c, (double)evidence[i][c], most);
+            if (fabs(evidence[i][c] - most) > 1e-3)
+                fail_msg("%zu, %zu: %g, not %g", i, c, (double)evidence[i][c], most);
         }
     free(packed);
     free(tokens);
@@ -293,7 +296,8 @@ static void new_characters_have_places(void **state) {
 static void characters_of_one_token(void **state) {
     (void)state;
     fixture f;
-    assert_int_equal(fixture_open(&f, &(tiny_model_options){.head = true, .bpe = true, .alphabet = "01abc", .seed = 3}), 0);
+    assert_int_equal(fixture_open(&f, &(tiny_model_options){.head = true, .bpe = true, .alphabet = "01abc", .seed = 3}),
+                     0);
     e2str_read_options options = with_places();
     e2str_result *result = memory_result();
     size_t shared = 0;

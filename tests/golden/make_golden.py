@@ -17,7 +17,15 @@ from reference import DECODER, E2STR, Config, beam, greedy, patch_evidence, prep
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'weights'))
-from e2str_gguf import Settings, character_tokenizer, layout, replace_part, rounded, shapes_of, write_model  # noqa: E402
+from e2str_gguf import (  # noqa: E402
+    Settings,
+    character_tokenizer,
+    layout,
+    replace_part,
+    rounded,
+    shapes_of,
+    write_model,
+)
 
 MARGIN = 1e-3  # least distance of every decision, in log-probability
 SIMILARITY_MARGIN = 1e-5
@@ -132,7 +140,9 @@ MODELS = [
         dict(PLAIN, patch_height=8, vision_layers=1, decoder_layers=3, class_token=False, decoder_activation='gelu'),
     ),
     Model('odd', 8, 'f32', ODD, alphabet=LOWER + 'AB'),
-    Model('stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu'), head=True),
+    Model(
+        'stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu'), head=True
+    ),
     Model('stem', 10, 'q8_0', dict(PLAIN, patch_height=8, stem=((7, 2, 2), (32, 2, 1), (24, 2, 2)), norm_post=False)),
 ]
 
@@ -407,7 +417,9 @@ def make(model, folder):
     media = net.media_of(vision)
     keys = net.keys(vision, media)
     cases, drawn = make_cases(net, media, rng)
-    evidence = patch_evidence(c, vision[:3], *(torch.from_numpy(part.astype(np.float64)) for part in head)) if head else None
+    evidence = (
+        patch_evidence(c, vision[:3], *(torch.from_numpy(part.astype(np.float64)) for part in head)) if head else None
+    )
     write_golden(golden_path, model, images, planes, vision, media, keys, cases, evidence)
 
     print(

@@ -34,6 +34,7 @@ from metric import alphanumeric  # noqa: E402
 
 COMMAND = os.environ.get('E2STR', os.path.join(ROOT, 'build', 'e2str'))
 LEAST, EVIDENCE, NEEDED = 0.001, (-5, 10), 2.0  # as in lib/confidence.c
+WITHOUT_TEXT = 0.1  # share of pictures, as assumed
 BINS = 15  # of equal width, as in e2str eval
 POOL, READ = 30, 24  # words of a style: examples, and words to read
 LONGEST = 20  # a label with which a model of any stride gets by
@@ -179,7 +180,7 @@ def fit(alone, pooled, empty):
     absent = [most_evidence(found) for _, found in empty]
     x = np.array([e for e in there + absent if e is not None])
     y = np.repeat([0.0, 1.0], [sum(e is not None for e in there), sum(e is not None for e in absent)])
-    balance = np.where(y > 0, 0.5 / y.sum(), 0.5 / (1 - y).sum())
+    balance = np.where(y > 0, WITHOUT_TEXT / y.sum(), (1 - WITHOUT_TEXT) / (1 - y).sum())
     textless = logistic(np.stack([np.ones_like(x), x], 1), y, [any_sign, down], balance)
     return weights, textless
 
@@ -233,7 +234,7 @@ def print_bins(name, bins):
 
 
 def edge_errors(pairs):
-    """(length of the text, width of the character in pixels, mean error of its edges in widths), of words read right."""
+    """(length of the text, width of the character, mean error of its edges in widths), of words read right."""
     errors = []
     for word, found in pairs:
         if found['text'] != word.text:
