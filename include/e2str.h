@@ -218,6 +218,8 @@ typedef struct e2str_model_info {
     uint32_t memory;           /* 1: the file has what a pool needs to learn (e2str_pool_learn); otherwise 0 */
     uint32_t trim;             /* 1: pictures are trimmed unless their view says otherwise; otherwise 0 */
     e2str_precision precision; /* of the products: what was asked for, or what E2STR_PRECISION_AUTO chose */
+    uint32_t calibrated;       /* 1: e2str_result_confidence is a probability; 0: it is the score */
+    uint32_t places;           /* 1: the file has a patch head, so reads can tell where characters lie; otherwise 0 */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init_size(e2str_model_info *info, size_t size);
@@ -521,6 +523,11 @@ typedef struct e2str_read_options {
     uint32_t influences;        /* per character, 0..16: the examples' characters that moved it most; default 0 */
     uint32_t memory_everywhere; /* 1: the memory is for every picture, for callers who know that all are of its domain;
                                    default 0: only where the picture looks like it */
+    uint32_t places;     /* 1: find where each character lies (e2str_result_box); default 0. UNSUPPORTED where the model
+                            file has no patch head (e2str_model_info.places) */
+    float reject_below;  /* 0..1: a result with less confidence says that it is rejected; default 0: none is */
+    float textless_from; /* 0..1: from this probability that there is no text on, the text is empty; default 0.5. Above
+                            1 (to 2): never */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);
 #define e2str_read_options_init(options) e2str_read_options_init_size((options), sizeof(e2str_read_options))
@@ -551,6 +558,19 @@ E2STR_API size_t e2str_result_text_size(const e2str_result *result); /* bytes wi
  * It is the model's own estimate, not calibrated: a high score on a picture without text proves nothing. */
 E2STR_API float e2str_result_score(const e2str_result *result);
 
+/* Probability, 0..1, that letters and digits of the text are right, but for case: calibrated on drawn words by
+ * parameters in the model file (docs/confidence.md); where e2str_model_info.calibrated is 0, the score. 0 if truncated;
+ * of a text that is empty because the picture has none, e2str_result_textless. */
+E2STR_API float e2str_result_confidence(const e2str_result *result);
+
+/* Probability, 0..1, that the picture has no text, by what the patch head sees of the text that was read. From
+ * options.textless_from on the text is empty, without characters and tokens; the score stays that of what was read
+ * first. 0 where the file has no patch head or is not calibrated. */
+E2STR_API float e2str_result_textless(const e2str_result *result);
+
+/* 1 if the confidence is less than options.reject_below; the text is there nevertheless. Otherwise 0. */
+E2STR_API int e2str_result_rejected(const e2str_result *result);
+
 /* 1 if the text was cut at the limit of new tokens, before the model wrote its end token; otherwise 0. */
 E2STR_API int e2str_result_truncated(const e2str_result *result);
 
@@ -568,6 +588,18 @@ typedef struct e2str_character {
 E2STR_API size_t e2str_result_characters(const e2str_result *result);
 E2STR_API e2str_status e2str_result_character(const e2str_result *result, size_t index, e2str_character *character,
                                               e2str_error *error);
+
+/* Where a character lies, with options.places: in pixels of the picture as it is stored, 0 to its width and height.
+ * Along the line of text the edges are those of the character's own room, which touches its neighbours' or leaves a
+ * gap; across it the box is as high as what was read. Characters come in order and do not overlap; those of one token
+ * share its room evenly. With `rotate` 90 or 270 lines run from top to bottom in the stored picture, so top and bottom
+ * are the edges. Errors: ARGUMENT, NOT_FOUND (read without options.places). */
+typedef struct e2str_box {
+    float left, top, right, bottom;
+    float evidence; /* how much more the patch there looks like this character than like none, at most: a difference of
+                       logits, -32..32; below 0 it is not to be seen */
+} e2str_box;
+E2STR_API e2str_status e2str_result_box(const e2str_result *result, size_t index, e2str_box *box, e2str_error *error);
 
 /* The tokens that were most likely where character `index` begins, the one written included, best first; the end token
  * is "" . A character that begins inside a token has none. Up to options.alternatives. */

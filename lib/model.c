@@ -148,6 +148,8 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .memory = model->memory.hidden_scale > 0.0f,
         .trim = model->image.trim,
         .precision = model->precision,
+        .calibrated = model->calibration.there,
+        .places = model->head.weight != NULL,
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
     memcpy(all.name, model->name, sizeof all.name);

@@ -116,6 +116,20 @@ typedef struct e2_memory_statistics {
     e2_linear key_whitening;  /* the same as W for retrieval keys, [vision width, vision width] */
 } e2_memory_statistics;
 
+/* Names the token under each patch, the padding token where there is none (docs/model.md, section 12). */
+typedef struct e2_patch_head {
+    const float *weight; /* [vocabulary][vision width], or NULL: the file has none */
+    const float *bias;   /* [vocabulary] */
+} e2_patch_head;
+
+/* Of the confidence (docs/model.md, section 13). */
+#define E2_CONFIDENCE_WEIGHTS 6
+#define E2_TEXTLESS_WEIGHTS   2
+typedef struct e2_calibration {
+    bool there;
+    float weights[E2_CONFIDENCE_WEIGHTS], textless[E2_TEXTLESS_WEIGHTS];
+} e2_calibration;
+
 struct e2str_model {
     e2_gguf gguf;
     e2str_log_fn log;
@@ -129,6 +143,8 @@ struct e2str_model {
     e2_resampler resampler;
     e2_decoder decoder;
     e2_memory_statistics memory;
+    e2_patch_head head;
+    e2_calibration calibration;
     bool key_from_vision_tokens; /* retrieval key: mean of vision tokens, not of the resampler's latents */
     float min_similarity;        /* examples less similar are left out unless a read says otherwise */
     uint32_t visual_tokens;      /* visual tokens per image: latents or patches */

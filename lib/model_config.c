@@ -77,6 +77,21 @@ static e2str_status similarity(const e2_gguf *gguf, const field *entry, void *va
     return E2STR_OK;
 }
 
+/* `most` numbers, finite. */
+static e2str_status several(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
+    const e2_kv *array = NULL;
+    e2str_status status = e2_gguf_array(gguf, entry->key, E2_KV_F32, &array, error);
+    if (status) return status;
+    if (array->count != entry->most)
+        return e2_fail(error, E2STR_ERROR_FORMAT, "%s has %zu numbers, not %u", entry->key, array->count, entry->most);
+    float *found = value;
+    memcpy(found, array->data, array->count * sizeof *found);
+    for (size_t i = 0; i < array->count; i++)
+        if (!isfinite(found[i]))
+            return e2_fail(error, E2STR_ERROR_FORMAT, "%s has the value %g", entry->key, (double)found[i]);
+    return E2STR_OK;
+}
+
 /* Three numbers; `least` 1: they must be positive. */
 static e2str_status triple(const e2_gguf *gguf, const field *entry, void *value, e2str_error *error) {
     const e2_kv *array = NULL;
@@ -217,6 +232,11 @@ static const field stem_fields[] = { /* read when one of them is there */
     {"e2str.vision.stem.stride_width",   per_layer,  AT(vision.stem[0].stride_width),  1, MAX_STRIDE,  NULL},
 };
 
+static const field calibration_fields[] = { /* read when one of them is there */
+    {"e2str.confidence.weights",         several,    AT(calibration.weights),   0, E2_CONFIDENCE_WEIGHTS, NULL},
+    {"e2str.confidence.textless",        several,    AT(calibration.textless),  0, E2_TEXTLESS_WEIGHTS,   NULL},
+};
+
 static const char *const tokenizer_keys[] = {"e2str.tokenizer.image_token_id", "e2str.tokenizer.special_token_ids"};
 /* clang-format on */
 
@@ -229,11 +249,16 @@ static e2str_status read_fields(e2str_model *model, const field *table, size_t c
     return status;
 }
 
-/* A stem is there when one of its keys is: then all must be. */
+/* What is optional as a whole is there when one of its keys is: then all must be. */
+static e2str_status read_together(e2str_model *model, const field *table, size_t count, bool *there,
+                                  e2str_error *error) {
+    for (size_t i = 0; i < count; i++) *there |= e2_gguf_kv(&model->gguf, table[i].key) != NULL;
+    return *there ? read_fields(model, table, count, error) : E2STR_OK;
+}
+
 static e2str_status read_stem(e2str_model *model, e2str_error *error) {
     bool there = false;
-    for (size_t i = 0; i < COUNT(stem_fields); i++) there |= e2_gguf_kv(&model->gguf, stem_fields[i].key) != NULL;
-    e2str_status status = there ? read_fields(model, stem_fields, COUNT(stem_fields), error) : E2STR_OK;
+    e2str_status status = read_together(model, stem_fields, COUNT(stem_fields), &there, error);
     if (there && !status) model->vision.stem_layers = (uint32_t)e2_gguf_kv(&model->gguf, STEM_CHANNELS)->count;
     return status;
 }
@@ -248,7 +273,8 @@ static bool is_known(e2_string key) {
     for (size_t i = 0; i < COUNT(tokenizer_keys); i++)
         if (e2_string_is(key, tokenizer_keys[i])) return true;
     return is_field(key, fields, COUNT(fields)) || is_field(key, resampler_fields, COUNT(resampler_fields)) ||
-           is_field(key, stem_fields, COUNT(stem_fields));
+           is_field(key, stem_fields, COUNT(stem_fields)) ||
+           is_field(key, calibration_fields, COUNT(calibration_fields));
 }
 
 /* A key of ours that this version does not know would change what the model means. */
@@ -389,6 +415,8 @@ e2str_status e2_model_read_config(e2str_model *model, e2str_error *error) {
     e2str_status status = check_architecture(&model->gguf, error);
     if (!status) status = read_fields(model, fields, COUNT(fields), error);
     if (!status) status = read_stem(model, error);
+    if (!status)
+        status = read_together(model, calibration_fields, COUNT(calibration_fields), &model->calibration.there, error);
     if (!status && model->resampler.layers) {
         status = read_fields(model, resampler_fields, COUNT(resampler_fields), error);
         if (!status) status = check_inner(model->resampler.heads, model->resampler.head_size, "e2str.resampler", error);

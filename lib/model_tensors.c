@@ -375,6 +375,16 @@ static void bind_memory(binder *b, e2_memory_statistics *m, uint32_t vision_widt
     m->key_mean = table(b, "key_mean", vision_width, 0);
 }
 
+/* Optional. It reads the vision tokens, which a resampler does not leave. */
+static void bind_head(binder *b, e2str_model *model) {
+    if (!e2_gguf_tensor(&model->gguf, "vision.head.weight")) return;
+    prefix(b, "vision.head.");
+    if (model->resampler.layers && !b->status)
+        b->status = e2_fail(b->error, E2STR_ERROR_UNSUPPORTED, "tensor vision.head.weight: a model with a resampler");
+    model->head.weight = table(b, "weight", model->decoder.vocabulary, model->vision.width);
+    model->head.bias = table(b, "bias", model->decoder.vocabulary, 0);
+}
+
 static void refuse_unlisted(binder *b) {
     const e2_gguf *gguf = &b->model->gguf;
     for (size_t i = 0; !b->status && i < gguf->n_tensors; i++)
@@ -392,6 +402,7 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
     if (model->resampler.layers) bind_resampler(&b, &model->resampler, model->vision.width);
     bind_decoder(&b, &model->decoder, model->vision.width);
     if (model->memory.hidden_scale > 0.0f) bind_memory(&b, &model->memory, model->vision.width);
+    bind_head(&b, model);
     refuse_unlisted(&b);
     free(b.used);
     if (!b.status)

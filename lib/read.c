@@ -12,7 +12,8 @@ static const e2str_read_options default_options = {.size = sizeof default_option
                                                    .min_similarity = E2STR_SIMILARITY_OF_MODEL,
                                                    .beams = 1,
                                                    .max_tokens = 48,
-                                                   .memory_factor = 1.0f};
+                                                   .memory_factor = 1.0f,
+                                                   .textless_from = 0.5f};
 
 void e2str_read_options_init_size(e2str_read_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -46,6 +47,11 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
                        E2STR_MAX_INFLUENCES);
     if (options->memory_everywhere > 1)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory_everywhere is %u; 0 or 1", options->memory_everywhere);
+    if (options->places > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "places is %u; 0 or 1", options->places);
+    if (!(options->reject_below >= 0.0f && options->reject_below <= 1.0f))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "reject_below is %g; from 0 to 1", (double)options->reject_below);
+    if (!(options->textless_from >= 0.0f && options->textless_from <= 2.0f))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "textless_from is %g; from 0 to 2", (double)options->textless_from);
     if (options->clean_up > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up is %u; 0 or 1", options->clean_up);
     return E2STR_OK;
 }
@@ -63,6 +69,8 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
     if (status) return status;
     if (options->n_examples && !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "examples are chosen by id but the pool is NULL");
+    if (options->places && !model->head.weight)
+        return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "places: the model file has no patch head");
     for (size_t i = 0; i < n; i++)
         if (results[i]) results[i]->place = i;
     for (size_t i = 0; i < n; i++) {
@@ -170,6 +178,28 @@ static void report_examples(const e2_compute *compute, const query *q, const flo
     }
 }
 
+/* How many times narrower the network sees the area than it is, against its height. */
+static float squeeze_of(const e2_image_config *config, const e2str_area *area) {
+    bool turned = area->rotate == 90 || area->rotate == 270;
+    double width = turned ? area->height : area->width, height = turned ? area->width : area->height;
+    return (float)(width / height * config->height / config->width);
+}
+
+static e2str_status fill(const e2_compute *compute, const e2str_area *area, const float *tokens,
+                         const e2_answer *answer, const e2str_read_options *options, e2str_result *result,
+                         e2str_error *error) {
+    const e2_vision *vision = &compute->model->vision;
+    e2_evidence evidence = {tokens, vision->grid_height, vision->grid_width, squeeze_of(&compute->model->image, area)};
+    e2_judgement judgement;
+    e2str_status status = e2_result_fill(result, compute, answer, options->clean_up, options->influences, error);
+    if (status) return status;
+    result->area = *area;
+    if (!e2_judge(compute, answer, &evidence, options->places, &judgement))
+        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    e2_result_judge(result, &judgement, options);
+    return E2STR_OK;
+}
+
 /* Images that go through all stages together, with arguments already checked. */
 static e2str_status read_group(const e2_compute *compute, const e2str_image *images, size_t n, const e2str_pool *pool,
                                const e2str_read_options *options, e2str_result *const *results, e2str_error *error) {
@@ -194,8 +224,8 @@ static e2str_status read_group(const e2_compute *compute, const e2str_image *ima
     }
     if (!status) status = answer(compute, queries, n, pool, tokens, keys, options, answers, error);
     for (size_t i = 0; !status && i < n; i++) {
-        status = e2_result_fill(results[i], compute, &answers[i], options->clean_up, options->influences, error);
-        results[i]->area = areas[i];
+        const float *own = tokens + i * model->visual_tokens * width;
+        status = fill(compute, &areas[i], own, &answers[i], options, results[i], error);
         if (!status) report_examples(compute, &queries[i], keys + i * width, results[i]);
     }
     for (size_t i = 0; i < chosen; i++)

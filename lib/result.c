@@ -166,7 +166,9 @@ static bool append_character(e2str_result *result, const e2_compute *compute, co
             log_probability += answer->tokens[owners[begin + i]].log_probability;
     e2_result_character *character = grow(&result->characters, 1, sizeof *character);
     if (!character) return false;
-    *character = (e2_result_character){.shown = {result->text.count, shown_size, (float)exp(log_probability)}};
+    *character = (e2_result_character){.shown = {result->text.count, shown_size, (float)exp(log_probability)},
+                                       .first_token = owners[begin],
+                                       .last_token = owners[begin + length - 1]};
     bool begins_token = begin == 0 || owners[begin] != owners[begin - 1];
     const e2_written *token = &answer->tokens[owners[begin]];
     if (begins_token && (!append_alternatives(result, compute->model, answer, token->alternatives, character) ||
@@ -197,24 +199,63 @@ e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, con
         e2_result_clear(result);
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a result");
     }
-    double sum = answer->ended ? answer->end_log_probability : 0.0;
-    for (uint32_t i = 0; i < answer->n; i++) sum += answer->tokens[i].log_probability;
-    uint32_t n = answer->n + answer->ended;
-    result->score = n ? (float)exp(sum / n) : 0.0f;
+    result->score = e2_answer_score(answer);
     result->end_probability = answer->ended ? expf(answer->end_log_probability) : 0.0f;
     result->truncated = !answer->ended;
     return E2STR_OK;
 }
 
-void e2_result_clear(e2str_result *result) {
+static void clear_text(e2str_result *result) {
     e2_buffer *buffers[] = {&result->raw,          &result->owners,     &result->text,    &result->characters,
                             &result->alternatives, &result->influences, &result->strings, &result->tokens};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->count = 0;
     if (result->text.data) *(char *)result->text.data = 0;
+}
+
+void e2_result_clear(e2str_result *result) {
+    clear_text(result);
     result->n_examples = 0;
-    result->score = result->end_probability = 0.0f;
-    result->truncated = 0;
+    result->score = result->end_probability = result->confidence = result->textless = 0.0f;
+    result->truncated = result->rejected = 0;
+    result->has_boxes = false;
     result->area = (e2str_area){0};
+}
+
+/* The part from .. to of an area along its lines of text, which `rotate` makes upright, in the picture's pixels. */
+static e2str_box box_of(const e2str_area *area, float from, float to) {
+    bool turned = area->rotate == 90 || area->rotate == 270, backwards = area->rotate == 90 || area->rotate == 180;
+    float x = (float)area->x, y = (float)area->y, width = (float)area->width, height = (float)area->height;
+    float along = turned ? height : width;
+    float begin = along * (backwards ? 1.0f - to : from), end = along * (backwards ? 1.0f - from : to);
+    return turned ? (e2str_box){x, y + begin, x + width, y + end, 0.0f}
+                  : (e2str_box){x + begin, y, x + end, y + height, 0.0f};
+}
+
+/* Characters of one token share its span evenly; one of several tokens has theirs together. */
+static void place_characters(e2str_result *result, const e2_span *spans) {
+    e2_result_character *all = result->characters.data;
+    for (size_t first = 0, end; first < result->characters.count; first = end) {
+        float from = spans[all[first].first_token].from, to = spans[all[first].last_token].to;
+        for (end = first + 1; end < result->characters.count; end++)
+            if (all[end].first_token != all[first].first_token || all[end].last_token != all[first].last_token) break;
+        for (size_t i = first; i < end; i++) {
+            float width = to - from, count = (float)(end - first), before = (float)(i - first);
+            all[i].box = box_of(&result->area, from + width * before / count, from + width * (before + 1.0f) / count);
+            all[i].box.evidence = spans[all[first].first_token].evidence;
+        }
+    }
+    result->has_boxes = true;
+}
+
+void e2_result_judge(e2str_result *result, const e2_judgement *judgement, const e2str_read_options *options) {
+    result->confidence = judgement->confidence;
+    result->textless = judgement->textless;
+    if (result->characters.count && judgement->textless > 0.0f && judgement->textless >= options->textless_from) {
+        clear_text(result);
+        result->confidence = judgement->textless;
+    }
+    result->rejected = result->confidence < options->reject_below;
+    if (options->places) place_characters(result, judgement->spans);
 }
 
 e2str_status e2str_result_new(e2str_result **result, e2str_error *error) {
@@ -248,6 +289,9 @@ size_t e2str_result_text_size(const e2str_result *result) { return result ? resu
 float e2str_result_score(const e2str_result *result) { return result ? result->score : 0.0f; }
 int e2str_result_truncated(const e2str_result *result) { return result ? result->truncated : 0; }
 float e2str_result_end_probability(const e2str_result *result) { return result ? result->end_probability : 0.0f; }
+float e2str_result_confidence(const e2str_result *result) { return result ? result->confidence : 0.0f; }
+float e2str_result_textless(const e2str_result *result) { return result ? result->textless : 0.0f; }
+int e2str_result_rejected(const e2str_result *result) { return result ? result->rejected : 0; }
 size_t e2str_result_characters(const e2str_result *result) { return result ? result->characters.count : 0; }
 size_t e2str_result_examples(const e2str_result *result) { return result ? result->n_examples : 0; }
 
@@ -263,6 +307,16 @@ e2str_status e2str_result_character(const e2str_result *result, size_t index, e2
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "character %zu of %zu, or a NULL", index,
                        e2str_result_characters(result));
     *character = found->shown;
+    return E2STR_OK;
+}
+
+e2str_status e2str_result_box(const e2str_result *result, size_t index, e2str_box *box, e2str_error *error) {
+    const e2_result_character *found = character_at(result, index);
+    if (!found || !box)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "character %zu of %zu, or a NULL", index,
+                       e2str_result_characters(result));
+    if (!result->has_boxes) return e2_fail(error, E2STR_ERROR_NOT_FOUND, "read without the option places");
+    *box = found->box;
     return E2STR_OK;
 }
 

@@ -3,13 +3,15 @@
 #ifndef E2_RESULT_H
 #define E2_RESULT_H
 
-#include "search.h"
+#include "confidence.h"
 
 typedef struct e2_result_character {
     e2str_character shown;
     uint32_t first_alternative, n_alternatives;
     uint32_t first_influence, n_influences;
-    float memory; /* logit that the memory added to its token */
+    float memory;                     /* logit that the memory added to its token */
+    uint32_t first_token, last_token; /* of the answer, that hold its bytes */
+    e2str_box box;                    /* where places were asked for */
 } e2_result_character;
 
 typedef struct e2_result_alternative {
@@ -39,8 +41,9 @@ struct e2str_result {
     e2_buffer tokens;       /* uint32_t, without special tokens */
     e2_result_example examples[E2STR_MAX_EXAMPLES];
     size_t n_examples;
-    float score, end_probability;
-    int truncated;
+    float score, end_probability, confidence, textless;
+    int truncated, rejected;
+    bool has_boxes;
     size_t place;    /* in the batch that is being read */
     e2str_area area; /* that was read; width 0: the result is empty */
 };
@@ -51,5 +54,9 @@ void e2_result_release(e2str_result *result); /* its buffers, not itself */
 /* Fills a cleared result from an answer, with at most n_influences for each character. MEMORY. */
 e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, const e2_answer *answer, bool clean_up,
                             uint32_t n_influences, e2str_error *error);
+
+/* What a judgement adds to a filled result, whose area is known: confidence, an empty text where there is none, a
+ * rejection, and with options->places the boxes of the characters, in the pixels of the image as it is stored. */
+void e2_result_judge(e2str_result *result, const e2_judgement *judgement, const e2str_read_options *options);
 
 #endif

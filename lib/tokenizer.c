@@ -101,6 +101,7 @@ e2_tokenizer_kind e2_tokenizer_kind_of(const e2_tokenizer *tokenizer) { return t
 uint32_t e2_tokenizer_size(const e2_tokenizer *tokenizer) { return (uint32_t)tokenizer->vocabulary.count; }
 uint32_t e2_tokenizer_bos(const e2_tokenizer *tokenizer) { return tokenizer->bos; }
 uint32_t e2_tokenizer_end(const e2_tokenizer *tokenizer) { return tokenizer->end; }
+uint32_t e2_tokenizer_padding(const e2_tokenizer *tokenizer) { return tokenizer->padding; }
 uint32_t e2_tokenizer_image(const e2_tokenizer *tokenizer) { return tokenizer->image; }
 
 bool e2_tokenizer_is_special(const e2_tokenizer *tokenizer, uint32_t token) {

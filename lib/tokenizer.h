@@ -18,6 +18,7 @@ e2_tokenizer_kind e2_tokenizer_kind_of(const e2_tokenizer *tokenizer);
 uint32_t e2_tokenizer_size(const e2_tokenizer *tokenizer);                   /* number of tokens */
 uint32_t e2_tokenizer_bos(const e2_tokenizer *tokenizer);                    /* first token of every prompt */
 uint32_t e2_tokenizer_end(const e2_tokenizer *tokenizer);                    /* <|endofchunk|>: ends a label */
+uint32_t e2_tokenizer_padding(const e2_tokenizer *tokenizer);                /* no token; to the patch head: no text */
 uint32_t e2_tokenizer_image(const e2_tokenizer *tokenizer);                  /* <image>: stands for the visual tokens */
 bool e2_tokenizer_is_special(const e2_tokenizer *tokenizer, uint32_t token); /* writes no text */
 

@@ -62,6 +62,8 @@ class ModelInfo(c.Structure):
             ('memory', c.c_uint32),
             ('trim', c.c_uint32),
             ('precision', c.c_int),
+            ('calibrated', c.c_uint32),
+            ('places', c.c_uint32),
         ]
     )
 
@@ -96,6 +98,9 @@ class ReadOptions(c.Structure):
         ('memory_factor', c.c_float),
         ('influences', c.c_uint32),
         ('memory_everywhere', c.c_uint32),
+        ('places', c.c_uint32),
+        ('reject_below', c.c_float),
+        ('textless_from', c.c_float),
     ]
 
 

@@ -73,14 +73,16 @@ static inline bool same_buffer(const e2_buffer *a, const e2_buffer *b, size_t si
 static inline bool memory_same(const e2str_result *a, const e2str_result *b) {
     bool same = same_buffer(&a->text, &b->text, 1) && same_buffer(&a->tokens, &b->tokens, sizeof(uint32_t)) &&
                 same_buffer(&a->strings, &b->strings, 1) && a->characters.count == b->characters.count &&
-                a->influences.count == b->influences.count && a->score == b->score &&
+                a->influences.count == b->influences.count && a->score == b->score && a->confidence == b->confidence &&
+                a->textless == b->textless && a->rejected == b->rejected && a->has_boxes == b->has_boxes &&
                 a->end_probability == b->end_probability && a->truncated == b->truncated &&
                 a->n_examples == b->n_examples && a->alternatives.count == b->alternatives.count;
     const e2_result_character *x = a->characters.data, *y = b->characters.data;
     for (size_t i = 0; same && i < a->characters.count; i++)
         same = x[i].shown.offset == y[i].shown.offset && x[i].shown.length == y[i].shown.length &&
                x[i].shown.probability == y[i].shown.probability && x[i].memory == y[i].memory &&
-               x[i].n_alternatives == y[i].n_alternatives && x[i].n_influences == y[i].n_influences;
+               memcmp(&x[i].box, &y[i].box, sizeof x[i].box) == 0 && x[i].n_alternatives == y[i].n_alternatives &&
+               x[i].n_influences == y[i].n_influences;
     const e2_result_alternative *p = a->alternatives.data, *q = b->alternatives.data;
     for (size_t i = 0; same && i < a->alternatives.count; i++)
         same = p[i].text == q[i].text && p[i].probability == q[i].probability;

@@ -46,6 +46,7 @@ void *__wrap_aligned_alloc(size_t alignment, size_t size) {
 
 typedef struct world {
     uint8_t *file;
+    uint32_t places; /* option of its reads */
     size_t size;
     e2str_model *model;
     e2str_session *session;
@@ -154,6 +155,7 @@ static e2str_status read_beams(world *w, e2str_error *error) {
     options.alternatives = 3;
     options.influences = 3;
     options.clean_up = 1;
+    options.places = w->places;
     return e2str_read(w->session, &w->image, w->pool, &options, w->result, error);
 }
 
@@ -226,13 +228,10 @@ static e2str_status prepare(world *w, e2str_error *error) {
     return status;
 }
 
-static int set_up(void **state) {
+static int set_up_with(void **state, const tiny_model_options *options) {
     world *w = calloc(1, sizeof *w);
-    w->file = tiny_model_build(&(tiny_model_options){.resampler_layers = 1,
-                                                     .type = E2_F16,
-                                                     .memory = true,
-                                                     .stem = {{8, 2, 2}, {9, 2, 2}, {5, 1, 2}, {7, 2, 2}}},
-                               &w->size);
+    w->file = tiny_model_build(options, &w->size);
+    w->places = options->head;
     for (size_t i = 0; i < sizeof w->pixels; i++) w->pixels[i] = (uint8_t)(i * 37);
     w->image = (e2str_image){w->pixels, 30, 20, 30, E2STR_GREY, 0, NULL, E2STR_TRIM_OF_MODEL};
     snprintf(w->path, sizeof w->path, "/tmp/e2str-test-alloc-%ld.pool", (long)getpid());
@@ -241,6 +240,20 @@ static int set_up(void **state) {
     if (!file || fwrite(w->file, 1, w->size, file) != w->size || fclose(file)) return 1;
     *state = w;
     return 0;
+}
+
+static int set_up(void **state) {
+    return set_up_with(state, &(tiny_model_options){.resampler_layers = 1,
+                                                    .type = E2_F16,
+                                                    .memory = true,
+                                                    .stem = {{8, 2, 2}, {9, 2, 2}, {5, 1, 2}, {7, 2, 2}}});
+}
+
+/* With a patch head and a calibration: places are found, and a confidence. */
+static int set_up_head(void **state) {
+    static const float weights[6] = {0.1f, 0.5f, 0.2f, -1, -1, 0}, textless[2] = {-5, -0.1f};
+    return set_up_with(
+        state, &(tiny_model_options){.type = E2_F16, .head = true, .confidence = weights, .textless = textless});
 }
 
 static int tear_down(void **state) {
@@ -305,8 +318,24 @@ static void a_warm_read_allocates_nothing(void **state) {
     assert_int_equal(allocations, 0); /* with a memory, too */
 }
 
+static void places_and_confidence(void **state) {
+    world *w = *state;
+    exhaust(w, open_model, 0);
+    exhaust(w, new_session, 0);
+    exhaust(w, new_result, 0);
+    exhaust(w, new_pool, 0);
+    exhaust(w, read_cold, 0);
+    assert_true(e2str_result_characters(w->result) > 0);
+    assert_int_equal(e2str_result_box(w->result, 0, &(e2str_box){0}, NULL), E2STR_OK);
+    assert_int_equal(read_beams(w, NULL), E2STR_OK);
+    allocations = 0;
+    assert_int_equal(read_beams(w, NULL), E2STR_OK);
+    assert_int_equal(allocations, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(places_and_confidence, set_up_head, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_warm_read_allocates_nothing, set_up, tear_down),
     };

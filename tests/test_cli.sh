@@ -98,6 +98,21 @@ expect 'reads standard input' 0 with_stdin
 check 'and names it -' grep -qE "^-${tab}OPEN$tab" "$work/out"
 expect 'an empty standard input' 1 "$e2str" read -
 says 'standard input'
+expect 'rejects what is not sure' 0 "$e2str" read --reject 1 "$images/open.png" "$images/2026.png"
+prints 2
+check 'with an empty text' grep -qE "^$images/open.png${tab}${tab}[01]\.[0-9]{3}$" "$work/out"
+expect 'and keeps it in JSON' 0 "$e2str" read --reject 1 --json "$images/open.png"
+holds '"text":"OPEN"'
+holds '"rejected":true'
+expect 'a probability above 1' 2 "$e2str" read --reject 1.1 "$images/open.png"
+says '--reject'
+if "$e2str" info "$E2STR_MODEL" | grep -q "^places  *of each"; then
+    expect 'finds places' 0 "$e2str" read --places --json "$images/open.png"
+    check 'of each character' test "$(grep -o '"box":\[' "$work/out" | wc -l)" = 4
+else
+    expect 'places of a model without a patch head' 1 "$e2str" read --places --json "$images/open.png"
+    says 'patch head'
+fi
 expect 'cuts at --max-tokens' 0 "$e2str" read --json --max-tokens 2 "$images/open.png"
 holds '"truncated":true'
 expect 'turns the image' 0 "$e2str" read --rotate 180 "$images/open.png"
@@ -309,7 +324,10 @@ expect 'eval' 0 "$e2str" eval --labels "$images/labels.tsv"
 holds "images            $total"
 check 'counts what read reads' grep -qE "^exact .*\($exact\)$" "$work/out"
 expect 'eval prints the wrong reads' 0 "$e2str" eval --verbose --labels "$images/labels.tsv"
-prints $((total - exact + 5))
+prints $((total - exact + 6))
+holds 'calibration error'
+expect 'eval --reject' 0 "$e2str" eval --labels "$images/labels.tsv" --reject 1
+check 'says what is accepted' grep -qE '^accepted .*0\.00 %  \(0; ' "$work/out"
 
 # The three accuracies: labels made from the model's own reading, changed in case, in punctuation, in a letter.
 text() { "$e2str" read "$images/$1" | cut -f 2; }

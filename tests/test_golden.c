@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "vision.h"
+#include "head.h"
 #include "nearest.h"
 #include "sequence.h"
 #include "session.h"
@@ -127,6 +128,30 @@ static void check_encoding(const golden *g) {
     }
     free(tokens);
     free(key);
+}
+
+static void check_head(const golden *g) {
+    const e2_tensor *expected = e2_gguf_tensor(&g->file, "patch_evidence");
+    assert_int_equal(expected != NULL, e2_has_head(g->model));
+    if (!expected) return;
+    const e2_vision *vision = &g->model->vision;
+    uint32_t vocabulary = g->model->decoder.vocabulary;
+    size_t step = (size_t)vocabulary * vision->grid_width, n = expected->elements / step;
+    uint32_t *ids = malloc(vocabulary * sizeof *ids);
+    for (uint32_t i = 0; i < vocabulary; i++) ids[i] = i;
+    float *tokens = malloc((size_t)vision->patches * vision->width * sizeof *tokens);
+    float *evidence = malloc(step * sizeof *evidence);
+    assert_true(n > 1);
+    for (uint32_t i = 0; i < n; i++) {
+        e2str_image image = image_of(g, i);
+        assert_int_equal(e2str_encode(g->session, &image, 1, tokens, NULL, NULL), E2STR_OK);
+        assert_true(e2_head_evidence(&g->session->compute, tokens, vision->grid_height, vision->grid_width, ids,
+                                     vocabulary, evidence));
+        assert_close(g, "patch evidence", evidence, (const float *)expected->data + i * step, step);
+    }
+    free(evidence);
+    free(tokens);
+    free(ids);
 }
 
 /* Adds image `index` with a label given as token ids; every token is one character. */
@@ -318,6 +343,7 @@ static size_t check_file(const char *path) {
     check_planes(&g);
     check_vision_tokens(&g);
     check_encoding(&g);
+    check_head(&g);
     check_nearest(&g);
     size_t cases = check_cases(&g);
     check_rounded(&g, model_path, E2STR_PRECISION_FILE);

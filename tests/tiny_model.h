@@ -56,6 +56,8 @@ typedef struct tiny_model_options {
     float memory_scale;                     /* 1; e2str.memory.hidden_scale */
     float memory_strength;                  /* 0.01 */
     float memory_gate[2];                   /* from, to; {-1, -1}: every query gets all of it */
+    bool head;                              /* false; true: a patch head */
+    const float *confidence, *textless;     /* NULL; e2str.confidence.weights (6) and .textless (2) */
     e2_type type; /* E2_F32; of the matrices (Q8_0: of those whose rows are whole blocks of 32) */
 } tiny_model_options;
 
@@ -194,6 +196,11 @@ static void tiny_vision(tiny_builder *b, const tiny_model_options *o) {
         snprintf(b->prefix, sizeof b->prefix, "vision.blk.%u.", i);
         tiny_block(b, w, o->vision_feed_forward);
     }
+}
+
+static void tiny_head(tiny_builder *b, const tiny_model_options *o, size_t vocabulary) {
+    strcpy(b->prefix, "vision.");
+    tiny_linear(b, "head", vocabulary, o->vision_width);
 }
 
 static void tiny_resampler(tiny_builder *b, const tiny_model_options *o) {
@@ -343,6 +350,8 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     tiny_string(b, "e2str.retrieval.key", o->key);
     if (o->trim) write_bool(b->writer, "e2str.image.trim", true);
     if (o->min_similarity != 0) write_f32(b->writer, "e2str.retrieval.min_similarity", o->min_similarity);
+    if (o->confidence) e2_gguf_write_array(b->writer, "e2str.confidence.weights", E2_KV_F32, o->confidence, 6);
+    if (o->textless) e2_gguf_write_array(b->writer, "e2str.confidence.textless", E2_KV_F32, o->textless, 2);
     if (!o->memory) return;
     write_f32(b->writer, "e2str.memory.hidden_scale", o->memory_scale);
     write_f32(b->writer, "e2str.memory.strength", o->memory_strength);
@@ -402,6 +411,7 @@ static uint8_t *tiny_model_build(const tiny_model_options *options, size_t *size
     if (o.resampler_layers) tiny_resampler(&b, &o);
     tiny_decoder(&b, &o, vocabulary);
     if (o.memory) tiny_memory(&b, &o);
+    if (o.head) tiny_head(&b, &o, vocabulary);
     if (e2_gguf_writer_finish(b.writer, tiny_sink, &b, NULL)) abort();
     e2_gguf_writer_free(b.writer);
     for (size_t i = 0; i < b.n_blocks; i++) free(b.blocks[i]);

@@ -6,6 +6,8 @@ each tensor once, as float32 arrays: the layout of tests/golden/reference.py. Si
 shapes do not say is in Settings.
 """
 
+import os
+import struct
 from dataclasses import dataclass, field
 
 import gguf
@@ -422,6 +424,50 @@ def write_model(path, state, settings, tokenizer, wanted, ignored=()):
     writer.write_tensors_to_file()
     writer.close()
     return sum(int(np.prod(e.shape)) for e in entries), len(entries)
+
+
+def _padded(data, alignment):
+    return data + bytes(-len(data) % alignment)
+
+
+def _text(string):
+    return struct.pack('<Q', len(string)) + string.encode()
+
+
+def _number_or_list(value):
+    if isinstance(value, float):
+        return struct.pack('<If', gguf.GGUFValueType.FLOAT32, value)
+    head = struct.pack('<IIQ', gguf.GGUFValueType.ARRAY, gguf.GGUFValueType.FLOAT32, len(value))
+    return head + np.asarray(value, '<f4').tobytes()
+
+
+def replace_part(source, target, metadata_prefix, metadata, tensor_prefix, tensors):
+    """The file again, byte for byte, but for the keys and tensors with these prefixes: in their place, behind all
+    others, float or list of floats by key, and array (float32 or float16) by tensor."""
+    reader = gguf.GGUFReader(source)
+    keys = [
+        b''.join(p.tobytes() for p in f.parts)
+        for name, f in reader.fields.items()
+        if not name.startswith(('GGUF.', metadata_prefix))
+    ]
+    keys += [_text(metadata_prefix + name) + _number_or_list(value) for name, value in metadata.items()]
+    entries, data = [], b''
+    for tensor in reader.tensors:
+        if not tensor.name.startswith(tensor_prefix):
+            entries.append(
+                b''.join(p.tobytes() for p in tensor.field.parts[:4])
+                + struct.pack('<IQ', tensor.tensor_type, len(data))
+            )
+            data = _padded(data + tensor.data.tobytes(), reader.alignment)
+    for name, values in tensors.items():
+        shape = struct.pack(f'<I{values.ndim}Q', values.ndim, *reversed(values.shape))
+        kind = TYPES['f16' if values.dtype == np.float16 else 'f32']
+        entries.append(_text(tensor_prefix + name) + shape + struct.pack('<IQ', kind, len(data)))
+        data = _padded(data + np.ascontiguousarray(values).tobytes(), reader.alignment)
+    head = struct.pack('<4sIQQ', b'GGUF', 3, len(entries), len(keys)) + b''.join(keys) + b''.join(entries)
+    with open(target + '.part', 'wb') as file:
+        file.write(_padded(head, reader.alignment) + data)
+    os.replace(target + '.part', target)
 
 
 def load_torch(path):

@@ -5,8 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Reads whose confidence lies in one of BINS parts of 0..1, of equal width. */
+enum { BINS = 15 };
+typedef struct bin {
+    size_t reads, right;
+    double confidence; /* their sum */
+} bin;
+
 typedef struct tally {
     size_t images, failed, exact, any_case, alphanumeric;
+    size_t accepted, accepted_right; /* not rejected; of them alphanumeric */
+    bin bins[BINS];
     double file_ms, read_ms, learn_ms;
 } tally;
 
@@ -50,6 +59,33 @@ static void draw(lottery *lots, e2str_read_options *read) {
     }
 }
 
+static void count_confidence(tally *counts, const e2str_result *result, bool right) {
+    double confidence = e2str_result_confidence(result);
+    bin *of = &counts->bins[confidence < 1 ? (size_t)(confidence * BINS) : BINS - 1];
+    of->reads++;
+    of->right += right;
+    of->confidence += confidence;
+    if (e2str_result_rejected(result)) return;
+    counts->accepted++;
+    counts->accepted_right += right;
+}
+
+/* Expected calibration error: how far confidence and share of right reads are apart in a bin, in the mean of all
+ * reads; *confidence is theirs. */
+static double calibration_error(const tally *counts, double *confidence) {
+    double apart = 0;
+    size_t reads = 0;
+    *confidence = 0;
+    for (const bin *of = counts->bins; of < counts->bins + BINS; of++) {
+        double difference = of->confidence - (double)of->right;
+        apart += difference < 0 ? -difference : difference;
+        *confidence += of->confidence;
+        reads += of->reads;
+    }
+    if (reads) *confidence /= (double)reads;
+    return reads ? apart / (double)reads : 0;
+}
+
 /* Reads one image and counts it. */
 static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
     e2str_error error = {{0}};
@@ -72,6 +108,7 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
     counts->exact += !strcmp(text, row->text);
     counts->any_case += same_word(text, row->text, false);
     counts->alphanumeric += right;
+    count_confidence(counts, run->result, right);
     return right ? RIGHT : WRONG;
 }
 
@@ -88,6 +125,26 @@ static void write_setting(const invocation *run, const tally *counts) {
     printf(",\"ms_learn\":%.3f", counts->learn_ms);
 }
 
+static void write_calibration(const invocation *run, const tally *counts) {
+    double confidence, error = calibration_error(counts, &confidence);
+    if (run->json) {
+        write_number(",\"confidence\":", confidence);
+        write_number(",\"calibration_error\":", error);
+        for (size_t i = 0; i < BINS; i++) {
+            printf("%s[%zu,%zu", i ? "," : ",\"bins\":[", counts->bins[i].reads, counts->bins[i].right);
+            write_number(",", counts->bins[i].confidence);
+            putchar(']');
+        }
+        printf("],\"accepted\":%zu,\"accepted_right\":%zu", counts->accepted, counts->accepted_right);
+        return;
+    }
+    printf("confidence        %6.2f %%  (calibration error %.2f %%)\n", 100 * confidence, 100 * error);
+    if (run->read.reject_below > 0)
+        printf("accepted          %6.2f %%  (%zu; of them %.2f %% right, alphanumeric)\n",
+               share(counts->accepted, counts->images), counts->accepted,
+               share(counts->accepted_right, counts->accepted));
+}
+
 static void report(const invocation *run, const tally *counts) {
     size_t n = counts->images, examples = run->pool ? e2str_pool_count(run->pool) : 0;
     double file = n ? counts->file_ms / (double)n : 0, read = n ? counts->read_ms / (double)n : 0;
@@ -97,6 +154,7 @@ static void report(const invocation *run, const tally *counts) {
         printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
         printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
                share(counts->any_case, n), share(counts->alphanumeric, n));
+        write_calibration(run, counts);
         printf(",\"ms_per_image\":%.3f,\"ms_file\":%.3f,\"ms_read\":%.3f}", file + read, file, read);
         return;
     }
@@ -111,7 +169,9 @@ static void report(const invocation *run, const tally *counts) {
     printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
     printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
            counts->alphanumeric);
-    printf("\nms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);
+    putchar('\n');
+    write_calibration(run, counts);
+    printf("ms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);
 }
 
 /* The first rows become the pool; false when there can be none. */

@@ -25,6 +25,8 @@ static int model_info(const invocation *run, const char *path) {
     if (info.segment_stride) printf("segment stride  %u\n", info.segment_stride);
     printf("memory          %s\n", info.memory ? "pools learn" : "none: pools do not learn");
     if (info.trim) puts("borders         trimmed");
+    printf("confidence      %s\n", info.calibrated ? "calibrated" : "not calibrated: the score");
+    printf("places          %s\n", info.places ? "of each character" : "none: no patch head");
     if (info.min_similarity > -1) printf("min similarity  %g\n", (double)info.min_similarity);
     printf("library         %s, kernels: %s, products: %s\n", e2str_version(), e2str_cpu_name(),
            precision_names[info.precision]);

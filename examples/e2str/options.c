@@ -64,6 +64,10 @@ static bool factor(const char *text, const option_row *row, void *value) {
     return end != text && !*end && found >= 0 && found <= 4;
 }
 
+static bool share_of_1(const char *text, const option_row *row, void *value) {
+    return factor(text, row, value) && *(float *)value <= 1;
+}
+
 static bool path(const char *text, const option_row *row, void *value) {
     (void)row;
     *(const char **)value = text;
@@ -143,6 +147,11 @@ static const option_row options[] = {
      "with --json: best N tokens for each character, 0 to 8"},
     {"influences", 0, READ, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
      "with --json: the N characters of examples that moved each character most, 0 to 16"},
+    {"places", 0, READ, NULL, number, AT(read.places), 1, 1, "with --json: where each character lies, in pixels"},
+    {"reject", 0, READ | EVAL, "X", share_of_1, AT(read.reject_below), 0, 0,
+     "give no text where it is right with a probability below X, 0 to 1"},
+    {"textless", 0, READ | EVAL, "X", share_of_1, AT(read.textless_from), 0, 0,
+     "give an empty text where there is none with a probability of X, 0 to 1; default 0.5"},
     {"json", 0, READ | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
     {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0, "labelled images: `image TAB text` per line"},
     {"max-bytes", 0, ADD | EVAL, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,

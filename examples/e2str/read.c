@@ -46,6 +46,16 @@ static void write_influences(const invocation *run, const e2str_result *result, 
     putchar(']');
 }
 
+static void write_box(const e2str_result *result, size_t character) {
+    e2str_box box = {0};
+    e2str_result_box(result, character, &box, NULL);
+    write_number(",\"box\":[", box.left);
+    write_number(",", box.top);
+    write_number(",", box.right);
+    write_number(",", box.bottom);
+    write_number("],\"evidence\":", box.evidence);
+}
+
 static void write_characters(const invocation *run, const e2str_result *result) {
     const char *text = e2str_result_text(result);
     size_t count = e2str_result_characters(result);
@@ -55,6 +65,7 @@ static void write_characters(const invocation *run, const e2str_result *result) 
         e2str_result_character(result, i, &character, NULL);
         write_json(i ? ",{\"text\":" : "{\"text\":", text + character.offset, character.length);
         write_number(",\"probability\":", character.probability);
+        if (run->read.places) write_box(result, i);
         if (run->read.alternatives) write_alternatives(result, i);
         if (run->pool) write_number(",\"memory\":", e2str_result_memory(result, i));
         if (run->read.influences) write_influences(run, result, i);
@@ -92,6 +103,9 @@ static void write_result(const invocation *run, const char *path, const e2str_re
     write_json("{\"image\":", path, SIZE_MAX);
     write_json(",\"text\":", e2str_result_text(result), e2str_result_text_size(result));
     write_number(",\"score\":", e2str_result_score(result));
+    write_number(",\"confidence\":", e2str_result_confidence(result));
+    write_number(",\"textless\":", e2str_result_textless(result));
+    printf(",\"rejected\":%s", e2str_result_rejected(result) ? "true" : "false");
     write_number(",\"end_probability\":", e2str_result_end_probability(result));
     printf(",\"truncated\":%s", e2str_result_truncated(result) ? "true" : "false");
     write_area(result);
@@ -130,7 +144,7 @@ int run_read(invocation *run) {
             write_result(run, path, run->result);
         } else {
             write_text("", path);
-            write_text("\t", e2str_result_text(run->result));
+            write_text("\t", e2str_result_rejected(run->result) ? "" : e2str_result_text(run->result));
             printf("\t%.3f", e2str_result_score(run->result));
         }
         if (!end_line()) return FAILED;

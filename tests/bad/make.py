@@ -207,6 +207,18 @@ def with_memory(changes=None, values=None, **keys):
     return model.build()
 
 
+def with_confidence(changes=None, values=None, **keys):
+    """The model with a patch head and its calibration; None takes a key or a tensor away."""
+    numbers = {'weights': [0.0, 1.0, 0.5, -1.0, -1.0, 0.0], 'textless': [1.0, -1.0]}
+    model = Model()
+    for name, value in {**numbers, **keys}.items():
+        if value is not None:
+            model.keys[f'e2str.confidence.{name}'] = value if isinstance(value, tuple) else (ARRAY, (F32, value))
+    tensors = {'weight': (2, 6), 'bias': (6,), **(changes or {})}
+    model.tensors.update({f'vision.head.{name}': dims for name, dims in tensors.items() if dims})
+    return model.build()
+
+
 def odd_addresses():
     """Alignment 1 and a name of such a length that the F32 data begin off their boundary."""
     model = Model()
@@ -483,13 +495,42 @@ def memory_cases():
     yield 'unsupported-memory-tensors-without-keys', with_tensors({'memory.whitening': (5, 5)}), 'memory.whitening'
 
 
+def confidence_cases():
+    key, head, nan = 'e2str.confidence.', 'vision.head.', float('nan')
+    yield 'ok-confidence', with_confidence(), ''
+    yield 'ok-confidence-without-head', with_confidence({'weight': None, 'bias': None}), ''
+    yield 'ok-head-without-confidence', with_confidence(weights=None, textless=None), ''
+    for name, numbers in (('weights', 6), ('textless', 2)):
+        yield f'format-confidence-{name}-missing', with_confidence(**{name: None}), f'{key}{name} is missing'
+        yield f'format-confidence-{name}-mistyped', with_confidence(**{name: (F32, 1)}), f'{key}{name} has type f32'
+        yield (
+            f'format-confidence-{name}-integers',
+            with_confidence(**{name: (ARRAY, (U32, [1] * numbers))}),
+            f'{key}{name}',
+        )
+        for count in (0, numbers - 1, numbers + 1):
+            yield (
+                f'format-confidence-{name}-{count}',
+                with_confidence(**{name: [1.0] * count}),
+                f'{key}{name} has {count} numbers, not {numbers}',
+            )
+        for value in (nan, float('inf')):
+            bad = [0.0] * (numbers - 1) + [value]
+            yield f'format-confidence-{name}-{value}', with_confidence(**{name: bad}), f'{key}{name} has the value'
+    yield 'unsupported-confidence-key', with_confidence(colour=[1.0]), key + 'colour'
+    yield 'format-head-weight-shape', with_confidence({'weight': (2, 5)}), head + 'weight has dimensions {2, 5'
+    yield 'format-head-bias-shape', with_confidence({'bias': (5,)}), head + 'bias has dimensions {5'
+    yield 'format-head-bias-missing', with_confidence({'bias': None}), head + 'bias is missing'
+    yield 'unsupported-head-bias-alone', with_confidence({'weight': None}), head + 'bias'
+
+
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
     for name in os.listdir(folder):
         if name.endswith('.gguf'):
             os.remove(os.path.join(folder, name))
     lines = []
-    for cases in (gguf_cases(), model_cases(), stem_cases(), memory_cases()):
+    for cases in (gguf_cases(), model_cases(), stem_cases(), memory_cases(), confidence_cases()):
         for name, data, words in cases:
             with open(os.path.join(folder, name + '.gguf'), 'wb') as file:
                 file.write(data)

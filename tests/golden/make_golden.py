@@ -13,11 +13,19 @@ from dataclasses import dataclass, field
 import gguf
 import numpy as np
 import torch
-from reference import DECODER, E2STR, Config, beam, greedy, preprocess, shapes
+from reference import DECODER, E2STR, Config, beam, greedy, patch_evidence, preprocess, shapes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'weights'))
-from e2str_gguf import Settings, character_tokenizer, layout, rounded, shapes_of, write_model  # noqa: E402
+from e2str_gguf import (  # noqa: E402
+    Settings,
+    character_tokenizer,
+    layout,
+    replace_part,
+    rounded,
+    shapes_of,
+    write_model,
+)
 
 MARGIN = 1e-3  # least distance of every decision, in log-probability
 SIMILARITY_MARGIN = 1e-5
@@ -39,6 +47,7 @@ class Model:
     sizes: dict
     alphabet: str = LOWER
     images: int = 10
+    head: bool = False
     config: Config = field(init=False)
 
     def __post_init__(self):
@@ -131,7 +140,9 @@ MODELS = [
         dict(PLAIN, patch_height=8, vision_layers=1, decoder_layers=3, class_token=False, decoder_activation='gelu'),
     ),
     Model('odd', 8, 'f32', ODD, alphabet=LOWER + 'AB'),
-    Model('stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu')),
+    Model(
+        'stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu'), head=True
+    ),
     Model('stem', 10, 'q8_0', dict(PLAIN, patch_height=8, stem=((7, 2, 2), (32, 2, 1), (24, 2, 2)), norm_post=False)),
 ]
 
@@ -314,7 +325,14 @@ def flat(lists):
     return [x for part in lists for x in part]
 
 
-def write_golden(path, model, images, planes, vision, media, keys, cases):
+def random_head(c, seed):
+    """(weight, bias) of a patch head, as a float16 and a float32 array; from numbers of its own."""
+    rng = np.random.default_rng([seed, 1])
+    weight = rng.normal(0.0, 1.0, (c.vocabulary, c.vision_width)).astype(np.float16)
+    return weight, rng.normal(0.0, 0.5, c.vocabulary).astype(np.float32)
+
+
+def write_golden(path, model, images, planes, vision, media, keys, cases, evidence):
     writer = gguf.GGUFWriter(path, 'e2str-golden')
     writer.add_string('golden.command', 'make golden')
     writer.add_string('golden.model', f'{model.name}.gguf')
@@ -334,6 +352,8 @@ def write_golden(path, model, images, planes, vision, media, keys, cases):
         floats('vision_tokens', vision[:1])
     floats('tokens', media[: 3 if media[0].numel() < 8000 else 2])
     floats('keys', keys)
+    if evidence is not None:
+        floats('patch_evidence', evidence)
     if len(images) > 20:
         queries, orders = nearest(keys, 22)
         integers('nearest.query', queries)
@@ -389,12 +409,18 @@ def make(model, folder):
 
     model_path, golden_path = (os.path.join(folder, model.name + end) for end in ('.gguf', '.golden.gguf'))
     write_model(model_path, weights, settings, character_tokenizer(model.alphabet), model.store)
+    head = random_head(c, model.seed) if model.head else None
+    if head:
+        replace_part(model_path, model_path, 'e2str.none.', {}, 'vision.head.', dict(zip(('weight', 'bias'), head)))
     net = E2STR(c, in_double(rounded(weights, layout(shapes_of(weights, settings), c.norm_post), model.store)))
     vision = net.vision_tokens(planes.double())
     media = net.media_of(vision)
     keys = net.keys(vision, media)
     cases, drawn = make_cases(net, media, rng)
-    write_golden(golden_path, model, images, planes, vision, media, keys, cases)
+    evidence = (
+        patch_evidence(c, vision[:3], *(torch.from_numpy(part.astype(np.float64)) for part in head)) if head else None
+    )
+    write_golden(golden_path, model, images, planes, vision, media, keys, cases, evidence)
 
     print(
         f'# {model.name}: {len(cases)} of {drawn} cases; ended: '

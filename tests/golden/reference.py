@@ -350,3 +350,11 @@ def beam(following: Following, end: int, limit: int, width: int) -> list[int]:
     for score, text in beams if not done else []:
         store(score / limit, text)
     return max(reversed(stored), key=lambda s: s[0])[1]
+
+
+def patch_evidence(c: Config, vision_tokens: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """What the patch head says of vision tokens [N, patches, width] (section 12): [N, vocabulary, columns]."""
+    logits = F.linear(vision_tokens, weight, bias)
+    evidence = (logits - logits[..., c.pad, None]).clamp(-32, 32)
+    columns = c.image_width // c.patch_width
+    return evidence.unflatten(1, (-1, columns)).amax(1).transpose(1, 2)

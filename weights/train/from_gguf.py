@@ -6,7 +6,7 @@
 
 rest.npz (weights/export --rest) holds that, as float16: `head`, weight rows and bias of the head that names the
 character under each patch [tokens, width + 1], and `columns`, the positions of all columns [columns, width], of which
-the file has those of its pictures only.
+the file has those of its pictures only. A head that the file has (calibrate.py) counts instead.
 """
 
 import os
@@ -64,7 +64,7 @@ def split_positions(state, columns):
 
 def read(path: str, rest=None) -> Reader:
     """The Reader that a model file holds. rest: what rest.npz holds; without it positions stay a table, and the patch
-    head is random."""
+    head is random, unless the file has it (calibrate.py), which then counts."""
     reader = gguf.GGUFReader(path)
     sizes = sizes_in(reader, 0)
     net = Reader(sizes)
@@ -83,6 +83,11 @@ def read(path: str, rest=None) -> Reader:
             split_positions(state, torch.from_numpy(rest['columns'].astype(np.float32)))
         head = torch.from_numpy(rest['head'].astype(np.float32))
         state['aux.weight'], state['aux.bias'] = head[:, :-1].contiguous(), head[:, -1].contiguous()
+    if 'vision.head.weight' in tensors:
+        for part in ('weight', 'bias'):
+            found = tensors[f'vision.head.{part}']
+            rows = gguf.quants.dequantize(found.data, found.tensor_type).reshape(state[f'aux.{part}'].shape)
+            state[f'aux.{part}'] = torch.from_numpy(np.array(rows, np.float32))
     net.load_state_dict(state)
     return net
 

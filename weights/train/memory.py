@@ -11,19 +11,16 @@ there before is replaced.
 """
 
 import argparse
-import os
-import struct
 import sys
 
 import from_gguf
-import gguf
 import numpy as np
 import torch
+from e2str_gguf import replace_part
 from model import BOS, IMAGE, PAD, TOKEN, Reader
 from render import Renderer
 from styles import Dice
 
-PREFIX, TENSORS = 'e2str.memory.', 'memory.'
 LAYERS = 2  # the last cross-attention layers, whose attended vectors are features
 FLOOR, KEY_FLOOR = 1.0, 0.001  # epsilon; for keys, of their mean variance
 HIDDEN_SCALE = 1.0  # scaled down to the length of the attended vectors it is as good as left out
@@ -105,43 +102,6 @@ def statistics(hidden: torch.Tensor, attended: torch.Tensor, keys: torch.Tensor)
     }
 
 
-def padded(data: bytes, alignment: int) -> bytes:
-    return data + bytes(-len(data) % alignment)
-
-
-def text(string: str) -> bytes:
-    return struct.pack('<Q', len(string)) + string.encode()
-
-
-def write(source: str, target: str, metadata: dict, tensors: dict):
-    """The file again with these keys and tensors behind all others."""
-    reader = gguf.GGUFReader(source)
-    keys = [
-        b''.join(p.tobytes() for p in f.parts)
-        for name, f in reader.fields.items()
-        if not name.startswith(('GGUF.', PREFIX))
-    ]
-    keys += [
-        text(PREFIX + name) + struct.pack('<If', gguf.GGUFValueType.FLOAT32, value) for name, value in metadata.items()
-    ]
-    entries, data = [], b''
-    for tensor in reader.tensors:
-        if not tensor.name.startswith(TENSORS):
-            entries.append(
-                b''.join(p.tobytes() for p in tensor.field.parts[:4])
-                + struct.pack('<IQ', tensor.tensor_type, len(data))
-            )
-            data = padded(data + tensor.data.tobytes(), reader.alignment)
-    for name, values in tensors.items():
-        shape = struct.pack(f'<I{values.ndim}Q', values.ndim, *reversed(values.shape))
-        entries.append(text(TENSORS + name) + shape + struct.pack('<IQ', gguf.GGMLQuantizationType.F32, len(data)))
-        data = padded(data + values.astype('<f4').tobytes(), reader.alignment)
-    head = struct.pack('<4sIQQ', b'GGUF', 3, len(entries), len(keys)) + b''.join(keys) + b''.join(entries)
-    with open(target + '.part', 'wb') as file:
-        file.write(padded(head, reader.alignment) + data)
-    os.replace(target + '.part', target)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', metavar='IN.gguf')
@@ -151,7 +111,7 @@ def main():
     net = from_gguf.read(a.source)
     hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory'))
     metadata, tensors = statistics(hidden, attended, keys)
-    write(a.source, a.target, metadata, tensors)
+    replace_part(a.source, a.target, 'e2str.memory.', metadata, 'memory.', tensors)
     print(f'{a.target}: {len(tensors["whitening"])} features over {len(hidden):,} steps of {a.words:,} words')
 
 

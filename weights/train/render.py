@@ -56,6 +56,7 @@ class Renderer:
     loose = 0.06  # share of crops that are far too loose
     parts = 0.12  # share of words of which only a part is cut out
     blank = 0.012  # share of pictures without text
+    cell = MAP  # pixels to an entry of the map of characters
     contrast = 6  # least difference of ink and paper, of 255
 
     def __init__(self, unseen: bool = False):
@@ -107,7 +108,7 @@ class Renderer:
         return Sample(
             image,
             label,
-            cv2.resize(chars, (width // MAP, HEIGHT // MAP), interpolation=cv2.INTER_NEAREST),
+            cv2.resize(chars, (width // self.cell, HEIGHT // self.cell), interpolation=cv2.INTER_NEAREST),
             dice.style.seed if dice.style.odd else '',
         )
 
@@ -127,7 +128,7 @@ class Renderer:
             )
         width = free_width(h, w) if free else WIDTH
         image = degrade(dice, paint(dice, mask, domain, False), 4, domain, False, width)
-        return Sample(image, '', np.zeros((HEIGHT // MAP, width // MAP), np.uint8))
+        return Sample(image, '', np.zeros((HEIGHT // self.cell, width // self.cell), np.uint8))
 
     def several(self, dice: Iterable[Dice], n: int, hard: float = 1.0, free: bool = False) -> list[Sample]:
         """The first n samples of these dice that come out; fewer if most do not."""
