@@ -119,9 +119,9 @@ struct e2str_model {
     e2_gguf gguf;
     e2str_log_fn log;
     void *log_user;
-    e2_kernels kernels[1]; /* of this CPU; one, so that `kernels` points to it */
+    e2_kernels kernels[1];     /* of this CPU; one, so that `kernels` points to it */
     e2str_precision precision; /* of products; never AUTO once the tensors are bound */
-    bool blas;             /* matrix products by the BLAS, on f32 weights that are not packed */
+    bool blas;                 /* matrix products by the BLAS, on f32 weights that are not packed */
     e2_image_config image;
     e2_vision vision;
     e2_resampler resampler;
