@@ -46,6 +46,8 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (options->memory_everywhere > 1)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory_everywhere is %u; 0 or 1", options->memory_everywhere);
     if (options->clean_up > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up is %u; 0 or 1", options->clean_up);
+    if (options->clean_up && options->constraint)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up would change a text that a constraint has let pass");
     return E2STR_OK;
 }
 
@@ -115,6 +117,25 @@ static bool remember(const e2_compute *compute, const e2str_read_options *option
     return true;
 }
 
+/* Answers n sequences; those of which no text fits the constraint without it. sequences is scratch afterwards. */
+static bool search_all(const e2_compute *compute, const e2_media *media, e2_sequence *sequences, size_t n, size_t slots,
+                       e2_search_options *options, e2_answer *answers) {
+    if (!e2_search(compute, media, sequences, n, slots, options, answers)) return false;
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++)
+        if (answers[i].unmatched) sequences[left++] = sequences[i];
+    if (!left) return true;
+    e2_answer *fresh = e2_arena_alloc(compute->arena, left, sizeof *fresh);
+    options->constraint = NULL;
+    if (!fresh || !e2_search(compute, media, sequences, left, slots, options, fresh)) return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!answers[i].unmatched) continue;
+        answers[i] = *fresh++;
+        answers[i].unmatched = true;
+    }
+    return true;
+}
+
 /* Builds the sequences of a group side by side and answers them. */
 static e2str_status answer(const e2_compute *compute, query *queries, size_t n, const e2str_pool *pool,
                            const float *tokens, const float *keys, const e2str_read_options *options,
@@ -123,7 +144,8 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
     e2_search_options search = {.beams = options->beams,
                                 .max_tokens = options->max_tokens,
                                 .n_alternatives = options->alternatives,
-                                .memory = options->memory};
+                                .memory = options->memory,
+                                .constraint = options->constraint};
     size_t slots = 0, images = 0, step = (size_t)model->visual_tokens * model->vision.width;
     for (size_t i = 0; i < n; i++) {
         e2str_status status =
@@ -144,7 +166,7 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
         slot += (uint32_t)e2_search_slots(model, q->length, &search);
         image += q->images;
     }
-    ok = ok && e2_search(compute, &media, sequences, n, slots, &search, answers);
+    ok = ok && search_all(compute, &media, sequences, n, slots, &search, answers);
     return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
 }
 

@@ -40,7 +40,7 @@ struct e2str_result {
     e2_result_example examples[E2STR_MAX_EXAMPLES];
     size_t n_examples;
     float score, end_probability;
-    int truncated;
+    int truncated, unmatched;
 };
 
 void e2_result_clear(e2str_result *result);

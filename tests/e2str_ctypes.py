@@ -87,6 +87,7 @@ class ReadOptions(c.Structure):
         ('memory_factor', c.c_float),
         ('influences', c.c_uint32),
         ('memory_everywhere', c.c_uint32),
+        ('constraint', c.c_void_p),
     ]
 
 

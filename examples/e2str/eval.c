@@ -6,7 +6,7 @@
 #include <string.h>
 
 typedef struct tally {
-    size_t images, failed, exact, any_case, alphanumeric;
+    size_t images, failed, exact, any_case, alphanumeric, unmatched;
     double file_ms, read_ms, learn_ms;
 } tally;
 
@@ -70,6 +70,7 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
     const char *text = e2str_result_text(run->result);
     bool right = same_word(text, row->text, true);
     counts->exact += !strcmp(text, row->text);
+    counts->unmatched += e2str_result_unmatched(run->result) != 0;
     counts->any_case += same_word(text, row->text, false);
     counts->alphanumeric += right;
     return right ? RIGHT : WRONG;
@@ -97,6 +98,7 @@ static void report(const invocation *run, const tally *counts) {
         printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
         printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
                share(counts->any_case, n), share(counts->alphanumeric, n));
+        if (run->constraint) printf(",\"unmatched\":%zu", counts->unmatched);
         printf(",\"ms_per_image\":%.3f,\"ms_file\":%.3f,\"ms_read\":%.3f}", file + read, file, read);
         return;
     }
@@ -111,6 +113,8 @@ static void report(const invocation *run, const tally *counts) {
     printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
     printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
            counts->alphanumeric);
+    if (run->constraint)
+        printf("\nunmatched         %6.2f %%  (%zu; read freely)", share(counts->unmatched, n), counts->unmatched);
     printf("\nms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);
 }
 
@@ -282,6 +286,8 @@ int run_eval(invocation *run) {
         return USAGE;
     }
     if (run->random_examples.given && run->read.k == E2STR_K_DEFAULT) run->read.k = 2;
+    int wrong = make_constraint(run);
+    if (wrong) return wrong;
     label_list labels;
     if (!labels_load(&labels, run->labels_path)) return FAILED;
     tally counts = {0};
