@@ -37,7 +37,7 @@ def serial(r):
 
 
 def plate(r):
-    return capitals(r, 2, 2) + digits(r, 2, 2) + ' ' + capitals(r, 3, 3)
+    return capitals(r, 2, 2) + digits(r, 2, 2) + capitals(r, 3, 3)
 
 
 def fields(lexicon):
@@ -51,7 +51,7 @@ def fields(lexicon):
         'dates': Field(kinds.Kind(of(date), 'form'), dates),
         'dates by hand': Field(kinds.Kind(of(date), 'digits', by_hand=1.0), dates),
         'serials': Field(kinds.Kind(of(serial), 'code'), serials),
-        'plates': Field(kinds.Kind(of(plate), 'plate'), ('--pattern', r'[A-Z]{2}\d\d [A-Z]{3}')),
+        'plates': Field(kinds.Kind(of(plate), 'plate'), ('--pattern', r'[A-Z]{2}\d\d[A-Z]{3}')),
         'words by hand': Field(
             kinds.Kind(lambda texts, r: texts.word(r, WORDS), 'letter', by_hand=1.0), ('--lexicon', lexicon)
         ),

@@ -91,11 +91,23 @@ static bool reckon_nodes(e2_arena *arena, e2_guide *g) {
     return true;
 }
 
+static bool note_leads(e2_arena *arena, e2_guide *g) {
+    uint8_t *leads = e2_arena_alloc(arena, g->vocabulary, 1);
+    for (uint32_t token = 0; leads && token < g->vocabulary; token++) {
+        char buffer[4];
+        e2_string shown = e2_memory_shown(g->model, g->memory, token, buffer);
+        leads[token] = shown.size ? (uint8_t)shown.data[0] : 0;
+    }
+    g->leads = leads;
+    return leads != NULL;
+}
+
 bool e2_guide_make(e2_arena *arena, const e2str_model *model, const e2str_memory *memory, uint32_t vocabulary,
                    uint32_t most, const e2str_constraint *constraint, e2_guide *guide) {
     const e2_automaton *rules = &constraint->rules;
     *guide = (e2_guide){.constraint = constraint, .model = model, .memory = memory, .vocabulary = vocabulary};
     guide->all_bytes = has_all_bytes(guide);
+    if (vocabulary >= E2_MANY_TOKENS && !note_leads(arena, guide)) return false;
     if (!rules->n) return reckon_nodes(arena, guide);
     uint16_t *costs = e2_arena_alloc(arena, rules->symbols.n, sizeof *costs);
     uint16_t *to_end = e2_arena_alloc(arena, rules->n, sizeof *to_end);
@@ -189,6 +201,34 @@ bool e2_guide_follow(const e2_guide *guide, const e2_stand *from, uint32_t token
     char buffer[4];
     if (!take_bytes(guide, to, e2_memory_shown(guide->model, guide->memory, token, buffer))) return false;
     return to_end_from(guide, to) < left;
+}
+
+/* Whether a text may go on with a character from first to last. */
+static bool goes_on(const e2_guide *g, const e2_place *place, uint32_t first, uint32_t last) {
+    const e2_automaton *rules = &g->constraint->rules;
+    const e2_symbols *symbols = g->rules ? &rules->symbols : &g->constraint->lexicon.symbols;
+    bool on = false;
+    for (uint32_t i = e2_symbols_range(symbols, first); !on && i < symbols->ranges && symbols->starts[i] <= last; i++) {
+        uint32_t symbol = symbols->of[i];
+        if (symbol == E2_NO_SYMBOL) continue;
+        on = g->rules ? rules->next[(size_t)place->rule * symbols->n + symbol] != E2_DEAD
+                      : e2_lexicon_step(&g->constraint->lexicon, place->node, symbols->starts[i]) != E2_NO_NODE;
+    }
+    return on;
+}
+
+void e2_guide_open(const e2_guide *guide, const e2_stand *from, bool open[256]) {
+    for (uint32_t byte = 0; guide->leads && byte < 256; byte++) {
+        e2_place place = from->place;
+        char lead = (char)byte;
+        uint32_t first, last;
+        if (from->n)
+            open[byte] = byte >= 0x80;
+        else if (byte < 0x80)
+            open[byte] = byte && e2_constraint_step(guide->constraint, &place, byte);
+        else /* in small letters, a character may lie just beyond */
+            open[byte] = e2_utf8_begun(&lead, 1, &first, &last) && goes_on(guide, &place, first - 1, last + 1);
+    }
 }
 
 float e2_guide_loss(const e2_guide *guide, const e2_stand *from, uint32_t token, const e2_stand *to) {

@@ -20,7 +20,10 @@ typedef struct e2_guide {
     bool all_bytes;             /* every byte of a character outside ASCII has a token of its own */
     const uint16_t *rules;      /* [states] of the rules: tokens to an end */
     const uint16_t *nodes;      /* [nodes] of a hard lexicon, or NULL: its own distances */
+    const uint8_t *leads;       /* [vocabulary]: the first byte that a token shows, 0 if none; NULL for few tokens */
 } e2_guide;
+
+#define E2_MANY_TOKENS 1024u
 
 /* Where the text of a beam stands. */
 typedef struct e2_stand {
@@ -38,6 +41,14 @@ e2_stand e2_guide_start(const e2_guide *guide);
 /* Where the text stands with a token more; false: it may not be written here. left: how many may be written after it,
  * the end token included. The end token may follow where a text may end (the caller's word not asked). */
 bool e2_guide_follow(const e2_guide *guide, const e2_stand *from, uint32_t token, uint32_t left, e2_stand *to);
+
+/* With many tokens: which bytes may be the next one of a text, so that tokens which begin with another one need not be
+ * followed. */
+void e2_guide_open(const e2_guide *guide, const e2_stand *from, bool open[256]);
+static inline bool e2_guide_refuses(const e2_guide *guide, const bool open[256], uint32_t token) {
+    uint8_t lead = guide->leads ? guide->leads[token] : 0;
+    return lead && !open[lead];
+}
 
 /* What a text loses of its log-probability by this token: the bonus, where it ceases to be an entry's beginning, or
  * ends as none. */

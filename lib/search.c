@@ -190,9 +190,11 @@ static uint32_t add_node(search *s, uint32_t token, float log_probability, uint3
 
 static uint32_t end_token(const search *s) { return e2_tokenizer_end(s->compute->model->tokenizer); }
 
-/* Whether a token may follow a live beam; then *to is where its text stands, and *loss what that costs. */
-static bool may_follow(const search *s, uint32_t row, uint32_t token, e2_stand *to, float *loss) {
+/* Whether a token may follow a live beam, `open` as e2_guide_open has it; then *to is where its text stands, and *loss
+ * what that costs. */
+static bool may_follow(const search *s, uint32_t row, const bool open[256], uint32_t token, e2_stand *to, float *loss) {
     const e2_stand *from = &s->beams[row].stand;
+    if (e2_guide_refuses(s->guide, open, token)) return false;
     if (!e2_guide_follow(s->guide, from, token, s->max_tokens - s->step - 1, to)) return false;
     *loss = e2_guide_loss(s->guide, from, token, to);
     return true;
@@ -203,9 +205,11 @@ static uint32_t best_allowed(const search *s, bool may_end) {
     uint32_t best = NO_TOKEN;
     float most = -INFINITY, loss;
     e2_stand to;
+    bool open[256];
+    e2_guide_open(s->guide, &s->beams[0].stand, open);
     for (uint32_t token = 0; token < s->vocabulary; token++) {
         if (!(s->logits[token] > most) || (!may_end && token == end_token(s))) continue;
-        if (!may_follow(s, 0, token, &to, &loss) || !(s->logits[token] - loss > most)) continue;
+        if (!may_follow(s, 0, open, token, &to, &loss) || !(s->logits[token] - loss > most)) continue;
         most = s->logits[token] - loss;
         best = token;
     }
@@ -277,8 +281,10 @@ static void greedy_step(search *s) {
 static uint32_t best_extensions(search *s) {
     extension *best = s->extensions;
     uint32_t n = 0, room = 2 * s->width, vocabulary = s->vocabulary;
+    bool open[256];
     for (uint32_t row = 0; row < s->live; row++) {
         normalise(s, row);
+        if (s->guide) e2_guide_open(s->guide, &s->beams[row].stand, open);
         const float *log_probabilities = s->logits + row * s->stride;
         for (uint32_t token = 0; token < vocabulary; token++) {
             float score = s->beams[row].score + log_probabilities[token];
@@ -286,7 +292,7 @@ static uint32_t best_extensions(search *s) {
             if (s->guide) {
                 e2_stand to;
                 float loss;
-                if (!may_follow(s, row, token, &to, &loss)) continue;
+                if (!may_follow(s, row, open, token, &to, &loss)) continue;
                 score -= loss;
                 if (n == room && !(score > best[n - 1].score)) continue;
             }

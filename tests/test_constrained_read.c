@@ -267,6 +267,48 @@ static void characters_are_never_left_begun(void **state) {
     free(alphabet);
 }
 
+/* With many tokens most are refused by their first byte: none that might follow. */
+static void first_bytes_refuse_nothing_that_may_follow(void **state) {
+    (void)state;
+    static const char *const of_many[] = {"[0-9]{3}",
+                                          "(a|\xe4\xb8\x90"
+                                          "b)+",
+                                          "[^a-z]{2}", ".*"};
+    char alphabet[4 * 1200], *end = alphabet;
+    for (uint32_t code = '!'; code < 0x7F; code++) *end++ = (char)code;
+    for (uint32_t code = 0x4E00; code < 0x4E00 + 1024; code++) end += e2_utf8_put(code, end);
+    *end = 0;
+    fixture f;
+    assert_int_equal(memory_open(&f, (tiny_model_options){.seed = 9, .alphabet = alphabet}), 0);
+    uint32_t vocabulary = f.model->decoder.vocabulary, refused = 0, followed = 0;
+    e2_arena arena = {0};
+    for (size_t p = 0; p < sizeof of_many / sizeof *of_many; p++) {
+        e2str_constraint *c = of_pattern(of_many[p]);
+        e2_guide guide;
+        assert_true(e2_guide_make(&arena, f.model, NULL, vocabulary, 9, c, &guide) && guide.leads);
+        e2_stand stand = e2_guide_start(&guide), to;
+        bool open[256];
+        for (uint32_t step = 0; step < 3; step++) {
+            e2_stand next = stand;
+            e2_guide_open(&guide, &stand, open);
+            for (uint32_t token = 0; token < vocabulary; token++) {
+                bool refuses = e2_guide_refuses(&guide, open, token);
+                bool follows = e2_guide_follow(&guide, &stand, token, 9 - step, &to);
+                assert_false(refuses && follows);
+                refused += refuses;
+                followed += follows;
+                if (follows && token > LETTER) next = to;
+            }
+            stand = next;
+        }
+        e2str_constraint_free(c);
+    }
+    assert_true(refused > 300 && followed > 3000);
+    e2_arena_free(&arena);
+    fixture_close(&f);
+    walk(&(tiny_model_options){.seed = 9, .alphabet = alphabet}, of_many, 3);
+}
+
 /* A text is given up only where none fits in the tokens there are. */
 static void lengths_decide_whether_anything_fits(void **state) {
     (void)state;
@@ -526,6 +568,7 @@ int main(void) {
         cmocka_unit_test(beams_find_what_brute_force_finds),
         cmocka_unit_test(what_is_read_fits),
         cmocka_unit_test(characters_are_never_left_begun),
+        cmocka_unit_test(first_bytes_refuse_nothing_that_may_follow),
         cmocka_unit_test(lengths_decide_whether_anything_fits),
         cmocka_unit_test(a_reading_that_fits_stays),
         cmocka_unit_test(new_characters_are_written_where_they_may_be),
