@@ -454,7 +454,7 @@ E2STR_API void e2str_constraint_options_init_size(e2str_constraint_options *opti
  * reads. Strings are not kept. ARGUMENT: nothing given, a fault in the pattern (the message says at which character and
  * what), or no text that fits; FORMAT: a lexicon that is not UTF-8; IO: its file; LIMIT: more than 4096 bytes of
  * pattern, 32 groups in groups, a count above 255, more than 8192 states or 2^20 transitions of its automaton, 64 MiB
- * or 2^21 entries of a lexicon or 255 characters of an entry; MEMORY. */
+ * or 2^22 entries of a lexicon or 255 characters of an entry; MEMORY. */
 E2STR_API e2str_status e2str_constraint_new(const e2str_constraint_options *options, e2str_constraint **constraint,
                                             e2str_error *error);
 /* 1 if a text fits (SIZE_MAX: it ends at its NUL), asking `accept` as well; otherwise 0. With a bonus any text fits

@@ -6,7 +6,7 @@
 #include "automaton.h"
 
 #define E2_MAX_LEXICON_BYTES   ((size_t)64 << 20)
-#define E2_MAX_LEXICON_ENTRIES ((size_t)1 << 21)
+#define E2_MAX_LEXICON_ENTRIES ((size_t)1 << 22)
 #define E2_MAX_ENTRY           255 /* characters */
 
 /* Nodes stand behind those that they lead to, the root last. Edges ascend by symbol. */
