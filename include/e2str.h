@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * This header is the manual. It has six parts: errors, model, images, prompt pool, memory,
- * reading.
+ * This header is the manual. It has seven parts: errors, model, images, prompt pool, memory,
+ * constraints, reading.
  *
  * The library implements E2STR (arXiv 2311.13120). An image is cut into patches, a vision transformer turns them into
  * visual tokens (in some models a resampler makes them fewer), and a small language decoder with gated cross-attention
@@ -493,6 +493,58 @@ E2STR_API e2str_status e2str_prompt_new(e2str_session *session, const e2str_pool
 E2STR_API size_t e2str_prompt_bytes(const e2str_prompt *prompt);
 E2STR_API void e2str_prompt_free(e2str_prompt *prompt);
 
+/* -------------------------------------------------------------------------------------------------- constraints -- */
+
+/* What a text may be, where that is known: a field of digits, a date, a serial number, one of a list of names
+ * (docs/constraints.md). A search then writes nothing else: at every step it leaves out the tokens after which no text
+ * that fits can be finished within options.max_tokens. (With a BPE model that is reckoned at one token per byte; where
+ * fitting texts are longer, raise max_tokens.) What is compared is the text that the caller gets: characters that a
+ * memory leaves out pass freely, and letters count in the case in which a memory shows them.
+ *
+ * All of what is given must hold. The whole text is meant, never a part of it. */
+typedef struct e2str_constraint e2str_constraint;
+
+#define E2STR_MAX_LENGTH 255
+#define E2STR_MAX_BONUS  100
+
+/* The caller's word on a finished text that fits otherwise (check digits, say): not 0 accepts it. `text` has `size`
+ * bytes and need not end in a NUL. It must answer the same each time, may be called for texts that are not the answer
+ * in the end, from any thread that reads, and from several at once; it must not use the session that calls it. Texts
+ * that are refused are dropped and the search goes on: options.beams says among how many it can choose. */
+typedef int (*e2str_accept_fn)(void *user, const char *text, size_t size);
+
+typedef struct e2str_constraint_options {
+    size_t size;
+    const char *characters;   /* that may occur, like the inside of a class: "0-9.,"; default NULL: all */
+    const char *pattern;      /* of the whole text: "[A-Z]{2}[0-9]{6}"; default NULL: any text */
+    const char *lexicon;      /* entries, one per line; the text must be one of them. Default NULL: none */
+    size_t lexicon_size;      /* bytes of it; SIZE_MAX: up to its NUL */
+    const char *lexicon_path; /* a file of the same, instead; default NULL */
+    float lexicon_bonus;      /* 0 (default): the text must be an entry; B up to 100: it need not, but one that is none
+                                 counts as e^B times less likely than it is when texts are compared */
+    uint32_t ignore_case;     /* 1: letters of ASCII, Latin-1 and Latin Extended-A fit in either case; default 0 */
+    uint32_t min_length;      /* in characters (code points), 0 to 255; default 0 */
+    uint32_t max_length;      /* the same; default 0: no limit */
+    e2str_accept_fn accept;   /* default NULL: every text that fits is accepted */
+    void *accept_user;
+} e2str_constraint_options;
+E2STR_API void e2str_constraint_options_init_size(e2str_constraint_options *options, size_t size);
+#define e2str_constraint_options_init(options)                                                                         \
+    e2str_constraint_options_init_size((options), sizeof(e2str_constraint_options))
+
+/* Immutable, of no model: any number of threads, sessions and models may read with it at once; it must outlive these
+ * reads. Strings are not kept. ARGUMENT: nothing given, a fault in the pattern (the message says at which character and
+ * what), or no text that fits; FORMAT: a lexicon that is not UTF-8; IO: its file; LIMIT: more than 4096 bytes of
+ * pattern, 32 groups in groups, a count above 255, more than 8192 states or 2^20 transitions of its automaton, 64 MiB
+ * or 2^22 entries of a lexicon or 255 characters of an entry; MEMORY. */
+E2STR_API e2str_status e2str_constraint_new(const e2str_constraint_options *options, e2str_constraint **constraint,
+                                            e2str_error *error);
+/* 1 if a text fits (SIZE_MAX: it ends at its NUL), asking `accept` as well; otherwise 0. With a bonus any text fits
+ * that has the pattern, characters and length. */
+E2STR_API int e2str_constraint_matches(const e2str_constraint *constraint, const char *text, size_t size);
+E2STR_API size_t e2str_constraint_bytes(const e2str_constraint *constraint);
+E2STR_API void e2str_constraint_free(e2str_constraint *constraint);
+
 /* ------------------------------------------------------------------------------------------------------ reading -- */
 
 #define E2STR_MAX_EXAMPLES        64
@@ -528,6 +580,7 @@ typedef struct e2str_read_options {
     float reject_below;  /* 0..1: a result with less confidence says that it is rejected; default 0: none is */
     float textless_from; /* 0..1: from this probability that there is no text on, the text is empty; default 0.5. Above
                             1 (to 2): never */
+    const e2str_constraint *constraint; /* what the text may be; default NULL: anything. Not with clean_up */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);
 #define e2str_read_options_init(options) e2str_read_options_init_size((options), sizeof(e2str_read_options))
@@ -577,6 +630,11 @@ E2STR_API int e2str_result_truncated(const e2str_result *result);
 /* Probability that the text ends where it does. 0 if truncated. Kept apart from the characters. */
 E2STR_API float e2str_result_end_probability(const e2str_result *result);
 
+/* 1 if no text that the search met fits the constraint: what the result holds is then the reading without it.
+ * Otherwise 0. Scores and probabilities are the model's own with a constraint as well, not shared out anew among what
+ * may be: a text that the picture does not show is written where nothing else may be, but its score is low. */
+E2STR_API int e2str_result_unmatched(const e2str_result *result);
+
 /* Characters are Unicode code points. A token of a BPE model may hold several characters, or part of one: a character's
  * probability is the product over the tokens that hold any of its bytes, so with a character tokenizer it is simply its
  * token's. Bytes that are no valid UTF-8 become U+FFFD and count as one character each. */
@@ -602,7 +660,8 @@ typedef struct e2str_box {
 E2STR_API e2str_status e2str_result_box(const e2str_result *result, size_t index, e2str_box *box, e2str_error *error);
 
 /* The tokens that were most likely where character `index` begins, the one written included, best first; the end token
- * is "" . A character that begins inside a token has none. Up to options.alternatives. */
+ * is "" . A character that begins inside a token has none. Up to options.alternatives. With a constraint they are
+ * those of the model all the same, whether they may be or not, and what was written need not be among them. */
 E2STR_API size_t e2str_result_alternatives(const e2str_result *result, size_t index);
 E2STR_API e2str_status e2str_result_alternative(const e2str_result *result, size_t index, size_t rank,
                                                 const char **text, float *probability, e2str_error *error);

@@ -54,6 +54,11 @@ void *e2_alloc(size_t count, size_t size) {
     return malloc(bytes ? bytes : 1);
 }
 
+void *e2_shrink(void *block, size_t count, size_t size) {
+    void *smaller = realloc(block, count && size ? count * size : 1);
+    return smaller ? smaller : block;
+}
+
 static size_t size_in(const void *structure) {
     size_t size;
     memcpy(&size, structure, sizeof size);

@@ -47,4 +47,7 @@ static inline bool e2_add(size_t a, size_t b, size_t *result) {
 /* Like calloc without the zeroing: NULL when count * size overflows or memory is out. Never 0 bytes. */
 void *e2_alloc(size_t count, size_t size);
 
+/* A block cut to its first count * size bytes, or as it is where that fails. */
+void *e2_shrink(void *block, size_t count, size_t size);
+
 #endif

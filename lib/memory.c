@@ -272,7 +272,11 @@ uint32_t e2_memory_fed(const e2str_model *model, const e2str_memory *memory, uin
     return token < vocabulary ? token : memory->characters[token - vocabulary].fed;
 }
 
-bool e2_memory_is_silent(const e2str_memory *memory, uint32_t token) {
+bool e2_memory_is_special(const e2str_model *model, const e2str_memory *memory, uint32_t token) {
+    return (!memory || token < model->decoder.vocabulary) && e2_tokenizer_is_special(model->tokenizer, token);
+}
+
+static bool is_silent(const e2str_memory *memory, uint32_t token) {
     return memory && find(memory->silent, memory->counts.silent, token) < memory->counts.silent;
 }
 
@@ -281,8 +285,9 @@ static uint32_t in_case(e2_letter_case letters, uint32_t code) {
     return letters == E2_CAPITALS ? e2_unicode_capital(code) : e2_unicode_small(code);
 }
 
-e2_string e2_memory_bytes(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]) {
+e2_string e2_memory_shown(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]) {
     uint32_t vocabulary = model->decoder.vocabulary, code;
+    if (e2_memory_is_special(model, memory, token) || is_silent(memory, token)) return (e2_string){"", 0};
     if (!memory || (token < vocabulary && memory->letters == E2_AS_READ))
         return e2_token_bytes(model->tokenizer, token);
     if (token >= vocabulary) {

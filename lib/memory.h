@@ -110,10 +110,11 @@ bool e2_memory_influences(const e2_compute *compute, const e2str_memory *memory,
 /* The token that the decoder goes on with after this one. */
 uint32_t e2_memory_fed(const e2str_model *model, const e2str_memory *memory, uint32_t token);
 
-/* Whether a token of the answer is left out of the text. memory may be NULL. */
-bool e2_memory_is_silent(const e2str_memory *memory, uint32_t token);
+/* Whether a token stands for no text at all. memory may be NULL. */
+bool e2_memory_is_special(const e2str_model *model, const e2str_memory *memory, uint32_t token);
 
-/* The bytes that a token writes, its letter in the memory's case; buffer may hold them. memory may be NULL. */
-e2_string e2_memory_bytes(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]);
+/* The bytes that a token adds to the text, its letter in the memory's case; buffer may hold them. None of a special
+ * token, or one that the memory keeps silent. memory may be NULL. */
+e2_string e2_memory_shown(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]);
 
 #endif

@@ -53,6 +53,8 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (!(options->textless_from >= 0.0f && options->textless_from <= 2.0f))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "textless_from is %g; from 0 to 2", (double)options->textless_from);
     if (options->clean_up > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up is %u; 0 or 1", options->clean_up);
+    if (options->clean_up && options->constraint)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up would change a text that a constraint has let pass");
     return E2STR_OK;
 }
 
@@ -130,6 +132,25 @@ static bool remember(const e2_compute *compute, const e2str_read_options *option
     return true;
 }
 
+/* Answers n sequences; those of which no text fits the constraint without it. sequences is scratch afterwards. */
+static bool search_all(const e2_compute *compute, const e2_media *media, e2_sequence *sequences, size_t n, size_t slots,
+                       e2_search_options *options, e2_answer *answers) {
+    if (!e2_search(compute, media, sequences, n, slots, options, answers)) return false;
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++)
+        if (answers[i].unmatched) sequences[left++] = sequences[i];
+    if (!left) return true;
+    e2_answer *fresh = e2_arena_alloc(compute->arena, left, sizeof *fresh);
+    options->constraint = NULL;
+    if (!fresh || !e2_search(compute, media, sequences, left, slots, options, fresh)) return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!answers[i].unmatched) continue;
+        answers[i] = *fresh++;
+        answers[i].unmatched = true;
+    }
+    return true;
+}
+
 /* Builds the sequences of a group side by side and answers them. */
 static e2str_status answer(const e2_compute *compute, query *queries, size_t n, const e2str_pool *pool,
                            const float *tokens, const float *keys, const e2str_read_options *options,
@@ -138,7 +159,8 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
     e2_search_options search = {.beams = options->beams,
                                 .max_tokens = options->max_tokens,
                                 .n_alternatives = options->alternatives,
-                                .memory = options->memory};
+                                .memory = options->memory,
+                                .constraint = options->constraint};
     size_t slots = 0, images = 0, step = (size_t)model->visual_tokens * model->vision.width;
     for (size_t i = 0; i < n; i++) {
         e2str_status status =
@@ -159,7 +181,7 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
         slot += (uint32_t)e2_search_slots(model, q->length, &search);
         image += q->images;
     }
-    ok = ok && e2_search(compute, &media, sequences, n, slots, &search, answers);
+    ok = ok && search_all(compute, &media, sequences, n, slots, &search, answers);
     if (!ok) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     for (size_t i = 0; i < n; i++)
         if (!answers[i].finite)
@@ -299,6 +321,10 @@ typedef struct turn {
     e2str_result *results; /* of turns after the first */
 } turn;
 
+/* How good a read in one turn is beside those in others: one that fits its constraint is better than any that does
+ * not. */
+static float worth(const e2str_result *result) { return result->unmatched ? result->score - 1.0f : result->score; }
+
 /* Those that ask for this turn, of those that asked for the one before; the better read is kept. */
 static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_error *error) {
     size_t before = t->n;
@@ -306,7 +332,7 @@ static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_
     for (size_t i = 0; i < before; i++) {
         size_t which = t->which[i];
         uint32_t rotate;
-        if (!e2_upright_next(&all->images[which], number, all->results[which]->score, &rotate)) continue;
+        if (!e2_upright_next(&all->images[which], number, worth(all->results[which]), &rotate)) continue;
         t->images[t->n] = all->images[which];
         t->images[t->n].rotate = rotate;
         t->into[t->n] = number ? &t->results[t->n] : all->results[which];
@@ -320,7 +346,7 @@ static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_
     e2str_status status = t->n ? read_all(&part, error) : E2STR_OK;
     for (size_t i = 0; !status && number && i < t->n; i++) {
         e2str_result *best = all->results[t->which[i]], other = t->results[i];
-        if (!(other.score > best->score)) continue;
+        if (!(worth(&other) > worth(best))) continue;
         t->results[i] = *best;
         *best = other;
     }

@@ -52,23 +52,13 @@ static bool append_valid(e2_buffer *buffer, const char *raw, size_t size) {
     return true;
 }
 
-static bool is_special(const e2str_model *model, const e2str_memory *memory, uint32_t token) {
-    return (!memory || token < model->decoder.vocabulary) && e2_tokenizer_is_special(model->tokenizer, token);
-}
-
-/* What a token adds to the text; none if it is special or the memory keeps it silent. */
-static e2_string shown_bytes(const e2str_model *model, const e2str_memory *memory, uint32_t token, char buffer[4]) {
-    if (is_special(model, memory, token) || e2_memory_is_silent(memory, token)) return (e2_string){"", 0};
-    return e2_memory_bytes(model, memory, token, buffer);
-}
-
 /* The bytes of all tokens one after the other, and for each byte its token's index in the answer. */
 static bool collect_bytes(e2str_result *result, const e2str_model *model, const e2_answer *answer) {
     for (uint32_t i = 0; i < answer->n; i++) {
         uint32_t token = answer->tokens[i].token;
         char buffer[4];
-        if (is_special(model, answer->memory, token)) continue;
-        e2_string bytes = shown_bytes(model, answer->memory, token, buffer);
+        if (e2_memory_is_special(model, answer->memory, token)) continue;
+        e2_string bytes = e2_memory_shown(model, answer->memory, token, buffer);
         uint32_t *id = grow(&result->tokens, 1, sizeof *id), *owner = grow(&result->owners, bytes.size, sizeof *owner);
         if (!id || !owner || !append_bytes(&result->raw, bytes.data, bytes.size)) return false;
         *id = token;
@@ -105,7 +95,7 @@ static bool append_alternatives(e2str_result *result, const e2str_model *model, 
         if (!alternative) return false;
         *alternative = (e2_result_alternative){result->strings.count, candidates[i].probability};
         char buffer[4];
-        e2_string bytes = shown_bytes(model, answer->memory, candidates[i].token, buffer);
+        e2_string bytes = e2_memory_shown(model, answer->memory, candidates[i].token, buffer);
         if (!append_valid(&result->strings, bytes.data, bytes.size) || !append_bytes(&result->strings, "", 1))
             return false;
         result->alternatives.count++;
@@ -202,6 +192,7 @@ e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, con
     result->score = e2_answer_score(answer);
     result->end_probability = answer->ended ? expf(answer->end_log_probability) : 0.0f;
     result->truncated = !answer->ended;
+    result->unmatched = answer->unmatched;
     return E2STR_OK;
 }
 
@@ -216,7 +207,7 @@ void e2_result_clear(e2str_result *result) {
     clear_text(result);
     result->n_examples = 0;
     result->score = result->end_probability = result->confidence = result->textless = 0.0f;
-    result->truncated = result->rejected = 0;
+    result->truncated = result->rejected = result->unmatched = 0;
     result->has_boxes = false;
     result->area = (e2str_area){0};
 }
@@ -288,6 +279,7 @@ const char *e2str_result_text(const e2str_result *result) {
 size_t e2str_result_text_size(const e2str_result *result) { return result ? result->text.count : 0; }
 float e2str_result_score(const e2str_result *result) { return result ? result->score : 0.0f; }
 int e2str_result_truncated(const e2str_result *result) { return result ? result->truncated : 0; }
+int e2str_result_unmatched(const e2str_result *result) { return result ? result->unmatched : 0; }
 float e2str_result_end_probability(const e2str_result *result) { return result ? result->end_probability : 0.0f; }
 float e2str_result_confidence(const e2str_result *result) { return result ? result->confidence : 0.0f; }
 float e2str_result_textless(const e2str_result *result) { return result ? result->textless : 0.0f; }

@@ -42,7 +42,7 @@ struct e2str_result {
     e2_result_example examples[E2STR_MAX_EXAMPLES];
     size_t n_examples;
     float score, end_probability, confidence, textless;
-    int truncated, rejected;
+    int truncated, rejected, unmatched;
     bool has_boxes;
     size_t place;    /* in the batch that is being read */
     e2str_area area; /* that was read; width 0: the result is empty */

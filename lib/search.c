@@ -10,7 +10,8 @@
 
 #include "linear.h"
 
-#define NO_NODE UINT32_MAX
+#define NO_NODE  UINT32_MAX
+#define NO_TOKEN UINT32_MAX
 
 typedef struct node {
     uint32_t token, parent;
@@ -22,6 +23,7 @@ typedef struct beam {
     uint32_t leaf;     /* NO_NODE at the start */
     float score;       /* sum of log-probabilities */
     uint32_t *context; /* slots of the prompt and of its path */
+    e2_stand stand;    /* with a guide */
 } beam;
 
 typedef struct hypothesis {
@@ -49,6 +51,7 @@ typedef struct search {
     const e2_sequence *sequence;
     const e2str_memory *memory; /* or NULL: none, or neither its logits nor its conventions are for this sequence */
     float factor;               /* of what it adds */
+    const e2_guide *guide;      /* or NULL: any text */
     uint32_t vocabulary;        /* its new characters included where it adds to the logits */
     size_t stride;              /* of the logits: the vocabulary with the group's memory */
     uint32_t width;             /* beams at most */
@@ -69,6 +72,8 @@ typedef struct search {
     bool not_finite; /* a row of logits was */
     bool done;
     hypothesis best; /* once done */
+    bool unmatched;  /* nothing fits: there is no best */
+    bool failed;     /* out of memory */
 } search;
 
 static uint32_t tokens_at_most(const e2str_model *model, uint32_t length, const e2_search_options *options) {
@@ -183,9 +188,86 @@ static uint32_t add_node(search *s, uint32_t token, float log_probability, uint3
     return s->n_nodes++;
 }
 
+/* ---- what may be ---- */
+
+static uint32_t end_token(const search *s) { return e2_tokenizer_end(s->compute->model->tokenizer); }
+
+/* Whether a token may follow a live beam, `open` as e2_guide_open has it; then *to is where its text stands, and *loss
+ * what that costs. */
+static bool may_follow(const search *s, uint32_t row, const bool open[256], uint32_t token, e2_stand *to, float *loss) {
+    const e2_stand *from = &s->beams[row].stand;
+    if (e2_guide_refuses(s->guide, open, token)) return false;
+    if (!e2_guide_follow(s->guide, from, token, s->max_tokens - s->step - 1, to)) return false;
+    *loss = e2_guide_loss(s->guide, from, token, to);
+    return true;
+}
+
+/* The best token that may follow the only beam, or NO_TOKEN. */
+static uint32_t best_allowed(const search *s, bool may_end) {
+    uint32_t best = NO_TOKEN;
+    float most = -INFINITY, loss;
+    e2_stand to;
+    bool open[256];
+    e2_guide_open(s->guide, &s->beams[0].stand, open);
+    for (uint32_t token = 0; token < s->vocabulary; token++) {
+        if (!(s->logits[token] > most) || (!may_end && token == end_token(s))) continue;
+        if (!may_follow(s, 0, open, token, &to, &loss) || !(s->logits[token] - loss > most)) continue;
+        most = s->logits[token] - loss;
+        best = token;
+    }
+    return best;
+}
+
+/* The shown text up to a leaf; NULL: out of memory. */
+static const char *text_of(const search *s, uint32_t leaf, size_t *size) {
+    const e2str_model *model = s->compute->model;
+    char buffer[4];
+    *size = 0;
+    for (uint32_t i = leaf; i != NO_NODE; i = s->nodes[i].parent)
+        *size += e2_memory_shown(model, s->memory, s->nodes[i].token, buffer).size;
+    char *text = e2_arena_alloc(s->compute->arena, *size + 1, 1), *at = text ? text + *size : NULL;
+    if (at) *at = 0;
+    for (uint32_t i = leaf; at && i != NO_NODE; i = s->nodes[i].parent) {
+        e2_string shown = e2_memory_shown(model, s->memory, s->nodes[i].token, buffer);
+        at -= shown.size;
+        if (shown.size) memcpy(at, shown.data, shown.size);
+    }
+    return text;
+}
+
+/* The caller's word on the text up to a leaf. */
+static bool accepts(search *s, uint32_t leaf) {
+    const e2str_constraint *constraint = s->guide ? s->guide->constraint : NULL;
+    if (!constraint || !constraint->accept) return true;
+    size_t size;
+    e2_arena_mark mark = e2_arena_begin(s->compute->arena);
+    const char *text = text_of(s, leaf, &size);
+    bool accepted = text && constraint->accept(constraint->accept_user, text, size) != 0;
+    if (!text) s->failed = true;
+    e2_arena_release(s->compute->arena, mark);
+    return accepted;
+}
+
+/* What greedy search writes: of what may be, where the likeliest of all may not. */
+static uint32_t choose(search *s, uint32_t likeliest) {
+    if (!s->guide) return likeliest;
+    uint32_t token = best_allowed(s, true);
+    if (token == end_token(s) && !accepts(s, s->beams[0].leaf)) token = best_allowed(s, false);
+    e2_stand from = s->beams[0].stand;
+    if (token != NO_TOKEN) e2_guide_follow(s->guide, &from, token, s->max_tokens, &s->beams[0].stand);
+    return token;
+}
+
+/* ---- steps ---- */
+
 /* Takes the logits of the step: writes a token, or is done. */
 static void greedy_step(search *s) {
-    uint32_t token = normalise(s, 0);
+    uint32_t token = choose(s, normalise(s, 0));
+    if (token == NO_TOKEN) {
+        s->best = (hypothesis){NO_NODE, 0.0, false, 0.0f};
+        s->done = s->unmatched = true;
+        return;
+    }
     float log_probability = s->logits[token];
     if (token == e2_tokenizer_end(s->compute->model->tokenizer)) {
         s->best = (hypothesis){s->beams[0].leaf, 0.0, true, log_probability};
@@ -201,12 +283,21 @@ static void greedy_step(search *s) {
 static uint32_t best_extensions(search *s) {
     extension *best = s->extensions;
     uint32_t n = 0, room = 2 * s->width, vocabulary = s->vocabulary;
+    bool open[256];
     for (uint32_t row = 0; row < s->live; row++) {
         normalise(s, row);
+        if (s->guide) e2_guide_open(s->guide, &s->beams[row].stand, open);
         const float *log_probabilities = s->logits + row * s->stride;
         for (uint32_t token = 0; token < vocabulary; token++) {
             float score = s->beams[row].score + log_probabilities[token];
             if (!(score > -INFINITY) || (n == room && !(score > best[n - 1].score))) continue;
+            if (s->guide) {
+                e2_stand to;
+                float loss;
+                if (!may_follow(s, row, open, token, &to, &loss)) continue;
+                score -= loss;
+                if (n == room && !(score > best[n - 1].score)) continue;
+            }
             uint32_t i = n < room ? n++ : room - 1;
             for (; i > 0 && score > best[i - 1].score; i--) best[i] = best[i - 1];
             best[i] = (extension){score, log_probabilities[token], row, token};
@@ -243,7 +334,8 @@ static void select_beams(search *s, uint32_t n) {
             next->leaf = add_node(s, e->token, e->log_probability, e->beam);
             next->score = e->score;
             memcpy(next->context, s->beams[e->beam].context, length * sizeof *next->context);
-        } else if (rank < s->width) {
+            if (s->guide) e2_guide_follow(s->guide, &s->beams[e->beam].stand, e->token, s->max_tokens, &next->stand);
+        } else if (rank < s->width && accepts(s, s->beams[e->beam].leaf)) {
             double score = (double)e->score / (s->step + 1);
             store(&s->finished, s->width, (hypothesis){s->beams[e->beam].leaf, score, true, e->log_probability});
         }
@@ -266,6 +358,7 @@ static void beam_step(search *s) {
     for (uint32_t i = 0; !settled && i < s->live; i++)
         store(&s->finished, s->width, (hypothesis){s->beams[i].leaf, (double)s->beams[i].score / s->step, false, 0.0f});
     s->best = (hypothesis){NO_NODE, 0.0, false, 0.0f};
+    s->unmatched = s->guide && !s->finished.n;
     for (uint32_t i = 0; i < s->finished.n; i++)
         if (i == 0 || s->finished.list[i].score >= s->best.score) s->best = s->finished.list[i];
 }
@@ -280,7 +373,8 @@ static bool trace(search *s, e2_answer *answer) {
                           .n_alternatives = s->n_alternatives,
                           .finite = !s->not_finite,
                           .ended = s->best.ended,
-                          .end_log_probability = s->best.end_log_probability};
+                          .end_log_probability = s->best.end_log_probability,
+                          .unmatched = s->unmatched};
     if (!answer->tokens) return false;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) {
         const node *at = &s->nodes[i];
@@ -364,6 +458,23 @@ static bool advance(group *g, size_t *rows) {
            (e2_decode(g->compute, g->media, &g->cache, g->rows, *rows, g->hidden, g->attended) && predict(g, *rows));
 }
 
+/* The constraint as search i sees it: as an earlier one does, if they write and show the same tokens. */
+static bool guide_search(group *g, size_t i) {
+    search *s = &g->searches[i];
+    for (size_t j = 0; j < i && !s->guide; j++)
+        if (g->searches[j].memory == s->memory && g->searches[j].vocabulary == s->vocabulary)
+            s->guide = g->searches[j].guide;
+    if (!s->guide) {
+        e2_guide *guide = e2_arena_alloc(g->compute->arena, 1, sizeof *guide);
+        if (!guide || !e2_guide_make(g->compute->arena, g->compute->model, s->memory, s->vocabulary,
+                                     g->options->max_tokens, g->options->constraint, guide))
+            return false;
+        s->guide = guide;
+    }
+    s->beams[0].stand = e2_guide_start(s->guide);
+    return true;
+}
+
 static bool group_begin(group *g, const e2_sequence *sequences, size_t slots) {
     const e2str_model *model = g->compute->model;
     e2_arena *arena = g->compute->arena;
@@ -381,7 +492,9 @@ static bool group_begin(group *g, const e2_sequence *sequences, size_t slots) {
         if (!g->attended || !g->phi || !g->factors) return false;
     }
     for (size_t i = 0; i < g->n; i++)
-        if (!search_begin(&g->searches[i], g->compute, &sequences[i], g->options)) return false;
+        if (!search_begin(&g->searches[i], g->compute, &sequences[i], g->options) ||
+            (g->options->constraint && !guide_search(g, i)))
+            return false;
     return true;
 }
 
@@ -393,6 +506,7 @@ bool e2_search(const e2_compute *compute, const e2_media *media, const e2_sequen
         for (size_t i = 0; i < n; i++) {
             search *s = &g.searches[i];
             if (!s->done) options->beams == 1 ? greedy_step(s) : beam_step(s);
+            if (s->failed) return false;
         }
         if (!advance(&g, &rows)) return false;
     }

@@ -3,7 +3,7 @@
 #ifndef E2_SEARCH_H
 #define E2_SEARCH_H
 
-#include "memory.h"
+#include "guide.h"
 #include "sequence.h"
 
 typedef struct e2_candidate {
@@ -28,13 +28,15 @@ typedef struct e2_answer {
     bool finite;               /* the logits; otherwise nothing else of it means anything */
     bool ended;                /* false: cut at the limit */
     float end_log_probability; /* if ended */
+    bool unmatched;            /* no text was found that fits the constraint: there are no tokens */
 } e2_answer;
 
 typedef struct e2_search_options {
-    uint32_t beams;             /* 1: greedy */
-    uint32_t max_tokens;        /* the end token included; cut to the positions that are left */
-    uint32_t n_alternatives;    /* per token */
-    const e2str_memory *memory; /* or NULL: the model alone */
+    uint32_t beams;                     /* 1: greedy */
+    uint32_t max_tokens;                /* the end token included; cut to the positions that are left */
+    uint32_t n_alternatives;            /* per token */
+    const e2str_memory *memory;         /* or NULL: the model alone */
+    const e2str_constraint *constraint; /* or NULL: any text */
 } e2_search_options;
 
 /* Slots of the KV cache that the search needs for a prompt of this length. */

@@ -72,11 +72,15 @@ uint32_t e2_unicode_capital(uint32_t code) {
 
 static bool continues(uint8_t byte) { return (byte & 0xC0) == 0x80; }
 
+static size_t length_of(uint8_t lead) {
+    return lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+}
+
 size_t e2_utf8_next(const char *text, size_t size, uint32_t *code) {
     const uint8_t *bytes = (const uint8_t *)text;
     if (!size) return 0;
     uint8_t lead = bytes[0];
-    size_t length = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    size_t length = length_of(lead);
     if (!length || length > size) return 0;
     uint32_t value = length == 1 ? lead : lead & (0x7Fu >> length);
     for (size_t i = 1; i < length; i++) {
@@ -89,6 +93,25 @@ size_t e2_utf8_next(const char *text, size_t size, uint32_t *code) {
     if (overlong || surrogate || value > 0x10FFFF) return 0;
     if (code) *code = value;
     return length;
+}
+
+size_t e2_utf8_begun(const char *text, size_t n, uint32_t *first, uint32_t *last) {
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t length = length_of(bytes[0]);
+    if (length <= n) return 0;
+    uint32_t value = bytes[0] & (0x7Fu >> length), least = length == 3 ? 0x800 : length == 4 ? 0x10000 : 0;
+    for (size_t i = 1; i < n; i++) {
+        if (!continues(bytes[i])) return 0;
+        value = value << 6 | (bytes[i] & 0x3Fu);
+    }
+    uint32_t left = 6 * (uint32_t)(length - n);
+    *first = value << left;
+    *last = *first | ((1u << left) - 1);
+    if (*first < least) *first = least;
+    if (*last > 0x10FFFF) *last = 0x10FFFF;
+    if (*first >= 0xD800 && *first <= 0xDFFF) return 0;
+    if (*first < 0xD800 && *last >= 0xD800 && *last <= 0xDFFF) *last = 0xD7FF;
+    return *first <= *last ? length : 0;
 }
 
 size_t e2_utf8_put(uint32_t code, char text[4]) {

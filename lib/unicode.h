@@ -26,6 +26,10 @@ uint32_t e2_unicode_capital(uint32_t code);
  * overlong forms, surrogates and code points above U+10FFFF are. */
 size_t e2_utf8_next(const char *text, size_t size, uint32_t *code);
 
+/* Of a character whose UTF-8 begins with these n bytes, 1..3, and goes on: its length, and the first and last code
+ * points it can have; 0 if there is none. */
+size_t e2_utf8_begun(const char *text, size_t n, uint32_t *first, uint32_t *last);
+
 /* Writes a code point (not a surrogate, at most U+10FFFF) and returns its length, 1..4. */
 size_t e2_utf8_put(uint32_t code, char text[4]);
 

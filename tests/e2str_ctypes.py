@@ -101,6 +101,7 @@ class ReadOptions(c.Structure):
         ('places', c.c_uint32),
         ('reject_below', c.c_float),
         ('textless_from', c.c_float),
+        ('constraint', c.c_void_p),
     ]
 
 

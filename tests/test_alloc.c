@@ -52,6 +52,7 @@ typedef struct world {
     e2str_session *session;
     e2str_pool *pool;
     e2str_result *result;
+    e2str_constraint *constraint;
     uint8_t pixels[20 * 30];
     e2str_image image;
     char path[64], model_path[64];
@@ -159,6 +160,49 @@ static e2str_status read_beams(world *w, e2str_error *error) {
     return e2str_read(w->session, &w->image, w->pool, &options, w->result, error);
 }
 
+static int accept_all(void *user, const char *text, size_t size) {
+    (void)user;
+    return text && size < 1000;
+}
+
+/* Of characters, lengths and a lexicon from a file, which does not decide alone. */
+static e2str_status new_constraint(world *w, e2str_error *error) {
+    e2str_constraint_options options;
+    e2str_constraint_options_init(&options);
+    options.characters = "^x";
+    options.pattern = "[0-9A-Z]{2}.*|(a|b)+";
+    options.max_length = 6;
+    options.lexicon_path = "tests/metric.tsv";
+    options.lexicon_bonus = 2;
+    options.accept = accept_all;
+    e2str_constraint_free(w->constraint);
+    return e2str_constraint_new(&options, &w->constraint, error);
+}
+/* A hard one, of more characters than the model has: each read reckons with that. */
+static e2str_status new_list(world *w, e2str_error *error) {
+    e2str_constraint_options options;
+    e2str_constraint_options_init(&options);
+    options.lexicon = "\xc3\xa9\nAB\nABBA\n\xe2\x82\xac";
+    options.lexicon_size = SIZE_MAX;
+    e2str_constraint_free(w->constraint);
+    return e2str_constraint_new(&options, &w->constraint, error);
+}
+static e2str_status read_bound(world *w, e2str_error *error) {
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    options.beams = 3;
+    options.constraint = w->constraint;
+    return e2str_read(w->session, &w->image, w->pool, &options, w->result, error);
+}
+/* Greedy, with too few tokens for anything that fits: read twice. */
+static e2str_status read_unmatched(world *w, e2str_error *error) {
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    options.constraint = w->constraint;
+    options.max_tokens = 2;
+    return e2str_read(w->session, &w->image, w->pool, &options, w->result, error);
+}
+
 /* A fresh session and result: otherwise only the first try would allocate. */
 static void chill(world *w, e2str_error *error) {
     size_t former = fail_at;
@@ -187,6 +231,15 @@ static e2str_status turned(world *w, e2str_status (*call)(world *, e2str_error *
 }
 static e2str_status read_turned(world *w, e2str_error *error) { return turned(w, read_beams, error); }
 static e2str_status add_turned(world *w, e2str_error *error) { return turned(w, add, error); }
+static e2str_status read_bound_cold(world *w, e2str_error *error) {
+    chill(w, error);
+    return read_bound(w, error);
+}
+
+static e2str_status read_unmatched_cold(world *w, e2str_error *error) {
+    chill(w, error);
+    return read_unmatched(w, error);
+}
 
 /* A pool that has not learnt stays so, one that has keeps what it knew. */
 static e2str_status learn_cold(world *w, e2str_error *error) {
@@ -258,6 +311,7 @@ static int set_up_head(void **state) {
 
 static int tear_down(void **state) {
     world *w = *state;
+    e2str_constraint_free(w->constraint);
     e2str_result_free(w->result);
     e2str_pool_free(w->pool);
     e2str_session_free(w->session);
@@ -289,6 +343,14 @@ static void every_allocation_may_fail(void **state) {
     exhaust(w, read_turned, 0);
     exhaust(w, read_cold, 0);
     assert_true(e2str_result_influences(w->result, 0) > 0);
+    exhaust(w, new_constraint, 4); /* what is cut to size at the end */
+    exhaust(w, read_bound_cold, 0);
+    assert_true(!e2str_result_unmatched(w->result));
+    exhaust(w, new_list, 2);
+    exhaust(w, read_bound_cold, 0);
+    assert_true(!e2str_result_unmatched(w->result));
+    exhaust(w, read_unmatched_cold, 0);
+    assert_true(e2str_result_unmatched(w->result));
     exhaust(w, save, 0);
     exhaust(w, load, 0);
     exhaust(w, add, 0); /* enough of them to be checked; a projection may fail */
@@ -316,6 +378,11 @@ static void a_warm_read_allocates_nothing(void **state) {
     allocations = 0;
     for (int i = 0; i < 3; i++) assert_int_equal(read_beams(w, &error), E2STR_OK);
     assert_int_equal(allocations, 0); /* with a memory, too */
+    assert_int_equal(new_constraint(w, &error), E2STR_OK);
+    assert_int_equal(read_bound(w, &error), E2STR_OK);
+    allocations = 0;
+    for (int i = 0; i < 3; i++) assert_int_equal(read_bound(w, &error), E2STR_OK);
+    assert_int_equal(allocations, 0); /* with a constraint */
 }
 
 static void places_and_confidence(void **state) {

@@ -51,6 +51,16 @@ else
     skip 'ctypes_read.py' 'no python3'
 fi
 
+answers() { test "$("$BUILD/check_digits" "$2" "$3")" = "$1"; }
+for number in iban:GB82WEST12345698765432 iban:DE89370400440532013000 vin:1M8GDM9AXKP042788 vin:11111111111111111 \
+    container:CSQU3054383 container:MSKU9070323 card:4111111111111111 card:378282246310005; do
+    check "check_digits knows $number" answers yes "${number%%:*}" "${number#*:}"
+    wrong=${number%[0-9]}$(((${number: -1} + 1) % 10))
+    check "and that $wrong is none" answers no "${wrong%%:*}" "${wrong#*:}"
+done
+"$BUILD/check_digits" card "$model" "$image" > "$work/card"
+check 'what check_digits reads is such a number' answers yes card "$(cut -f 2 "$work/card")"
+
 E2STR=$BUILD/e2str sh examples/demo/demo.sh > "$work/demo" 2>&1
 check 'the demo runs' test $? -eq 0
 check 'and reads every image' test "$(grep -cE "^examples/.*${tab}[01]\.[0-9]{3}\$" "$work/demo")" -eq \

@@ -28,6 +28,7 @@ typedef union place {
     e2str_model_info info;
     e2str_learn_options learn;
     e2str_memory_report report;
+    e2str_constraint_options constraint;
 } place;
 
 static void assert_canary(const place *p, size_t from) {
@@ -45,6 +46,7 @@ KIND(pool_options)
 KIND(learn_options)
 KIND(memory_report)
 KIND(read_options)
+KIND(constraint_options)
 
 static const struct kind {
     const char *name;
@@ -54,8 +56,8 @@ static const struct kind {
 } kinds[] = {
 #define ROW(name)                                                                                                      \
     { #name, init_##name, init_default_##name, sizeof(e2str_##name) }
-    ROW(model_options), ROW(model_info),    ROW(session_options), ROW(image_limits),
-    ROW(pool_options),  ROW(learn_options), ROW(memory_report),   ROW(read_options),
+    ROW(model_options), ROW(model_info),    ROW(session_options), ROW(image_limits),       ROW(pool_options),
+    ROW(learn_options), ROW(memory_report), ROW(read_options),    ROW(constraint_options),
 };
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -151,6 +153,14 @@ static e2str_status try_learn(fixture *f, const place *p, e2str_error *error) {
     return status == E2STR_ERROR_UNSUPPORTED && strstr(error->message, "statistics") ? E2STR_OK : status;
 }
 
+static e2str_status try_constraint(fixture *f, const place *p, e2str_error *error) {
+    (void)f;
+    e2str_constraint *constraint;
+    e2str_status status = e2str_constraint_new(&p->constraint, &constraint, error);
+    e2str_constraint_free(constraint);
+    return status == E2STR_ERROR_ARGUMENT && strstr(error->message, "without anything") ? E2STR_OK : status;
+}
+
 /* From the size alone to the whole: a member that a shorter structure lacks is not looked for in the canary behind it,
  * where it would be out of range. */
 static void options_may_be_shorter_and_longer(void **state) {
@@ -158,8 +168,13 @@ static void options_may_be_shorter_and_longer(void **state) {
     static const struct {
         const char *kind;
         attempt *call;
-    } calls[] = {{"read_options", try_read}, {"model_options", try_model}, {"session_options", try_session},
-                 {"pool_options", try_pool}, {"image_limits", try_load},   {"learn_options", try_learn}};
+    } calls[] = {{"read_options", try_read},
+                 {"model_options", try_model},
+                 {"session_options", try_session},
+                 {"pool_options", try_pool},
+                 {"image_limits", try_load},
+                 {"learn_options", try_learn},
+                 {"constraint_options", try_constraint}};
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
         const struct kind *kind = kinds;
         while (strcmp(kind->name, calls[c].kind) != 0) kind++;

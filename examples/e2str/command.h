@@ -20,6 +20,7 @@ typedef struct invocation {
     e2str_pool_options pool_options;
     e2str_learn_options learn;
     e2str_image_limits image_limits;
+    e2str_constraint_options constraint_options;
     uint32_t rotate;
     e2str_trim trim;
     uint32_t json, verbose, hard, no_learn; /* 0: not given */
@@ -38,6 +39,7 @@ typedef struct invocation {
     e2str_session *session;
     e2str_result *result;
     e2str_pool *pool;
+    e2str_constraint *constraint;
 } invocation;
 
 /* ---- the commands; each returns an exit status ---- */
@@ -82,6 +84,8 @@ void print_manual_options(unsigned command); /* as parts of a manual page */
 
 /* The model of -m, else of E2STR_MODEL, else the shipped one; with session and result if `reading`. */
 bool open_model(invocation *run, bool reading);
+/* What a text may be, if an option says so: for all reads from then on. An exit status. */
+int make_constraint(invocation *run);
 bool load_pool(invocation *run, const char *path);
 bool new_pool(invocation *run);
 bool load_or_new_pool(invocation *run, const char *path);

@@ -13,7 +13,7 @@ typedef struct bin {
 } bin;
 
 typedef struct tally {
-    size_t images, failed, exact, any_case, alphanumeric;
+    size_t images, failed, exact, any_case, alphanumeric, unmatched;
     size_t accepted, accepted_right; /* not rejected; of them alphanumeric */
     bin bins[BINS];
     double file_ms, read_ms, learn_ms;
@@ -106,6 +106,7 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
     const char *text = e2str_result_text(run->result);
     bool right = same_word(text, row->text, true);
     counts->exact += !strcmp(text, row->text);
+    counts->unmatched += e2str_result_unmatched(run->result) != 0;
     counts->any_case += same_word(text, row->text, false);
     counts->alphanumeric += right;
     count_confidence(counts, run->result, right);
@@ -154,6 +155,7 @@ static void report(const invocation *run, const tally *counts) {
         printf(",\"images\":%zu,\"failed\":%zu", n, counts->failed);
         printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
                share(counts->any_case, n), share(counts->alphanumeric, n));
+        if (run->constraint) printf(",\"unmatched\":%zu", counts->unmatched);
         write_calibration(run, counts);
         printf(",\"ms_per_image\":%.3f,\"ms_file\":%.3f,\"ms_read\":%.3f}", file + read, file, read);
         return;
@@ -169,6 +171,8 @@ static void report(const invocation *run, const tally *counts) {
     printf("\ncase-insensitive  %6.2f %%  (%zu)", share(counts->any_case, n), counts->any_case);
     printf("\nalphanumeric      %6.2f %%  (%zu; case-insensitive)", share(counts->alphanumeric, n),
            counts->alphanumeric);
+    if (run->constraint)
+        printf("\nunmatched         %6.2f %%  (%zu; read freely)", share(counts->unmatched, n), counts->unmatched);
     putchar('\n');
     write_calibration(run, counts);
     printf("ms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);
@@ -342,6 +346,8 @@ int run_eval(invocation *run) {
         return USAGE;
     }
     if (run->random_examples.given && run->read.k == E2STR_K_DEFAULT) run->read.k = 2;
+    int wrong = make_constraint(run);
+    if (wrong) return wrong;
     label_list labels;
     if (!labels_load(&labels, run->labels_path)) return FAILED;
     tally counts = {0};

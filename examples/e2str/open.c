@@ -27,6 +27,21 @@ bool open_model(invocation *run, bool reading) {
     return !status;
 }
 
+int make_constraint(invocation *run) {
+    const e2str_constraint_options *o = &run->constraint_options;
+    bool given = o->characters || o->pattern || o->lexicon_path || o->min_length || o->max_length;
+    if (!given && (o->lexicon_bonus > 0 || o->ignore_case)) {
+        complain("%s is for texts that --chars, --pattern, --length or --lexicon asks for",
+                 o->ignore_case ? "--ignore-case" : "--lexicon-bonus");
+        return USAGE;
+    }
+    e2str_error error = {{0}};
+    e2str_status status = given ? e2str_constraint_new(o, &run->constraint, &error) : E2STR_OK;
+    if (status) complain("%s", error.message);
+    run->read.constraint = run->constraint;
+    return !status ? OK : status == E2STR_ERROR_ARGUMENT || status == E2STR_ERROR_LIMIT ? USAGE : FAILED;
+}
+
 bool load_pool(invocation *run, const char *path) {
     e2str_error error = {{0}};
     e2str_status status = e2str_pool_load(run->model, path, &run->pool_options, &run->pool, &error);
@@ -137,6 +152,7 @@ char *pool_label(const invocation *run, uint64_t id, size_t *size) {
 
 void close_all(invocation *run) {
     unlock_pool(run);
+    e2str_constraint_free(run->constraint);
     e2str_pool_free(run->pool);
     e2str_result_free(run->result);
     e2str_session_free(run->session);

@@ -57,11 +57,25 @@ static bool similarity(const char *text, const option_row *row, void *value) {
 }
 
 static bool factor(const char *text, const option_row *row, void *value) {
-    (void)row;
     char *end;
     double found = strtod(text, &end);
     *(float *)value = (float)found;
-    return end != text && !*end && found >= 0 && found <= 4;
+    return end != text && !*end && found >= 0 && found <= (double)row->most;
+}
+
+/* N, MIN-MAX, MIN- or -MAX. */
+static bool length_range(const char *text, const option_row *row, void *value) {
+    e2str_constraint_options *found = value;
+    char least[8] = "", most[8] = "";
+    const char *dash = strchr(text, '-'), *behind = dash ? dash + 1 : text;
+    size_t before = dash ? (size_t)(dash - text) : 0;
+    if (before >= sizeof least || strlen(behind) >= sizeof most || !strcmp(text, "-")) return false;
+    memcpy(least, text, before);
+    strcpy(most, behind);
+    bool good =
+        (!*most || number(most, row, &found->max_length)) && (!*least || number(least, row, &found->min_length));
+    if (!dash) found->min_length = found->max_length;
+    return good && *text && (!*most || found->max_length) && (!*most || found->min_length <= found->max_length);
 }
 
 static bool share_of_1(const char *text, const option_row *row, void *value) {
@@ -118,7 +132,7 @@ static const option_row options[] = {
     {"pool", 'p', READ | EVAL, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
     {"examples", 'k', READ | EVAL, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
      "most similar examples put before each image, 0 to 64; default 2, or 0 with a pool that learnt from 8"},
-    {"memory", 0, READ | EVAL, "X", factor, AT(read.memory_factor), 0, 0,
+    {"memory", 0, READ | EVAL, "X", factor, AT(read.memory_factor), 0, 4,
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},
     {"threads", 't', READ | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
      "threads that work on an image, 1 to 256; default 1"},
@@ -143,14 +157,26 @@ static const option_row options[] = {
     {"trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_ALWAYS,
      "leave even borders round the ink out, whatever the model's default"},
     {"no-trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_NEVER, "read the whole image"},
+    {"chars", 0, READ | EVAL, "SET", path, AT(constraint_options.characters), 0, 0,
+     "read nothing but these characters: 0-9.,"},
+    {"pattern", 0, READ | EVAL, "PATTERN", path, AT(constraint_options.pattern), 0, 0,
+     "read nothing but texts like this: [A-Z]{2}[0-9]{6} (docs/constraints.md)"},
+    {"length", 0, READ | EVAL, "MIN-MAX", length_range, AT(constraint_options), 0, E2STR_MAX_LENGTH,
+     "read nothing but texts of so many characters: 8, 3-12, 3-, -12"},
+    {"lexicon", 0, READ | EVAL, "FILE", path, AT(constraint_options.lexicon_path), 0, 0,
+     "read nothing but its lines"},
+    {"lexicon-bonus", 0, READ | EVAL, "B", factor, AT(constraint_options.lexicon_bonus), 0, E2STR_MAX_BONUS,
+     "read other texts, too, but as if they were e^B times less likely"},
+    {"ignore-case", 0, READ | EVAL, NULL, number, AT(constraint_options.ignore_case), 1, 1,
+     "letters fit these rules in either case"},
     {"alternatives", 0, READ, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
      "with --json: best N tokens for each character, 0 to 8"},
     {"influences", 0, READ, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
      "with --json: the N characters of examples that moved each character most, 0 to 16"},
     {"places", 0, READ, NULL, number, AT(read.places), 1, 1, "with --json: where each character lies, in pixels"},
-    {"reject", 0, READ | EVAL, "X", share_of_1, AT(read.reject_below), 0, 0,
+    {"reject", 0, READ | EVAL, "X", share_of_1, AT(read.reject_below), 0, 1,
      "give no text where it is right with a probability below X, 0 to 1"},
-    {"textless", 0, READ | EVAL, "X", share_of_1, AT(read.textless_from), 0, 0,
+    {"textless", 0, READ | EVAL, "X", share_of_1, AT(read.textless_from), 0, 1,
      "give an empty text where there is none with a probability of X, 0 to 1; default 0.5"},
     {"json", 0, READ | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
     {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0, "labelled images: `image TAB text` per line"},
@@ -159,7 +185,7 @@ static const option_row options[] = {
     {"storage", 0, ADD | EVAL, "TYPE", storage, AT(pool_options.storage), 0, 0,
      "keep visual tokens as f16 (default) or f32"},
     {"no-learn", 0, ADD | EVAL, NULL, number, AT(no_learn), 1, 1, "leave the pool's memory as it is"},
-    {"strength", 0, ADD | REMOVE | EVAL | LEARN, "X", factor, AT(learn.strength), 0, 0,
+    {"strength", 0, ADD | REMOVE | EVAL | LEARN, "X", factor, AT(learn.strength), 0, 4,
      "of the memory, 0 (off) to 4; default: the pool's own examples decide, read held out"},
     {"keep-doubtful", 0, ADD | REMOVE | EVAL | LEARN, NULL, number, AT(learn.keep_doubtful), 1, 1,
      "learn from labels that contradict their pictures, too"},
@@ -231,6 +257,7 @@ static void set_defaults(invocation *run) {
     e2str_pool_options_init(&run->pool_options);
     e2str_learn_options_init(&run->learn);
     e2str_image_limits_init(&run->image_limits);
+    e2str_constraint_options_init(&run->constraint_options);
 }
 
 int parse_options(invocation *run, unsigned command, int count, char **arguments) {

@@ -108,6 +108,7 @@ static void write_result(const invocation *run, const char *path, const e2str_re
     printf(",\"rejected\":%s", e2str_result_rejected(result) ? "true" : "false");
     write_number(",\"end_probability\":", e2str_result_end_probability(result));
     printf(",\"truncated\":%s", e2str_result_truncated(result) ? "true" : "false");
+    if (run->constraint) printf(",\"unmatched\":%s", e2str_result_unmatched(result) ? "true" : "false");
     write_area(result);
     write_characters(run, result);
     write_examples(run, result);
@@ -125,6 +126,8 @@ static void write_failure(const invocation *run, const char *path, e2str_status 
 }
 
 int run_read(invocation *run) {
+    int wrong = make_constraint(run);
+    if (wrong) return wrong;
     if (!open_model(run, true)) return FAILED;
     if (run->pool_path && !load_pool(run, run->pool_path)) return FAILED;
     int outcome = OK;
@@ -146,6 +149,7 @@ int run_read(invocation *run) {
             write_text("", path);
             write_text("\t", e2str_result_rejected(run->result) ? "" : e2str_result_text(run->result));
             printf("\t%.3f", e2str_result_score(run->result));
+            if (e2str_result_unmatched(run->result)) complain("%s: no text fits; this one is read freely", path);
         }
         if (!end_line()) return FAILED;
     }
