@@ -36,11 +36,11 @@ static void draw(uint8_t *pixels, uint32_t seed) {
     for (uint32_t y = 20; y < 40; y++) memset(pixels + y * WIDTH + 50, 30, 2);
 }
 
-static fixture *open_fixture(bool trim) {
+static fixture *open_fixture(bool trim, bool head) {
     fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     size_t size;
-    f->file = tiny_model_build(&(tiny_model_options){.seed = 5, .trim = trim, .positions = 40}, &size);
+    f->file = tiny_model_build(&(tiny_model_options){.seed = 5, .trim = trim, .head = head, .positions = 40}, &size);
     e2str_error error = {0};
     e2str_session_options options;
     e2str_session_options_init(&options);
@@ -58,8 +58,9 @@ static fixture *open_fixture(bool trim) {
     return f;
 }
 
-static int plain(void **state) { return *state = open_fixture(false), 0; }
-static int trims(void **state) { return *state = open_fixture(true), 0; }
+static int plain(void **state) { return *state = open_fixture(false, false), 0; }
+static int trims(void **state) { return *state = open_fixture(true, false), 0; }
+static int heads(void **state) { return *state = open_fixture(true, true), 0; }
 
 static int tear_down(void **state) {
     fixture *f = *state;
@@ -170,6 +171,87 @@ static void auto_is_the_best(void **state) {
     }
 }
 
+static int is_text(void *user, const char *text, size_t size) {
+    return strlen(user) == size && !memcmp(user, text, size);
+}
+
+static void read_by_rules(fixture *f, const e2str_image *image, const e2str_constraint_options *rules,
+                          e2str_result *result) {
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    e2str_constraint *constraint;
+    assert_int_equal(e2str_constraint_new(rules, &constraint, NULL), E2STR_OK);
+    options.constraint = constraint;
+    assert_int_equal(e2str_read(f->session, image, NULL, &options, result, NULL), E2STR_OK);
+    e2str_constraint_free(constraint);
+}
+
+/* A way up in which a text fits is better than all in which none does, whatever their scores. */
+static void auto_fits(void **state) {
+    fixture *f = *state;
+    e2str_constraint_options rules;
+    e2str_constraint_options_init(&rules);
+    rules.max_length = 20;
+    int found = 0;
+    for (int i = 0; i < N; i++) {
+        e2str_image image = f->images[i];
+        image.rotate = E2STR_ROTATE_AUTO;
+        read_by_rules(f, &image, &rules, f->result);
+        for (image.rotate = 0; image.rotate < 360; image.rotate += 90) {
+            read_by_rules(f, &image, &rules, f->other);
+            assert_false(e2str_result_unmatched(f->other));
+            if (strcmp(e2str_result_text(f->other), e2str_result_text(f->result)) != 0) break;
+        }
+        if (image.rotate == 360) continue; /* all ways up read the same */
+        char target[160];
+        assert_true(e2str_result_text_size(f->other) < sizeof target);
+        strcpy(target, e2str_result_text(f->other));
+        e2str_constraint_options only = rules;
+        only.accept = is_text;
+        only.accept_user = target;
+        image.rotate = E2STR_ROTATE_AUTO;
+        read_by_rules(f, &image, &only, f->result);
+        assert_false(e2str_result_unmatched(f->result));
+        assert_string_equal(e2str_result_text(f->result), target);
+        target[0] = 1; /* that is nobody's text */
+        read_by_rules(f, &image, &only, f->result);
+        assert_true(e2str_result_unmatched(f->result));
+        found++;
+    }
+    assert_true(found > 0);
+}
+
+/* Boxes of characters are those of the cropped picture, moved to where it lies. */
+static void boxes_lie_in_the_area(void **state) {
+    fixture *f = *state;
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    options.places = 1;
+    for (uint32_t rotate = 0; rotate < 360; rotate += 90) {
+        e2str_image image = f->images[1], crop = image;
+        image.rotate = crop.rotate = rotate;
+        crop.trim = E2STR_TRIM_NEVER;
+        assert_int_equal(e2str_read(f->session, &image, NULL, &options, f->result, NULL), E2STR_OK);
+        e2str_area area = area_of(f->result);
+        assert_true(area.x > 0 || area.y > 0);
+        crop.pixels += area.y * WIDTH + area.x;
+        crop.width = area.width;
+        crop.height = area.height;
+        assert_int_equal(e2str_read(f->session, &crop, NULL, &options, f->other, NULL), E2STR_OK);
+        size_t n = e2str_result_characters(f->result);
+        assert_true(n > 0 && n == e2str_result_characters(f->other));
+        for (size_t i = 0; i < n; i++) {
+            e2str_box box, its;
+            assert_int_equal(e2str_result_box(f->result, i, &box, NULL), E2STR_OK);
+            assert_int_equal(e2str_result_box(f->other, i, &its, NULL), E2STR_OK);
+            assert_float_equal(box.left - its.left, area.x, 1e-3);
+            assert_float_equal(box.right - its.right, area.x, 1e-3);
+            assert_float_equal(box.top - its.top, area.y, 1e-3);
+            assert_float_equal(box.bottom - its.bottom, area.y, 1e-3);
+        }
+    }
+}
+
 /* The same bits alone and among others, known and unknown, over two threads. */
 static void auto_in_a_batch(void **state) {
     fixture *f = *state;
@@ -240,7 +322,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(whole_by_default, plain), TEST(trimmed_is_cropped, trims), TEST(auto_is_the_best, plain),
         TEST(auto_is_the_best, trims), TEST(auto_in_a_batch, trims),    TEST(auto_by_label, plain),
-        TEST(refused, plain),
+        TEST(refused, plain),          TEST(auto_fits, plain),          TEST(boxes_lie_in_the_area, heads),
     };
     return cmocka_run_group_tests_name("area", tests, NULL, NULL);
 }
