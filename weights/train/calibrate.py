@@ -139,7 +139,7 @@ def features(word, found):
     p = found['end_probability'] * np.prod([c['probability'] for c in characters])
     p = min(max(p, LEAST), 1 - LEAST)
     evidence = np.clip([c['evidence'] for c in characters], *EVIDENCE).mean() if characters else 0.0
-    height, width = word.image.shape[:2]
+    width, height = found['area']['width'], found['area']['height']
     crowd = max(0.0, np.log(NEEDED * max(len(characters), 1) / 32))
     squeeze = max(0.0, np.log(width / height / 4))
     memory = any(c.get('memory') for c in characters)
@@ -202,6 +202,8 @@ def calibrate(source, target, head, count):
     pooled = []
     for number in range(max(1, count // (4 * READ))):
         style = lines.of_style('calibrate', number)
+        if len(style) <= POOL:  # a style of long words
+            continue
         pooled += zip(style[POOL:], read_with_pool(target, style))
     weights, textless = fit(alone, pooled, list(zip(empty, read(target, empty))))
     write(source, target, head, {'weights': weights, 'textless': textless})
