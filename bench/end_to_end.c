@@ -63,7 +63,8 @@ static void run_prefill(void *context) {
     subject *s = context;
     const e2_compute *compute = &s->inner->compute;
     size_t last = (PREFILL - 1) * (size_t)s->model->decoder.width;
-    if (!e2_media_set(compute, &s->media, EXAMPLES, s->tokens) ||
+    s->media.images = EXAMPLES; /* the query's is added anew */
+    if (!e2_media_add(compute, &s->media, s->tokens, s->model->visual_tokens) ||
         !e2_decode(compute, &s->media, &s->cache, s->rows, PREFILL, s->hidden, NULL) ||
         !e2_logits(compute, s->hidden + last, 1, s->logits))
         bench_die("out of memory");
@@ -93,11 +94,12 @@ static void stages_new(subject *s, unsigned threads) {
     const e2str_model *model = s->model;
     size_t width = model->decoder.width;
     s->inner = bench_session(model, threads);
-    if (!e2_media_new(&s->inner->compute, EXAMPLES + 1, &s->media) ||
+    size_t tokens = model->visual_tokens;
+    if (!e2_media_new(&s->inner->compute, EXAMPLES + 1, (EXAMPLES + 1) * tokens, &s->media) ||
         !e2_kv_cache_new(&s->inner->compute, PREFILL + 1, &s->cache))
         bench_die("out of memory");
     for (size_t i = 0; i <= EXAMPLES; i++)
-        if (!e2_media_set(&s->inner->compute, &s->media, i, s->tokens)) bench_die("out of memory");
+        if (!e2_media_add(&s->inner->compute, &s->media, s->tokens, tokens)) bench_die("out of memory");
     for (uint32_t i = 0; i <= PREFILL; i++) {
         s->context[i] = i;
         s->rows[i] = (e2_decoder_row){10 + i, i, 0, i == 0 ? 0 : (i - 1) / 6 + 1, i, s->context, i + 1};

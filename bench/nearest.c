@@ -47,9 +47,10 @@ static e2str_pool *pool_of(const e2str_model *model, float *keys, size_t n) {
     if (!status) status = e2_label_read(model, "word", 4, &label, &error);
     for (size_t i = 0; !status && i < n; i++) {
         float *key = keys + i * WIDTH;
+        e2_encoded image = {key, model->visual_tokens, key};
         e2_example *example;
         unit_length(key);
-        status = e2_example_new(model, E2STR_STORE_F16, key, key, &label, &example, &error);
+        status = e2_example_new(model, E2STR_STORE_F16, &image, &label, &example, &error);
         if (!status) status = e2_pool_insert(pool, example, NULL, &error);
     }
     if (status) bench_die("pool: %s", error.message);

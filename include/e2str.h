@@ -201,9 +201,9 @@ typedef struct e2str_model_info {
     char name[64];       /* general.name of the file, cut to fit; may be "" */
     uint64_t parameters; /* weights, each tensor counted once */
     uint64_t file_bytes;
-    uint32_t image_width; /* every image is stretched to this size, in pixels */
+    uint32_t image_width; /* every image is brought to this size, in pixels; of free widths the largest: max_width */
     uint32_t image_height;
-    uint32_t visual_tokens; /* rows that e2str_encode writes per image */
+    uint32_t visual_tokens; /* rows that e2str_encode writes per image, of free widths at most (e2str_visual_tokens) */
     uint32_t visual_width;  /* columns of a visual token; also the length of a retrieval key */
     uint32_t vision_layers;
     uint32_t resampler_layers; /* 0: the decoder reads the vision tokens themselves */
@@ -220,6 +220,8 @@ typedef struct e2str_model_info {
     e2str_precision precision; /* of the products: what was asked for, or what E2STR_PRECISION_AUTO chose */
     uint32_t calibrated;       /* 1: e2str_result_confidence is a probability; 0: it is the score */
     uint32_t places;           /* 1: the file has a patch head, so reads can tell where characters lie; otherwise 0 */
+    uint32_t min_width; /* pixels. Below max_width: widths are free, an image keeps its shape between these two, and */
+    uint32_t max_width; /* costs by its width. The same: every image is stretched to it */
 } e2str_model_info;
 E2STR_API e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *info, e2str_error *error);
 E2STR_API void e2str_model_info_init_size(e2str_model_info *info, size_t size);
@@ -328,10 +330,17 @@ E2STR_API e2str_status e2str_image_load_memory(const void *data, size_t size, co
                                                e2str_image *image, e2str_error *error);
 E2STR_API void e2str_image_free(e2str_image *image); /* frees owned pixels and zeroes the structure; NULL is fine */
 
+/* How many visual tokens the model makes of an image: visual_tokens of its e2str_model_info where widths are fixed or
+ * the model has a resampler, otherwise as many as the shape of what is read of the image asks for. ARGUMENT
+ * (E2STR_ROTATE_AUTO, too), MEMORY. */
+E2STR_API e2str_status e2str_visual_tokens(const e2str_model *model, const e2str_image *image, uint32_t *tokens,
+                                           e2str_error *error);
+
 /* Visual tokens and retrieval keys of n images, for the caller's own search or clustering.
- * tokens: [n][visual_tokens][visual_width] floats, or NULL; keys: [n][visual_width] floats of unit length (mean of the
- * tokens; docs/model.md, section 7), or NULL. Errors: ARGUMENT (E2STR_ROTATE_AUTO, too: ask a read), LIMIT (a number is
- * not finite), MEMORY. */
+ * tokens: the images' one after another, each [e2str_visual_tokens of it][visual_width] floats, or NULL; keys:
+ * [n][visual_width] floats of unit length (mean of the tokens; docs/model.md, section 7), or NULL. An image's numbers
+ * do not depend on the others. Errors: ARGUMENT (E2STR_ROTATE_AUTO, too: ask a read), LIMIT (a number is not finite),
+ * MEMORY. */
 E2STR_API e2str_status e2str_encode(e2str_session *session, const e2str_image *images, size_t n, float *tokens,
                                     float *keys, e2str_error *error);
 

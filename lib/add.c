@@ -14,11 +14,15 @@ static e2str_status make_example(const e2_compute *compute, e2str_storage storag
                                  const e2_label *label, e2_example **example, e2str_error *error) {
     const e2str_model *model = compute->model;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    float *tokens = e2_arena_floats(compute->arena, (size_t)model->visual_tokens * model->vision.width);
+    e2_measured measured;
+    e2str_status status = e2_measure_images(model, image, 1, &measured, compute->arena, error);
+    if (status) return status;
+    uint32_t n = e2_visual_tokens(model, measured.columns);
+    float *tokens = e2_arena_floats(compute->arena, (size_t)n * model->vision.width);
     float *key = e2_arena_floats(compute->arena, model->vision.width);
-    e2str_status status = tokens && key ? e2_encode_images(compute, image, 1, tokens, key, NULL, error)
-                                        : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
-    if (!status) status = e2_example_new(model, storage, tokens, key, label, example, error);
+    status = tokens && key ? e2_encode_images(compute, &measured, 1, tokens, key, error)
+                           : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
+    if (!status) status = e2_example_new(model, storage, &(e2_encoded){tokens, n, key}, label, example, error);
     e2_arena_release(compute->arena, mark);
     return status;
 }

@@ -8,43 +8,55 @@
 
 static size_t cross_inner(const e2_decoder *decoder) { return (size_t)decoder->cross_heads * decoder->cross_head_size; }
 
-/* Floats of one image's keys and values in one layer. */
-static size_t media_step(const e2str_model *model) {
-    return (size_t)model->visual_tokens * 2 * cross_inner(&model->decoder);
+/* Floats of the keys and values of n visual tokens in one layer. */
+static size_t media_step(const e2str_model *model, size_t n) { return n * 2 * cross_inner(&model->decoder); }
+
+size_t e2_projection_values(const e2str_model *model, size_t n) {
+    size_t row = (size_t)model->decoder.cross_layers * media_step(model, 1), values;
+    return e2_mul(row, n, &values) ? values : SIZE_MAX;
 }
 
-size_t e2_projection_values(const e2str_model *model) { return model->decoder.cross_layers * media_step(model); }
-
-static float *media_of(const e2str_model *model, const e2_media *media, size_t layer, size_t image) {
-    return media->key_values + (layer * media->images + image) * media_step(model);
+/* In this layer, from this token on. */
+static float *media_at(const e2str_model *model, const e2_media *media, size_t layer, size_t token) {
+    return media->key_values + media_step(model, layer * media->tokens + token);
 }
 
-bool e2_media_new(const e2_compute *compute, size_t images, e2_media *media) {
-    size_t count;
-    if (images > UINT32_MAX || !e2_mul(e2_projection_values(compute->model), images, &count)) return false;
-    *media = (e2_media){e2_arena_floats(compute->arena, count), (uint32_t)images};
-    return media->key_values != NULL;
+bool e2_media_new(const e2_compute *compute, size_t images, size_t tokens, e2_media *media) {
+    if (images >= UINT32_MAX) return false;
+    *media = (e2_media){.key_values = e2_arena_floats(compute->arena, e2_projection_values(compute->model, tokens)),
+                        .first = e2_arena_alloc(compute->arena, images + 1, sizeof *media->first),
+                        .tokens = tokens};
+    if (media->first) media->first[0] = 0;
+    return media->key_values && media->first;
 }
 
-bool e2_media_set(const e2_compute *compute, e2_media *media, size_t index, const float *tokens) {
+/* Where the next image of n tokens begins. */
+static size_t append(e2_media *media, size_t n) {
+    size_t first = media->first[media->images++];
+    media->first[media->images] = first + n;
+    return first;
+}
+
+bool e2_media_add(const e2_compute *compute, e2_media *media, const float *tokens, size_t n) {
     const e2str_model *model = compute->model;
+    size_t first = append(media, n);
     bool ok = true;
     for (uint32_t i = 0; ok && i < model->decoder.cross_layers; i++)
-        ok = e2_linear_apply(compute, &model->decoder.crosses[i].key_value, tokens, model->visual_tokens,
-                             E2_NO_ACTIVATION, media_of(model, media, i, index));
+        ok = e2_linear_apply(compute, &model->decoder.crosses[i].key_value, tokens, n, E2_NO_ACTIVATION,
+                             media_at(model, media, i, first));
     return ok;
 }
 
 void e2_media_get(const e2str_model *model, const e2_media *media, size_t index, float *values) {
-    size_t step = media_step(model);
+    size_t first = media->first[index], step = media_step(model, media->first[index + 1] - first);
     for (uint32_t i = 0; i < model->decoder.cross_layers; i++)
-        memcpy(values + i * step, media_of(model, media, i, index), step * sizeof *values);
+        memcpy(values + i * step, media_at(model, media, i, first), step * sizeof *values);
 }
 
-void e2_media_put(const e2str_model *model, e2_media *media, size_t index, const float *values) {
-    size_t step = media_step(model);
+void e2_media_put(const e2str_model *model, e2_media *media, const float *values, size_t n) {
+    size_t first = append(media, n), step = media_step(model, n);
     for (uint32_t i = 0; i < model->decoder.cross_layers; i++)
-        memcpy(media_of(model, media, i, index), values + i * step, step * sizeof *values);
+        memcpy(media_at(model, media, i, first), values + i * step, step * sizeof *values);
 }
 
 /* ------------------------------------------------------------------------------------------------------ layers -- */
@@ -82,26 +94,26 @@ typedef struct media_attention {
     size_t layer, scores_step;
 } media_attention;
 
-/* The images that a row sees. */
-static uint32_t seen_images(const e2_decoder *decoder, const e2_decoder_row *row) {
-    return decoder->only_immediate_media && row->images ? 1 : row->images;
+/* The visual tokens that a row sees; *first is the first of them. */
+static size_t seen_tokens(const e2_decoder *decoder, const e2_media *media, const e2_decoder_row *row, size_t *first) {
+    size_t next = (size_t)row->first_image + row->images;
+    size_t seen = decoder->only_immediate_media && row->images ? 1 : row->images;
+    *first = media->first[next - seen];
+    return media->first[next] - *first;
 }
 
 static void media_part(void *context, size_t r, unsigned worker) {
     const media_attention *a = context;
-    const e2str_model *model = a->compute->model;
-    const e2_decoder *decoder = &model->decoder;
-    const e2_decoder_row *row = &a->rows[r];
-    size_t inner = cross_inner(decoder), seen = seen_images(decoder, row);
+    const e2_decoder *decoder = &a->compute->model->decoder;
+    size_t inner = cross_inner(decoder), first, seen = seen_tokens(decoder, a->media, &a->rows[r], &first);
     if (seen == 0) {
         memset(a->out + r * inner, 0, inner * sizeof *a->out);
         return;
     }
-    const float *keys = media_of(model, a->media, a->layer, (size_t)row->first_image + row->images - seen);
-    a->compute->kernels->cached_attention(a->query + r * inner, keys, keys + inner, 2 * inner, NULL,
-                                          seen * model->visual_tokens, decoder->cross_heads, decoder->cross_head_size,
-                                          1.0f / sqrtf((float)decoder->cross_head_size),
-                                          a->scores + worker * a->scores_step, a->out + r * inner);
+    const float *keys = media_at(a->compute->model, a->media, a->layer, first);
+    a->compute->kernels->cached_attention(
+        a->query + r * inner, keys, keys + inner, 2 * inner, NULL, seen, decoder->cross_heads, decoder->cross_head_size,
+        1.0f / sqrtf((float)decoder->cross_head_size), a->scores + worker * a->scores_step, a->out + r * inner);
 }
 
 /* Attention of the text rows to the images, row by row: a step has one row for an image, a prompt a few, too few to
@@ -109,17 +121,17 @@ static void media_part(void *context, size_t r, unsigned worker) {
 static bool attend_media(const e2_compute *compute, const e2_media *media, size_t layer, const e2_decoder_row *rows,
                          size_t n, const float *query, float *out) {
     const e2_decoder *decoder = &compute->model->decoder;
-    size_t images = 0, longest = 0;
+    size_t tokens = 0, longest = 0, first;
     for (size_t r = 0; r < n; r++) {
-        size_t seen = seen_images(decoder, &rows[r]);
-        images += seen;
+        size_t seen = seen_tokens(decoder, media, &rows[r], &first);
+        tokens += seen;
         if (seen > longest) longest = seen;
     }
     media_attention a = {compute, media, rows, query, NULL, out, layer, 0};
-    a.scores_step = longest * compute->model->visual_tokens * decoder->cross_heads;
+    a.scores_step = longest * decoder->cross_heads;
     a.scores = e2_arena_floats(compute->arena, a.scores_step * e2_threads_count(compute->threads));
     if (!a.scores) return false;
-    size_t work = 2 * images * compute->model->visual_tokens * cross_inner(decoder);
+    size_t work = 2 * tokens * cross_inner(decoder);
     e2_threads_run(e2_microseconds(work, 0) < E2_WORTH_SHARING ? NULL : compute->threads, n, media_part, &a);
     return true;
 }

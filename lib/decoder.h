@@ -12,10 +12,13 @@
 
 #include "linear.h"
 
-/* Keys and values of images for every cross-attention layer: computed once per image, not per token. */
+/* Keys and values of images for every cross-attention layer: computed once per image, not per token. The images' tokens
+ * stand one after another, in the order in which they were added. */
 typedef struct e2_media {
-    float *key_values; /* [cross_layers][images][visual_tokens][2 * heads * head_size], keys first in a row */
-    uint32_t images;
+    float *key_values; /* [cross_layers][tokens][2 * heads * head_size], keys first in a row */
+    size_t *first;     /* [images + 1]: of each image's tokens; the last: where the next image's go */
+    size_t tokens;     /* room for so many */
+    uint32_t images;   /* added so far */
 } e2_media;
 
 typedef struct e2_kv_cache {
@@ -33,18 +36,18 @@ typedef struct e2_decoder_row {
     uint32_t n_context;
 } e2_decoder_row;
 
-/* All from the arena; false: out of memory. */
-bool e2_media_new(const e2_compute *compute, size_t images, e2_media *media);
+/* All from the arena; false: out of memory. The media have room for so many images, of so many visual tokens in all. */
+bool e2_media_new(const e2_compute *compute, size_t images, size_t tokens, e2_media *media);
 bool e2_kv_cache_new(const e2_compute *compute, size_t slots, e2_kv_cache *cache);
 
-/* Projects the visual tokens [visual_tokens][vision width] of image `index` for all layers. */
-bool e2_media_set(const e2_compute *compute, e2_media *media, size_t index, const float *tokens);
+/* Adds an image: projects its n visual tokens [n][vision width] for all layers. */
+bool e2_media_add(const e2_compute *compute, e2_media *media, const float *tokens, size_t n);
 
-/* The same keys and values taken out into, or put in from, a block of e2_projection_values floats:
- * [cross_layers][visual_tokens][2 * heads * head_size]. */
-size_t e2_projection_values(const e2str_model *model);
+/* The same keys and values taken out into, or added from, a block of e2_projection_values floats:
+ * [cross_layers][n][2 * heads * head_size]. The number is SIZE_MAX where it does not fit: no memory has so much. */
+size_t e2_projection_values(const e2str_model *model, size_t n);
 void e2_media_get(const e2str_model *model, const e2_media *media, size_t index, float *values);
-void e2_media_put(const e2str_model *model, e2_media *media, size_t index, const float *values);
+void e2_media_put(const e2str_model *model, e2_media *media, const float *values, size_t n);
 
 /* Runs the rows through all layers; rows of one sequence in order. hidden [n][width]: after the final norm. attended
  * [n][attended_width], or NULL: what the attention of the last attended_layers cross-attentions gave, heads side by

@@ -4,10 +4,23 @@
 #define E2_ENCODE_H
 
 #include "compute.h"
+#include "trim.h"
 
-/* Visual tokens [n][visual_tokens][width], keys [n][width] and what was looked at [n] (each may be NULL) into memory of
- * the caller. The images are checked here. An image's numbers do not depend on n. */
-e2str_status e2_encode_images(const e2_compute *compute, const e2str_image *images, size_t n, float *tokens,
-                              float *keys, e2str_area *areas, e2str_error *error);
+/* What is read of an image, and how many patches that is across. */
+typedef struct e2_measured {
+    e2str_area area;
+    e2str_image view; /* of the area */
+    uint32_t columns;
+} e2_measured;
+
+/* Checks n images and measures them. ARGUMENT, MEMORY. */
+e2str_status e2_measure_images(const e2str_model *model, const e2str_image *images, size_t n, e2_measured *measured,
+                               e2_arena *scratch, e2str_error *error);
+
+/* Visual tokens of n images, one after another, image i's [e2_visual_tokens of its columns][width], and keys [n][width]
+ * (either may be NULL) into memory of the caller. An image's numbers do not depend on the others. LIMIT: one is not
+ * finite; MEMORY. */
+e2str_status e2_encode_images(const e2_compute *compute, const e2_measured *images, size_t n, float *tokens,
+                              float *keys, e2str_error *error);
 
 #endif

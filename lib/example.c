@@ -35,8 +35,6 @@ void e2_label_free(e2_label *label) {
 
 #define ALIGNMENT ((size_t)64)
 
-static size_t token_values(const e2str_model *model) { return (size_t)model->visual_tokens * model->vision.width; }
-
 /* Takes `size` bytes at the next multiple of 64 of a block that is being laid out. */
 static bool take(size_t *block, size_t count, size_t size, size_t *offset) {
     size_t bytes;
@@ -46,18 +44,20 @@ static bool take(size_t *block, size_t count, size_t size, size_t *offset) {
 }
 
 /* One block: the structure, key, tokens, ids, label. */
-static e2_example *example_block(const e2str_model *model, e2str_storage storage, const e2_label *label) {
+static e2_example *example_block(const e2str_model *model, e2str_storage storage, uint32_t n_tokens,
+                                 const e2_label *label) {
     size_t block = sizeof(e2_example), key, tokens, ids, text, end;
     size_t value = storage == E2STR_STORE_F16 ? sizeof(uint16_t) : sizeof(float);
-    size_t row = model->vision.width * sizeof(float);
-    if (!take(&block, model->vision.width, sizeof(float), &key) || !take(&block, token_values(model), value, &tokens) ||
-        !take(&block, label->n_ids, sizeof(uint32_t), &ids) || !take(&block, label->size, 1, &text) ||
-        !e2_add(block, 1, &block) || !take(&block, 0, 1, &end))
+    size_t row = model->vision.width * sizeof(float), values;
+    if (!e2_mul(n_tokens, model->vision.width, &values) || !take(&block, model->vision.width, sizeof(float), &key) ||
+        !take(&block, values, value, &tokens) || !take(&block, label->n_ids, sizeof(uint32_t), &ids) ||
+        !take(&block, label->size, 1, &text) || !e2_add(block, 1, &block) || !take(&block, 0, 1, &end))
         return NULL;
     char *memory = aligned_alloc(ALIGNMENT, end);
     if (!memory) return NULL;
     e2_example *example = (e2_example *)memory;
-    *example = (e2_example){.bytes = end + row, .storage = storage, .n_ids = label->n_ids, .label_size = label->size};
+    *example = (e2_example){
+        .bytes = end + row, .storage = storage, .n_tokens = n_tokens, .n_ids = label->n_ids, .label_size = label->size};
     atomic_init(&example->references, 1);
     atomic_init(&example->reading, NULL);
     example->key = (float *)(memory + key);
@@ -81,20 +81,20 @@ static double length_of(const float *key, size_t width) {
     return sqrt(sum);
 }
 
-e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage storage, const void *tokens,
-                                   const float *key, const e2_label *label, e2_example **example, e2str_error *error) {
-    size_t width = model->vision.width, n = token_values(model);
-    double length = length_of(key, width);
+e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage storage, const e2_encoded *image,
+                                   const e2_label *label, e2_example **example, e2str_error *error) {
+    size_t width = model->vision.width, n = image->n * width;
+    double length = length_of(image->key, width);
     *example = NULL;
-    if (!all_finite(storage, tokens, n))
+    if (!all_finite(storage, image->tokens, n))
         return e2_fail(error, E2STR_ERROR_LIMIT, "a visual token is not finite%s",
                        storage == E2STR_STORE_F16 ? " as f16 (E2STR_STORE_F32 holds larger values)" : "");
     if (!(fabs(length - 1.0) <= 1e-3))
         return e2_fail(error, E2STR_ERROR_LIMIT, "the retrieval key has length %g instead of 1", length);
-    e2_example *fresh = example_block(model, storage, label);
+    e2_example *fresh = example_block(model, storage, image->n, label);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for an example");
-    memcpy(fresh->key, key, width * sizeof *key);
-    memcpy(fresh->tokens, tokens, n * (storage == E2STR_STORE_F16 ? sizeof(uint16_t) : sizeof(float)));
+    memcpy(fresh->key, image->key, width * sizeof *image->key);
+    memcpy(fresh->tokens, image->tokens, n * (storage == E2STR_STORE_F16 ? sizeof(uint16_t) : sizeof(float)));
     memcpy(fresh->ids, label->ids, label->n_ids * sizeof *label->ids);
     memcpy(fresh->label, label->text, label->size);
     fresh->label[label->size] = 0;
@@ -102,15 +102,17 @@ e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage stora
     return E2STR_OK;
 }
 
-e2str_status e2_example_new(const e2str_model *model, e2str_storage storage, const float *tokens, const float *key,
+e2str_status e2_example_new(const e2str_model *model, e2str_storage storage, const e2_encoded *image,
                             const e2_label *label, e2_example **example, e2str_error *error) {
-    if (storage == E2STR_STORE_F32) return e2_example_new_stored(model, storage, tokens, key, label, example, error);
-    size_t n = token_values(model);
+    if (storage == E2STR_STORE_F32) return e2_example_new_stored(model, storage, image, label, example, error);
+    size_t n = (size_t)image->n * model->vision.width;
+    const float *tokens = image->tokens;
     uint16_t *halves = e2_alloc(n, sizeof *halves);
     *example = NULL;
     if (!halves) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for an example");
     for (size_t i = 0; i < n; i++) halves[i] = e2_f32_to_f16(tokens[i]);
-    e2str_status status = e2_example_new_stored(model, storage, halves, key, label, example, error);
+    e2_encoded stored = {halves, image->n, image->key};
+    e2str_status status = e2_example_new_stored(model, storage, &stored, label, example, error);
     free(halves);
     return status;
 }
@@ -135,7 +137,7 @@ void e2_example_keep_reading(e2_example *example, e2_reading *fresh) {
 
 const float *e2_example_tokens(const e2str_model *model, const e2_example *example, float *buffer) {
     if (example->storage == E2STR_STORE_F32) return example->tokens;
-    size_t n = token_values(model);
+    size_t n = (size_t)example->n_tokens * model->vision.width;
     const e2_tensor halves = {.type = E2_F16, .elements = n, .bytes = n * sizeof(uint16_t), .data = example->tokens};
     e2_dequantize(&halves, 0, n, buffer);
     return buffer;

@@ -250,13 +250,25 @@ e2str_status e2_image_resize(const e2str_image *image, uint32_t width, uint32_t 
     return E2STR_OK;
 }
 
+uint32_t e2_image_width(const e2str_image *image, const e2_image_config *config) {
+    if (!config->min_width) return config->width;
+    const source view = rotated(image);
+    const uint64_t across = (uint64_t)config->height * view.width, down = (uint64_t)config->width_step * view.height;
+    const uint64_t steps = (2 * across + down) / (2 * down); /* the nearest; of two the larger */
+    const uint32_t least = config->min_width / config->width_step, most = config->width / config->width_step;
+    return config->width_step * (steps < least ? least : steps > most ? most : (uint32_t)steps);
+}
+
 e2str_status e2_image_planes(const e2str_image *image, const e2_image_config *config, float *planes, e2_arena *scratch,
                              e2str_error *error) {
-    const size_t pixels = (size_t)config->width * config->height;
+    e2str_status status = e2_image_check(image, error);
+    if (status) return status;
+    const uint32_t width = e2_image_width(image, config);
+    const size_t pixels = (size_t)width * config->height;
     const e2_arena_mark mark = e2_arena_begin(scratch);
     uint8_t *rgb = e2_arena_alloc(scratch, pixels, 3);
-    e2str_status status = rgb ? e2_image_resize(image, config->width, config->height, rgb, scratch, error)
-                              : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for resizing an image");
+    status = rgb ? e2_image_resize(image, width, config->height, rgb, scratch, error)
+                 : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for resizing an image");
     for (uint32_t c = 0; c < 3 && !status; c++) {
         float values[256]; /* in float32 throughout, as torch does it */
         for (int i = 0; i < 256; i++) values[i] = ((float)i / 255.0f - config->mean[c]) / config->std[c];

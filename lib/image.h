@@ -10,10 +10,12 @@
 
 /* How a model wants its images (docs/model.md, section 1a). */
 typedef struct e2_image_config {
-    uint32_t width, height; /* 1 to E2_MAX_SIDE */
+    uint32_t width, height; /* 1 to E2_MAX_SIDE; of free widths the largest */
     bool bgr;               /* channel order of the planes; otherwise R, G, B */
     float mean[3], std[3];  /* of value / 255, in the order of the planes */
     bool trim;              /* unless an image says otherwise */
+    uint32_t min_width;     /* free widths: an image keeps its shape, from this to `width`; 0: all get `width` */
+    uint32_t width_step;    /* divides both; of free widths only */
 } e2_image_config;
 
 /* From a pixel of a row to the next one; 0: no such format. */
@@ -28,7 +30,10 @@ e2str_status e2_image_check(const e2str_image *image, e2str_error *error);
 e2str_status e2_image_resize(const e2str_image *image, uint32_t width, uint32_t height, uint8_t *rgb_out,
                              e2_arena *scratch, e2str_error *error);
 
-/* Checks, rotates, resizes and normalises: planes [3][height][width]. */
+/* The width that the model reads a usable view at. */
+uint32_t e2_image_width(const e2str_image *image, const e2_image_config *config);
+
+/* Checks, rotates, resizes and normalises: planes [3][height][e2_image_width]. */
 e2str_status e2_image_planes(const e2str_image *image, const e2_image_config *config, float *planes, e2_arena *scratch,
                              e2str_error *error);
 

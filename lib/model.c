@@ -150,6 +150,8 @@ e2str_status e2str_model_get_info(const e2str_model *model, e2str_model_info *in
         .precision = model->precision,
         .calibrated = model->calibration.there,
         .places = model->head.weight != NULL,
+        .min_width = model->image.min_width ? model->image.min_width : model->image.width,
+        .max_width = model->image.width,
         .tokenizer = e2_tokenizer_kind_of(model->tokenizer) == E2_TOKENIZER_BPE ? "bpe" : "characters",
     };
     memcpy(all.name, model->name, sizeof all.name);

@@ -45,8 +45,9 @@ typedef struct e2_block {
 /* Vision transformer (docs/model.md, section 2). */
 typedef struct e2_vision {
     uint32_t patch_height, patch_width, width, layers, heads, feed_forward;
-    uint32_t grid_height, grid_width, patches; /* image / patch; patches = grid_height * grid_width */
-    e2_activation activation;                  /* GELU or QUICK_GELU */
+    uint32_t grid_height, grid_width; /* image / patch; of free widths the most columns */
+    uint32_t patches;                 /* grid_height * grid_width */
+    e2_activation activation;         /* GELU or QUICK_GELU */
     bool class_token, norm_post;
     float epsilon;
     uint32_t stem_layers;                /* 0: patches are cut from the pixels */
@@ -54,7 +55,7 @@ typedef struct e2_vision {
     e2_convolution stem[E2_STEM_LAYERS]; /* the strides' products are patch_height and patch_width */
     e2_linear patch;              /* in = 3 * patch_height * patch_width, order (c, dy, dx); or the stem's channels */
     const float *class_embedding; /* [width], or NULL without class token */
-    const float *positions;       /* [patches + class_token, width]; the class token's row first */
+    const float *positions;       /* [class_token + patches, width]; row y and column x at y * grid_width + x */
     e2_block *blocks;
     e2_norm post; /* when norm_post */
 } e2_vision;
@@ -147,7 +148,7 @@ struct e2str_model {
     e2_calibration calibration;
     bool key_from_vision_tokens; /* retrieval key: mean of vision tokens, not of the resampler's latents */
     float min_similarity;        /* examples less similar are left out unless a read says otherwise */
-    uint32_t visual_tokens;      /* visual tokens per image: latents or patches */
+    uint32_t visual_tokens;      /* visual tokens per image: latents or patches, of free widths the most */
     e2_tokenizer *tokenizer;
     uint64_t parameters;
     char name[64];
@@ -157,6 +158,29 @@ struct e2str_model {
     bool checksum_known;
     uint64_t checksum;
 };
+
+/* Patches across an image, which the caller has checked. */
+static inline uint32_t e2_columns(const e2str_model *model, const e2str_image *image) {
+    return e2_image_width(image, &model->image) / model->vision.patch_width;
+}
+
+/* Vision tokens of an image of so many columns, and visual tokens. */
+static inline uint32_t e2_patches(const e2str_model *model, uint32_t columns) {
+    return model->vision.grid_height * columns;
+}
+static inline uint32_t e2_visual_tokens(const e2str_model *model, uint32_t columns) {
+    return model->resampler.layers ? model->resampler.latents : e2_patches(model, columns);
+}
+
+/* Rows of an image in the vision transformer. */
+static inline size_t e2_vision_rows(const e2str_model *model, uint32_t columns) {
+    return (size_t)e2_patches(model, columns) + model->vision.class_token;
+}
+
+/* Whether images differ in their number of visual tokens. */
+static inline bool e2_tokens_vary(const e2str_model *model) {
+    return model->image.min_width && !model->resampler.layers;
+}
 
 /* The two steps of opening, after the file itself: sizes and tokenizer, then weights. Messages name key or tensor. */
 e2str_status e2_model_read_config(e2str_model *model, e2str_error *error);
@@ -170,12 +194,13 @@ e2str_status e2_models_check(const e2str_model *session, const e2str_model *othe
 #define E2_OPERATIONS_PER_NUMBER 1024
 e2str_status e2_model_check_work(const e2str_model *model, uint64_t most, e2str_error *error);
 
-/* Images that are worth encoding, or reading, together: enough rows that loading a weight is cheap beside using it, few
- * enough that activations stay in the caches. 1 where a batch would not give the same bits. */
+/* Rows of images that are worth encoding, or reading, together: enough that loading a weight is cheap beside using it,
+ * few enough that activations stay in the caches. Each image alone where a batch would not give the same bits. */
 #define E2_BATCH_ROWS 1024
-static inline size_t e2_batch_size(const e2str_model *model) {
-    size_t rows = (size_t)model->vision.patches + model->vision.class_token;
-    return model->blas || rows > E2_BATCH_ROWS / 2 ? 1 : E2_BATCH_ROWS / rows;
+
+/* Whether an image of `more` rows goes together with those before it, of `rows` in all. */
+static inline bool e2_batch_takes(const e2str_model *model, size_t rows, size_t more) {
+    return rows == 0 || (!model->blas && rows <= E2_BATCH_ROWS && more <= E2_BATCH_ROWS - rows);
 }
 
 void e2_log(const e2str_model *model, const char *format, ...) E2_PRINTF(2, 3);

@@ -181,6 +181,7 @@ static const field fields[] = {
     {"e2str.version",                    version,    0,                                0, 0,           NULL},
     {"e2str.image.height",               number,     AT(image.height),                 1, MAX_IMAGE,   NULL},
     {"e2str.image.width",                number,     AT(image.width),                  1, MAX_IMAGE,   NULL},
+    {"e2str.image.min_width",            optional,   AT(image.min_width),              1, MAX_IMAGE,   NULL},
     {"e2str.image.channels",             either,     AT(image.bgr),                    0, 2,           channels},
     {"e2str.image.mean",                 triple,     AT(image.mean),                   0, 0,           NULL},
     {"e2str.image.std",                  triple,     AT(image.std),                    1, 0,           NULL},
@@ -302,12 +303,20 @@ static e2str_status check_inner(uint32_t heads, uint32_t head_size, const char *
                    head_size, MAX_WIDTH);
 }
 
-static e2str_status check_vision(const e2_image_config *image, e2_vision *v, e2str_error *error) {
+static e2str_status check_vision(e2_image_config *image, e2_vision *v, e2str_error *error) {
     e2str_status status =
         divides(v->patch_height, "e2str.vision.patch_height", image->height, "e2str.image.height", error);
     if (!status) status = divides(v->patch_width, "e2str.vision.patch_width", image->width, "e2str.image.width", error);
     if (!status) status = divides(v->heads, "e2str.vision.heads", v->width, "e2str.vision.width", error);
     if (status) return status;
+    if (image->min_width) {
+        image->width_step = v->patch_width;
+        status = divides(v->patch_width, "e2str.vision.patch_width", image->min_width, "e2str.image.min_width", error);
+        if (status) return status;
+        if (image->min_width > image->width)
+            return e2_fail(error, E2STR_ERROR_FORMAT, "e2str.image.min_width is %u, e2str.image.width only %u",
+                           image->min_width, image->width);
+    }
     v->grid_height = image->height / v->patch_height;
     v->grid_width = image->width / v->patch_width;
     v->patches = v->grid_height * v->grid_width;

@@ -269,6 +269,22 @@ static void bind_block(binder *b, e2_block *block, uint32_t width, uint32_t feed
     matrix_bias(b, "ffn_down", &block->down, width, feed_forward);
 }
 
+/* Positions by row and column as the table of the widest image; the class token's is part of its embedding. */
+static void bind_grid(binder *b, e2_vision *v) {
+    const float *down = table(b, "row_positions", v->grid_height, v->width);
+    const float *across = table(b, "column_positions", v->grid_width, v->width);
+    size_t width = v->width, count;
+    if (b->status) return;
+    bool fits = e2_mul((size_t)v->patches + v->class_token, width, &count);
+    float *values = fits ? e2_alloc(count, sizeof *values) : NULL, *to = values;
+    if (!own(b, values)) return;
+    if (v->class_token) to = (float *)memset(values, 0, width * sizeof *values) + width;
+    for (size_t y = 0; y < v->grid_height; y++)
+        for (size_t x = 0; x < v->grid_width; x++, to += width)
+            for (size_t i = 0; i < width; i++) to[i] = down[y * width + i] + across[x * width + i];
+    v->positions = values;
+}
+
 static void bind_vision(binder *b, e2_vision *v) {
     uint32_t w = v->width;
     prefix(b, "vision.");
@@ -280,7 +296,10 @@ static void bind_vision(binder *b, e2_vision *v) {
     uint32_t channels = v->stem_layers ? v->stem[v->stem_layers - 1].linear.out : 3 * v->patch_height * v->patch_width;
     matrix_bias(b, "patch", &v->patch, w, channels);
     if (v->class_token) v->class_embedding = table(b, "class_embedding", w, 0);
-    v->positions = table(b, "positions", (uint64_t)v->patches + v->class_token, w);
+    if (b->model->image.min_width)
+        bind_grid(b, v);
+    else
+        v->positions = table(b, "positions", (uint64_t)v->patches + v->class_token, w);
     if (v->norm_post) norm(b, "norm_post", &v->post, w);
     v->blocks = layers(b, "vision", v->layers, sizeof *v->blocks);
     for (uint32_t i = 0; !b->status && i < v->layers; i++) {

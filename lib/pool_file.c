@@ -14,8 +14,9 @@
 #include "memory_file.h"
 #include "pool.h"
 
-#define VERSION          1 /* without a memory */
-#define VERSION_MEMORY   2
+#define VERSION          1 /* and 1 more with a memory, 2 more where pictures differ in their number of visual tokens */
+#define WITH_MEMORY      1
+#define WITH_COUNTS      2
 #define ARCHITECTURE     "e2str-pool"
 #define KEY_ARCHITECTURE "general.architecture"
 #define KEY_CHECKSUM     "e2str.pool.checksum"
@@ -25,6 +26,7 @@
 #define KEY_STORAGE      "e2str.pool.storage"
 #define KEY_IDS          "e2str.pool.ids"
 #define KEY_LABELS       "e2str.pool.labels"
+#define KEY_COUNTS       "e2str.pool.token_counts"
 #define TENSOR_KEYS      "keys"
 #define TENSOR_TOKENS    "tokens"
 
@@ -62,8 +64,8 @@ static void snapshot_free(snapshot *taken) {
     free(taken->examples);
 }
 
-/* scratch: room for one e2_string per example, used for each list in turn; the writer copies the lists. */
-static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, void *scratch) {
+/* scratch: room for one e2_string per piece, used for each list in turn; the writer copies the lists. */
+static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, bool vary, void *scratch) {
     uint64_t *ids = scratch;
     for (size_t i = 0; i < taken->count; i++) ids[i] = taken->examples[i]->id;
     e2_gguf_write_array(writer, KEY_IDS, E2_KV_U64, ids, taken->count);
@@ -71,31 +73,55 @@ static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, void *s
     for (size_t i = 0; i < taken->count; i++)
         labels[i] = (e2_string){taken->examples[i]->label, taken->examples[i]->label_size};
     e2_gguf_write_string_array(writer, KEY_LABELS, labels, taken->count);
+    uint32_t *counts = scratch;
+    for (size_t i = 0; vary && i < taken->count; i++) counts[i] = taken->examples[i]->n_tokens;
+    if (vary) e2_gguf_write_array(writer, KEY_COUNTS, E2_KV_U32, counts, taken->count);
+}
+
+/* Pieces of equal size that an example's tokens are written in: whole or, where their number varies, columns. */
+static size_t pieces_of(const e2str_model *model, const e2_example *example) {
+    return e2_tokens_vary(model) ? example->n_tokens / model->vision.grid_height : 1;
+}
+
+static size_t count_pieces(const e2str_model *model, const snapshot *taken) {
+    size_t pieces = 0;
+    for (size_t i = 0; i < taken->count; i++) pieces += pieces_of(model, taken->examples[i]);
+    return pieces;
+}
+
+static void declare_tokens(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
+    const e2str_model *model = pool->model;
+    bool half = pool->storage == E2STR_STORE_F16, vary = e2_tokens_vary(model);
+    uint64_t width = model->vision.width, media = vary ? model->vision.grid_height : model->visual_tokens;
+    const void **pieces = scratch;
+    size_t n = 0, bytes = (size_t)(media * width) * (half ? sizeof(uint16_t) : sizeof(float));
+    for (size_t i = 0; i < taken->count; i++)
+        for (size_t j = 0; j < pieces_of(model, taken->examples[i]); j++)
+            pieces[n++] = (const char *)taken->examples[i]->tokens + j * bytes;
+    const uint64_t dims[] = {width, vary ? media * n : media, n};
+    e2_gguf_write_tensor(writer, TENSOR_TOKENS, half ? E2_F16 : E2_F32, vary ? 2 : 3, dims, pieces, n, bytes);
 }
 
 static void declare_tensors(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
-    bool half = pool->storage == E2STR_STORE_F16;
-    size_t width = pool->model->vision.width, media = pool->model->visual_tokens;
+    size_t width = pool->model->vision.width;
     const void **pieces = scratch;
     if (!taken->count) return; /* GGUF has no empty tensors */
     for (size_t i = 0; i < taken->count; i++) pieces[i] = taken->examples[i]->key;
     const uint64_t key_dims[] = {width, taken->count};
     e2_gguf_write_tensor(writer, TENSOR_KEYS, E2_F32, 2, key_dims, pieces, taken->count, width * sizeof(float));
-    for (size_t i = 0; i < taken->count; i++) pieces[i] = taken->examples[i]->tokens;
-    const uint64_t token_dims[] = {width, media, taken->count};
-    e2_gguf_write_tensor(writer, TENSOR_TOKENS, half ? E2_F16 : E2_F32, 3, token_dims, pieces, taken->count,
-                         media * width * (half ? sizeof(uint16_t) : sizeof(float)));
+    declare_tokens(writer, pool, taken, scratch);
 }
 
 static void declare(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
     const char *storage = pool->storage == E2STR_STORE_F16 ? "f16" : "f32";
+    bool vary = e2_tokens_vary(pool->model);
     e2_gguf_write_string(writer, KEY_ARCHITECTURE, (e2_string){ARCHITECTURE, LENGTH(ARCHITECTURE)});
     e2_gguf_write_u64(writer, KEY_CHECKSUM, 0); /* put in when the rest is written */
-    e2_gguf_write_u32(writer, KEY_VERSION, taken->memory ? VERSION_MEMORY : VERSION);
+    e2_gguf_write_u32(writer, KEY_VERSION, VERSION + (taken->memory ? WITH_MEMORY : 0) + (vary ? WITH_COUNTS : 0));
     e2_gguf_write_u64(writer, KEY_MODEL, e2str_model_checksum(pool->model));
     e2_gguf_write_u64(writer, KEY_NEXT_ID, taken->next_id);
     e2_gguf_write_string(writer, KEY_STORAGE, (e2_string){storage, strlen(storage)});
-    declare_lists(writer, taken, scratch);
+    declare_lists(writer, taken, vary, scratch);
     if (taken->memory) e2_memory_file_write_metadata(writer, taken->memory, taken->memory_last_id);
     declare_tensors(writer, pool, taken, scratch);
     if (taken->memory) e2_memory_file_write_tensors(writer, taken->memory);
@@ -165,7 +191,7 @@ static e2str_status save(const e2str_pool *pool, const char *path, bool check, e
     pthread_mutex_lock(&owner->saving);
     snapshot taken;
     bool complete = snapshot_take(pool, &taken);
-    void *scratch = e2_alloc(taken.count, sizeof(e2_string));
+    void *scratch = e2_alloc(count_pieces(pool->model, &taken), sizeof(e2_string));
     e2_gguf_writer *writer = e2_gguf_writer_new();
     e2str_status status;
     if (complete && scratch && writer) {
@@ -210,6 +236,9 @@ static e2str_status check_architecture(const e2_gguf *gguf, e2str_error *error) 
                    e2_show(architecture).text);
 }
 
+/* What a file of this version has: WITH_MEMORY, WITH_COUNTS. */
+static bool has(uint32_t version, uint32_t part) { return ((version - VERSION) & part) != 0; }
+
 /* Is it a pool file, undamaged, and of a version that this code knows? */
 static e2str_status check_file(const e2_gguf *gguf, uint32_t *version, e2str_error *error) {
     uint64_t expected;
@@ -222,10 +251,11 @@ static e2str_status check_file(const e2_gguf *gguf, uint32_t *version, e2str_err
     if (e2_pool_checksum(gguf, checksum) != expected)
         return e2_fail(error, E2STR_ERROR_FORMAT, "the checksum does not match: the file is damaged");
     status = e2_gguf_u32(gguf, KEY_VERSION, version, error);
-    if (!status && (*version < VERSION || *version > VERSION_MEMORY))
+    const uint32_t last = VERSION + WITH_MEMORY + WITH_COUNTS;
+    if (!status && (*version < VERSION || *version > last))
         status = e2_fail(error, E2STR_ERROR_UNSUPPORTED,
-                         "the pool file has version %" PRIu32 ", only %d and %d are supported", *version, VERSION,
-                         VERSION_MEMORY);
+                         "the pool file has version %" PRIu32 ", only %d to %" PRIu32 " are supported", *version,
+                         VERSION, last);
     return status;
 }
 
@@ -236,14 +266,16 @@ static bool any_of(e2_string name, const char *const *known, size_t n) {
 }
 
 /* Keys of other programs are fine; one of ours that is not known would change what the file means. */
-static e2str_status check_names(const e2_gguf *gguf, bool memory, e2str_error *error) {
+static e2str_status check_names(const e2_gguf *gguf, uint32_t version, e2str_error *error) {
     static const char *const keys[] = {KEY_CHECKSUM, KEY_VERSION, KEY_MODEL, KEY_NEXT_ID,
                                        KEY_STORAGE,  KEY_IDS,     KEY_LABELS};
     static const char *const tensors[] = {TENSOR_KEYS, TENSOR_TOKENS};
+    bool memory = has(version, WITH_MEMORY), counts = has(version, WITH_COUNTS);
     for (size_t i = 0; i < gguf->n_kvs; i++) {
         e2_string key = gguf->kvs[i].key;
         bool ours = key.size >= LENGTH("e2str.") && memcmp(key.data, "e2str.", LENGTH("e2str.")) == 0;
-        if (ours && !any_of(key, keys, sizeof keys / sizeof *keys) && !(memory && e2_memory_file_key(key)))
+        if (ours && !any_of(key, keys, sizeof keys / sizeof *keys) && !(memory && e2_memory_file_key(key)) &&
+            !(counts && e2_string_is(key, KEY_COUNTS)))
             return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown key %s", e2_show(key).text);
     }
     for (size_t i = 0; i < gguf->n_tensors; i++)
@@ -253,7 +285,7 @@ static e2str_status check_names(const e2_gguf *gguf, bool memory, e2str_error *e
     return E2STR_OK;
 }
 
-static e2str_status check_model(const e2_gguf *gguf, const e2str_model *model, e2str_error *error) {
+static e2str_status check_model(const e2_gguf *gguf, const e2str_model *model, uint32_t version, e2str_error *error) {
     uint64_t made_with, given = e2str_model_checksum(model);
     e2str_status status = e2_gguf_u64(gguf, KEY_MODEL, &made_with, error);
     if (!status && made_with != given)
@@ -261,6 +293,10 @@ static e2str_status check_model(const e2_gguf *gguf, const e2str_model *model, e
             e2_fail(error, E2STR_ERROR_MISMATCH,
                     "the pool was made with another model (checksum %016" PRIx64 ", this model has %016" PRIx64 ")",
                     made_with, given);
+    bool counts = has(version, WITH_COUNTS);
+    if (!status && counts != e2_tokens_vary(model))
+        status = e2_fail(error, E2STR_ERROR_FORMAT, "the pool file has %snumbers of visual tokens, its model has %s",
+                         counts ? "" : "no ", counts ? "one for all pictures" : "one for each picture");
     return status;
 }
 
@@ -269,10 +305,11 @@ typedef struct contents {
     e2str_storage storage;
     size_t count;
     uint64_t next_id;
-    const uint8_t *ids, *labels; /* u64[count], strings */
-    const float *keys;           /* [count][width]; NULL when count is 0, as tokens */
-    const uint8_t *tokens;
-    size_t token_bytes; /* of one example */
+    const uint8_t *ids, *labels;  /* u64[count], strings */
+    const uint8_t *token_counts;  /* u32[count], or NULL: the model's */
+    const float *keys;            /* [count][width]; NULL when count is 0, as tokens */
+    const uint8_t *tokens;        /* the examples', one after another */
+    size_t all_tokens, row_bytes; /* their number, and the bytes of one */
 } contents;
 
 static e2str_status read_storage(const e2_gguf *gguf, e2str_storage *storage, e2str_error *error) {
@@ -303,10 +340,40 @@ static e2str_status read_tensor(const e2_gguf *gguf, const char *name, e2_type t
     return E2STR_OK;
 }
 
+static uint32_t token_count(const contents *file, const e2str_model *model, size_t index) {
+    uint32_t count = model->visual_tokens;
+    if (file->token_counts) memcpy(&count, file->token_counts + index * sizeof count, sizeof count);
+    return count;
+}
+
+/* Each must be of an image as wide as the model takes them. */
+static e2str_status read_counts(const e2_gguf *gguf, const e2str_model *model, contents *file, e2str_error *error) {
+    const e2_kv *counts = NULL;
+    e2str_status status = e2_gguf_array(gguf, KEY_COUNTS, E2_KV_U32, &counts, error);
+    if (status) return status;
+    if (counts->count != file->count)
+        return e2_fail(error, E2STR_ERROR_FORMAT, "%zu ids but %zu numbers of visual tokens", file->count,
+                       counts->count);
+    file->token_counts = counts->data;
+    uint32_t column = model->vision.grid_height;
+    uint32_t least = column * (model->image.min_width / model->vision.patch_width), most = model->visual_tokens;
+    for (size_t i = 0; i < file->count; i++) {
+        uint32_t n = token_count(file, model, i);
+        if (n < least || n > most || n % column)
+            return e2_fail(error, E2STR_ERROR_FORMAT,
+                           "%" PRIu32 " visual tokens: not %" PRIu32 " to %" PRIu32 " in columns of %" PRIu32, n, least,
+                           most, column);
+        if (!e2_add(file->all_tokens, n, &file->all_tokens))
+            return e2_fail(error, E2STR_ERROR_FORMAT, "too many visual tokens");
+    }
+    return E2STR_OK;
+}
+
 static e2str_status read_tensors(const e2_gguf *gguf, const e2str_model *model, contents *file, e2str_error *error) {
-    uint64_t width = model->vision.width, media = model->visual_tokens;
-    bool half = file->storage == E2STR_STORE_F16;
-    const uint64_t key_dims[3] = {width, file->count, 1}, token_dims[3] = {width, media, file->count};
+    uint64_t width = model->vision.width;
+    bool half = file->storage == E2STR_STORE_F16, vary = file->token_counts != NULL;
+    const uint64_t key_dims[3] = {width, file->count, 1};
+    const uint64_t token_dims[3] = {width, vary ? file->all_tokens : model->visual_tokens, vary ? 1 : file->count};
     const void *keys, *tokens;
     if (!file->count && gguf->n_tensors) return e2_fail(error, E2STR_ERROR_FORMAT, "the pool is empty but has tensors");
     if (!file->count) return E2STR_OK;
@@ -315,7 +382,7 @@ static e2str_status read_tensors(const e2_gguf *gguf, const e2str_model *model, 
     if (status) return status;
     file->keys = keys;
     file->tokens = tokens;
-    file->token_bytes = (size_t)(width * media) * (half ? sizeof(uint16_t) : sizeof(float));
+    file->row_bytes = (size_t)width * (half ? sizeof(uint16_t) : sizeof(float));
     return E2STR_OK;
 }
 
@@ -333,7 +400,8 @@ static e2str_status read_contents(const e2_gguf *gguf, const e2str_model *model,
     file->count = ids->count;
     file->ids = ids->data;
     file->labels = labels->data;
-    return read_tensors(gguf, model, file, error);
+    if (e2_tokens_vary(model)) status = read_counts(gguf, model, file, error);
+    return status ? status : read_tensors(gguf, model, file, error);
 }
 
 /* What would be a caller's mistake elsewhere is a fault of the file here. */
@@ -341,15 +409,13 @@ static e2str_status fault_of_file(e2str_status status) {
     return status == E2STR_ERROR_LABEL || status == E2STR_ERROR_LIMIT ? E2STR_ERROR_FORMAT : status;
 }
 
-static e2str_status load_example(e2str_pool *pool, const contents *file, size_t index, uint64_t id, e2_string label,
-                                 e2str_error *error) {
-    const e2str_model *model = pool->model;
+static e2str_status load_example(e2str_pool *pool, e2str_storage storage, const e2_encoded *image, uint64_t id,
+                                 e2_string label, e2str_error *error) {
     e2_label read;
     e2_example *example = NULL;
-    e2str_status status = e2_label_read(model, label.data, label.size, &read, error);
+    e2str_status status = e2_label_read(pool->model, label.data, label.size, &read, error);
     if (status) return status;
-    status = e2_example_new_stored(model, file->storage, file->tokens + index * file->token_bytes,
-                                   file->keys + index * model->vision.width, &read, &example, error);
+    status = e2_example_new_stored(pool->model, storage, image, &read, &example, error);
     e2_label_free(&read);
     if (status) return status;
     example->id = id;
@@ -359,7 +425,8 @@ static e2str_status load_example(e2str_pool *pool, const contents *file, size_t 
 }
 
 static e2str_status load_examples(e2str_pool *pool, const contents *file, e2str_error *error) {
-    const uint8_t *labels = file->labels;
+    const e2str_model *model = pool->model;
+    const uint8_t *labels = file->labels, *tokens = file->tokens;
     uint64_t id, last = 0;
     for (size_t i = 0; i < file->count; i++, last = id) {
         memcpy(&id, file->ids + i * sizeof id, sizeof id);
@@ -367,7 +434,9 @@ static e2str_status load_examples(e2str_pool *pool, const contents *file, e2str_
             return e2_fail(error, E2STR_ERROR_FORMAT,
                            "id %" PRIu64 " is not between the one before it (%" PRIu64 ") and the next (%" PRIu64 ")",
                            id, last, file->next_id);
-        e2str_status status = load_example(pool, file, i, id, e2_gguf_next_string(&labels), error);
+        e2_encoded image = {tokens, token_count(file, model, i), file->keys + i * model->vision.width};
+        e2str_status status = load_example(pool, file->storage, &image, id, e2_gguf_next_string(&labels), error);
+        tokens += image.n * file->row_bytes;
         if (!status) continue;
         char which[40];
         snprintf(which, sizeof which, "example %" PRIu64, id);
@@ -402,15 +471,15 @@ e2str_status e2_pool_from_gguf(const e2str_model *model, const e2_gguf *gguf, co
     uint32_t version = 0;
     *pool = NULL;
     e2str_status status = check_file(gguf, &version, error);
-    if (!status) status = check_names(gguf, version == VERSION_MEMORY, error);
-    if (!status) status = check_model(gguf, model, error);
+    if (!status) status = check_names(gguf, version, error);
+    if (!status) status = check_model(gguf, model, version, error);
     if (!status) status = read_contents(gguf, model, &file, error);
     if (!status) status = e2str_pool_new(model, options, &fresh, error);
     if (status) return status;
     fresh->storage = file.storage;
     fresh->next_id = file.next_id;
     status = load_examples(fresh, &file, error);
-    if (!status && version == VERSION_MEMORY) status = load_memory(fresh, gguf, error);
+    if (!status && has(version, WITH_MEMORY)) status = load_memory(fresh, gguf, error);
     if (status)
         e2str_pool_free(fresh);
     else

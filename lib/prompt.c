@@ -6,6 +6,13 @@
 #include "sequence.h"
 #include "session.h"
 
+/* Floats of the examples' projections. */
+static size_t media_values(const e2str_prompt *prompt) {
+    size_t tokens = 0;
+    for (size_t i = 0; i < prompt->n_choices; i++) tokens += prompt->choices[i].example->n_tokens;
+    return e2_projection_values(prompt->model, tokens);
+}
+
 /* The first `n` slots of the cache, and the examples' media where later text still looks at them. */
 static bool keep(e2str_prompt *prompt, const e2_kv_cache *cache, const e2_media *media) {
     const e2str_model *model = prompt->model;
@@ -18,21 +25,22 @@ static bool keep(e2str_prompt *prompt, const e2_kv_cache *cache, const e2_media 
         memcpy(prompt->values + i * step, cache->values + i * cache->slots * row, step * sizeof(float));
     }
     if (model->decoder.only_immediate_media) return true;
-    size_t values = e2_projection_values(model);
-    prompt->media = e2_alloc(prompt->n_choices * values, sizeof(float));
-    for (size_t i = 0; prompt->media && i < prompt->n_choices; i++)
-        e2_media_get(model, media, i, prompt->media + i * values);
+    float *values = prompt->media = e2_alloc(media_values(prompt), sizeof(float));
+    for (size_t i = 0; values && i < prompt->n_choices; i++) {
+        e2_media_get(model, media, i, values);
+        values += e2_projection_values(model, prompt->choices[i].example->n_tokens);
+    }
     return prompt->media != NULL;
 }
 
 /* Runs BOS and the examples; the row of a query's <image> is built with them but left out. */
-static bool run(const e2_compute *compute, const e2str_pool *pool, const e2_sequence_parts *parts, uint32_t images,
-                e2str_prompt *prompt) {
+static bool run(const e2_compute *compute, const e2str_pool *pool, const e2_sequence_parts *parts,
+                const e2_sequence_size *size, e2str_prompt *prompt) {
     e2_media media;
     e2_kv_cache cache;
     e2_sequence sequence;
-    if (!e2_media_new(compute, images, &media) || !e2_sequence_rows(compute, parts, 0, 0, &sequence) ||
-        !e2_sequence_examples(compute, parts, pool, &sequence, &media) ||
+    if (!e2_media_new(compute, size->images, size->visual_tokens, &media) ||
+        !e2_sequence_rows(compute, parts, 0, 0, &sequence) || !e2_sequence_examples(compute, parts, pool, &media) ||
         !e2_kv_cache_new(compute, sequence.n - 1, &cache))
         return false;
     float *hidden = e2_arena_floats(compute->arena, (size_t)sequence.n * compute->model->decoder.width);
@@ -43,12 +51,12 @@ static bool run(const e2_compute *compute, const e2str_pool *pool, const e2_sequ
 
 static e2str_status prepare(const e2_compute *compute, const e2str_pool *pool, e2str_prompt *prompt,
                             e2str_error *error) {
-    e2_sequence_parts parts = {prompt->choices, prompt->n_choices, NULL};
-    uint32_t length, images;
-    e2str_status status = e2_sequence_measure(compute->model, &parts, &length, &images, error);
+    e2_sequence_parts parts = {.choices = prompt->choices, .n_choices = prompt->n_choices};
+    e2_sequence_size size;
+    e2str_status status = e2_sequence_measure(compute->model, &parts, &size, error);
     if (status) return status;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    bool ok = run(compute, pool, &parts, images, prompt);
+    bool ok = run(compute, pool, &parts, &size, prompt);
     e2_arena_release(compute->arena, mark);
     return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a prepared prompt");
 }
@@ -82,7 +90,7 @@ size_t e2str_prompt_bytes(const e2str_prompt *prompt) {
     if (!prompt) return 0;
     const e2str_model *model = prompt->model;
     size_t cache = 2 * (size_t)model->decoder.layers * prompt->n * model->decoder.width;
-    size_t media = prompt->media ? prompt->n_choices * e2_projection_values(model) : 0;
+    size_t media = prompt->media ? media_values(prompt) : 0;
     return sizeof *prompt + (cache + media) * sizeof(float);
 }
 

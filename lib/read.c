@@ -95,7 +95,7 @@ typedef struct query {
     e2_choice *choices; /* [E2STR_MAX_EXAMPLES]; each holds references */
     size_t n_choices;
     e2_sequence_parts parts;
-    uint32_t length, images; /* of its prompt */
+    e2_sequence_size size; /* of its prompt */
 } query;
 
 static float similarity(const e2_compute *compute, const float *key, const e2_example *example) {
@@ -161,25 +161,27 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
                                 .n_alternatives = options->alternatives,
                                 .memory = options->memory,
                                 .constraint = options->constraint};
-    size_t slots = 0, images = 0, step = (size_t)model->visual_tokens * model->vision.width;
+    size_t slots = 0, images = 0, visual_tokens = 0;
     for (size_t i = 0; i < n; i++) {
-        e2str_status status =
-            e2_sequence_measure(model, &queries[i].parts, &queries[i].length, &queries[i].images, error);
+        e2_sequence_size *size = &queries[i].size;
+        e2str_status status = e2_sequence_measure(model, &queries[i].parts, size, error);
         if (status) return status;
-        slots += e2_search_slots(model, queries[i].length, &search);
-        images += queries[i].images;
+        slots += e2_search_slots(model, size->length, &search);
+        images += size->images;
+        visual_tokens += size->visual_tokens;
     }
     e2_media media;
     e2_sequence *sequences = e2_arena_alloc(compute->arena, n, sizeof *sequences);
-    bool ok = sequences && slots <= UINT32_MAX && e2_media_new(compute, images, &media);
+    bool ok = sequences && slots <= UINT32_MAX && e2_media_new(compute, images, visual_tokens, &media);
     uint32_t slot = 0, image = 0;
     for (size_t i = 0; ok && i < n; i++) {
         const query *q = &queries[i];
         ok = e2_sequence_rows(compute, &q->parts, image, slot, &sequences[i]) &&
              remember(compute, options, keys + i * model->vision.width, &sequences[i]) &&
-             e2_sequence_media(compute, &q->parts, pool, tokens + i * step, &sequences[i], &media);
-        slot += (uint32_t)e2_search_slots(model, q->length, &search);
-        image += q->images;
+             e2_sequence_media(compute, &q->parts, pool, tokens, &media);
+        slot += (uint32_t)e2_search_slots(model, q->size.length, &search);
+        image += q->size.images;
+        tokens += q->parts.query_tokens * (size_t)model->vision.width;
     }
     ok = ok && search_all(compute, &media, sequences, n, slots, &search, answers);
     if (!ok) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
@@ -201,21 +203,22 @@ static void report_examples(const e2_compute *compute, const query *q, const flo
 }
 
 /* How many times narrower the network sees the area than it is, against its height. */
-static float squeeze_of(const e2_image_config *config, const e2str_area *area) {
+static float squeeze_of(const e2str_model *model, const e2_measured *image) {
+    const e2str_area *area = &image->area;
     bool turned = area->rotate == 90 || area->rotate == 270;
     double width = turned ? area->height : area->width, height = turned ? area->width : area->height;
-    return (float)(width / height * config->height / config->width);
+    return (float)(width / height * model->image.height / (image->columns * model->vision.patch_width));
 }
 
-static e2str_status fill(const e2_compute *compute, const e2str_area *area, const float *tokens,
+static e2str_status fill(const e2_compute *compute, const e2_measured *image, const float *tokens,
                          const e2_answer *answer, const e2str_read_options *options, e2str_result *result,
                          e2str_error *error) {
-    const e2_vision *vision = &compute->model->vision;
-    e2_evidence evidence = {tokens, vision->grid_height, vision->grid_width, squeeze_of(&compute->model->image, area)};
+    const e2str_model *model = compute->model;
+    e2_evidence evidence = {tokens, model->vision.grid_height, image->columns, squeeze_of(model, image)};
     e2_judgement judgement;
     e2str_status status = e2_result_fill(result, compute, answer, options->clean_up, options->influences, error);
     if (status) return status;
-    result->area = *area;
+    result->area = image->area;
     if (!e2_judge(compute, answer, &evidence, options->places, &judgement))
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     e2_result_judge(result, &judgement, options);
@@ -223,31 +226,35 @@ static e2str_status fill(const e2_compute *compute, const e2str_area *area, cons
 }
 
 /* Images that go through all stages together, with arguments already checked. */
-static e2str_status read_group(const e2_compute *compute, const e2str_image *images, size_t n, const e2str_pool *pool,
+static e2str_status read_group(const e2_compute *compute, const e2_measured *images, size_t n, const e2str_pool *pool,
                                const e2str_read_options *options, e2str_result *const *results, e2str_error *error) {
     const e2str_model *model = compute->model;
     e2_arena *arena = compute->arena;
     e2_arena_mark mark = e2_arena_begin(arena);
-    size_t width = model->vision.width, chosen = 0;
-    float *tokens = e2_arena_floats(arena, n * model->visual_tokens * width), *keys = e2_arena_floats(arena, n * width);
-    e2str_area *areas = e2_arena_alloc(arena, n, sizeof *areas);
+    size_t width = model->vision.width, chosen = 0, visual_tokens = 0;
+    for (size_t i = 0; i < n; i++) visual_tokens += e2_visual_tokens(model, images[i].columns);
+    float *tokens = e2_arena_floats(arena, visual_tokens * width), *keys = e2_arena_floats(arena, n * width);
     query *queries = e2_arena_alloc(arena, n, sizeof *queries);
     e2_answer *answers = e2_arena_alloc(arena, n, sizeof *answers);
     e2_choice *choices = e2_arena_alloc(arena, n * E2STR_MAX_EXAMPLES, sizeof *choices);
     e2str_status status = E2STR_OK;
-    if (!tokens || !keys || !areas || !queries || !answers || !choices)
+    if (!tokens || !keys || !queries || !answers || !choices)
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    if (!status) status = e2_encode_images(compute, images, n, tokens, keys, areas, error);
+    if (!status) status = e2_encode_images(compute, images, n, tokens, keys, error);
     for (; !status && chosen < n; chosen++) {
         query *q = &queries[chosen];
         *q = (query){.choices = choices + chosen * E2STR_MAX_EXAMPLES};
         status = choose(compute, pool, keys + chosen * width, options, q, error);
-        q->parts = (e2_sequence_parts){q->choices, q->n_choices, options->prompt};
+        q->parts = (e2_sequence_parts){.choices = q->choices,
+                                       .n_choices = q->n_choices,
+                                       .prefix = options->prompt,
+                                       .query_tokens = e2_visual_tokens(model, images[chosen].columns)};
     }
     if (!status) status = answer(compute, queries, n, pool, tokens, keys, options, answers, error);
+    const float *own = tokens;
     for (size_t i = 0; !status && i < n; i++) {
-        const float *own = tokens + i * model->visual_tokens * width;
-        status = fill(compute, &areas[i], own, &answers[i], options, results[i], error);
+        status = fill(compute, &images[i], own, &answers[i], options, results[i], error);
+        own += queries[i].parts.query_tokens * width;
         if (!status) report_examples(compute, &queries[i], keys + i * width, results[i]);
     }
     for (size_t i = 0; i < chosen; i++)
@@ -260,56 +267,92 @@ static e2str_status read_group(const e2_compute *compute, const e2str_image *ima
 typedef struct batch {
     const e2_compute *compute;
     const e2str_image *images;
-    size_t n, parts;
+    size_t n;
     const e2str_pool *pool;
     const e2str_read_options *options;
     e2str_result *const *results;
+    e2_measured *measured; /* [n] */
+    size_t parts;
+    size_t *first;          /* [parts + 1]: image with which each part begins */
     e2str_status *statuses; /* [parts] */
     e2str_error *errors;    /* [parts] */
 } batch;
 
+static e2str_status read_part_with(const batch *b, const e2_compute *compute, size_t part, e2str_error *error) {
+    size_t begin = b->first[part], n = b->first[part + 1] - begin;
+    if (!n) return E2STR_OK; /* the images beside it are large */
+    return read_group(compute, b->measured + begin, n, b->pool, b->options, b->results + begin, error);
+}
+
 static void read_part(void *context, size_t part, unsigned worker) {
     const batch *b = context;
-    size_t begin = e2_part_begin(b->n, part, b->parts), end = e2_part_begin(b->n, part + 1, b->parts);
-    b->statuses[part] = read_group(&b->compute->workers[worker], b->images + begin, end - begin, b->pool, b->options,
-                                   b->results + begin, &b->errors[part]);
+    b->statuses[part] = read_part_with(b, &b->compute->workers[worker], part, &b->errors[part]);
 }
 
 /* Groups side by side, each by one thread from pixels to text: nobody waits for anybody. The error is the first part's
  * that failed. */
 static e2str_status read_parts(batch *b, e2str_error *error) {
     e2_arena *arena = b->compute->arena;
-    e2_arena_mark mark = e2_arena_begin(arena);
     b->statuses = e2_arena_alloc(arena, b->parts, sizeof *b->statuses);
     b->errors = e2_arena_alloc(arena, b->parts, sizeof *b->errors);
     e2str_status status = E2STR_OK;
-    if (!b->statuses || !b->errors)
-        status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    else
-        e2_threads_run(b->compute->threads, b->parts, read_part, b);
+    if (!b->statuses || !b->errors) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    e2_threads_run(b->compute->threads, b->parts, read_part, b);
     for (size_t i = 0; !status && i < b->parts; i++)
         if (b->statuses[i]) status = e2_fail(error, b->statuses[i], "%s", b->errors[i].message);
-    e2_arena_release(arena, mark);
     return status;
 }
 
 /* Long answers with many beams would need much memory each: they are read one by one. */
 #define BATCH_SLOTS 1024
 
+/* Parts of as many rows as go together; where threads share them, as many as give each thread the same number. Images
+ * keep their order, and each goes to the part in which its middle row lies. false: out of memory. */
+static bool divide(batch *b, bool shared) {
+    const e2str_model *model = b->compute->model;
+    bool alone = (uint64_t)b->options->beams * b->options->max_tokens > BATCH_SLOTS || model->blas;
+    size_t total = 0, rows = 0, part = 0, threads = e2_threads_count(b->compute->threads);
+    for (size_t i = 0; i < b->n; i++) {
+        size_t more = e2_vision_rows(model, b->measured[i].columns);
+        bool together = b->parts && !alone && e2_batch_takes(model, rows, more);
+        rows = together ? rows + more : more;
+        b->parts += !together;
+        total += more;
+    }
+    if (shared) b->parts = (b->parts + threads - 1) / threads * threads;
+    if (b->parts > b->n) b->parts = b->n;
+    b->first = e2_arena_alloc(b->compute->arena, b->parts + 1, sizeof *b->first);
+    if (!b->first) return false;
+    bool each = b->parts == b->n;
+    if (each) total = b->n;
+    b->first[0] = rows = 0;
+    for (size_t i = 0, own; i < b->n; i++, rows += own) {
+        own = each ? 1 : e2_vision_rows(model, b->measured[i].columns);
+        while (2 * rows + own >= 2 * e2_part_begin(total, part + 1, b->parts)) b->first[++part] = i;
+    }
+    while (part < b->parts) b->first[++part] = b->n;
+    return true;
+}
+
+static e2str_status read_measured(batch *b, e2str_error *error) {
+    const e2_compute *compute = b->compute;
+    size_t threads = e2_threads_count(compute->threads);
+    bool shared = threads > 1 && b->n >= threads && !compute->model->blas;
+    b->parts = 0;
+    b->measured = e2_arena_alloc(compute->arena, b->n, sizeof *b->measured);
+    if (!b->measured) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    e2str_status status = e2_measure_images(compute->model, b->images, b->n, b->measured, compute->arena, error);
+    if (status) return status;
+    if (!divide(b, shared)) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    if (shared) return read_parts(b, error);
+    for (size_t i = 0; !status && i < b->parts; i++) status = read_part_with(b, compute, i, error);
+    return status;
+}
+
 static e2str_status read_all(batch *b, e2str_error *error) {
-    bool large = (uint64_t)b->options->beams * b->options->max_tokens > BATCH_SLOTS;
-    size_t group = large ? 1 : e2_batch_size(b->compute->model), threads = e2_threads_count(b->compute->threads);
-    b->parts = (b->n + group - 1) / group;
-    if (threads > 1 && b->n >= threads && !b->compute->model->blas) {
-        b->parts = (b->parts + threads - 1) / threads * threads;
-        if (b->parts > b->n) b->parts = b->n;
-        return read_parts(b, error);
-    }
-    e2str_status status = E2STR_OK;
-    for (size_t i = 0; !status && i < b->parts; i++) {
-        size_t begin = e2_part_begin(b->n, i, b->parts), end = e2_part_begin(b->n, i + 1, b->parts);
-        status = read_group(b->compute, b->images + begin, end - begin, b->pool, b->options, b->results + begin, error);
-    }
+    e2_arena_mark mark = e2_arena_begin(b->compute->arena);
+    e2str_status status = read_measured(b, error);
+    e2_arena_release(b->compute->arena, mark);
     return status;
 }
 

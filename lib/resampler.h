@@ -5,7 +5,8 @@
 
 #include "linear.h"
 
-/* tokens [n][patches][width] -> latents [n][latents][width]. Only for models with a resampler. false: out of memory. */
-bool e2_resample(const e2_compute *compute, const float *tokens, size_t n, float *latents);
+/* Vision tokens of n images, one after another, image i of columns[i] patches across -> latents [n][latents][width].
+ * Only for models with a resampler. false: out of memory. */
+bool e2_resample(const e2_compute *compute, const float *tokens, const uint32_t *columns, size_t n, float *latents);
 
 #endif

@@ -12,7 +12,7 @@ struct e2str_prompt {
     const e2str_model *model;
     uint32_t n;           /* tokens: BOS and the examples, without the query's <image> */
     float *keys, *values; /* [layers][n][width] of the decoder's KV cache */
-    float *media;         /* [n_choices][e2_projection_values], or NULL when text sees its latest image only */
+    float *media;         /* the examples' projections, or NULL when text sees its latest image only */
     size_t n_choices;
     e2_choice choices[E2STR_MAX_EXAMPLES]; /* each holds its references */
 };
@@ -26,20 +26,28 @@ typedef struct e2_sequence {
     uint32_t first_image; /* of its images in the media */
     uint32_t images;      /* of them; the query's is the last */
     uint32_t first_slot;
-    bool remembers;      /* a memory is for it: its characters, what it leaves out, its case */
-    float memory_factor; /* of what the memory adds to its logits; 0: nothing */
+    uint32_t query_tokens; /* visual tokens of the query's image */
+    bool remembers;        /* a memory is for it: its characters, what it leaves out, its case */
+    float memory_factor;   /* of what the memory adds to its logits; 0: nothing */
 } e2_sequence;
 
-/* What a prompt is made of: either examples to run, or a prefix where they have been run. */
+/* What a prompt is made of: either examples to run, or a prefix where they have been run; and the query. */
 typedef struct e2_sequence_parts {
     const e2_choice *choices;
     size_t n_choices;
     const e2str_prompt *prefix;
+    uint32_t query_tokens; /* visual tokens of the query's image; 0: there is none yet */
 } e2_sequence_parts;
 
-/* Tokens and images that the prompt will take. LIMIT when the model has no position left for an answer. */
-e2str_status e2_sequence_measure(const e2str_model *model, const e2_sequence_parts *parts, uint32_t *length,
-                                 uint32_t *images, e2str_error *error);
+typedef struct e2_sequence_size {
+    uint32_t length;      /* tokens of text */
+    uint32_t images;      /* that it looks at */
+    size_t visual_tokens; /* of all of these */
+} e2_sequence_size;
+
+/* What the prompt will take. LIMIT when the model has no position left for an answer. */
+e2str_status e2_sequence_measure(const e2str_model *model, const e2_sequence_parts *parts, e2_sequence_size *size,
+                                 e2str_error *error);
 
 /* Most tokens of an answer after a prompt of this length, the end token included. */
 uint32_t e2_sequence_room(const e2str_model *model, uint32_t length);
@@ -48,19 +56,18 @@ uint32_t e2_sequence_room(const e2str_model *model, uint32_t length);
 bool e2_sequence_rows(const e2_compute *compute, const e2_sequence_parts *parts, uint32_t first_image,
                       uint32_t first_slot, e2_sequence *sequence);
 
-/* Puts the projection of one example's image into the media, the cached one where it has one. A new projection is
- * offered to the pool (may be NULL). false: out of memory. */
-bool e2_sequence_example(const e2_compute *compute, const e2_choice *choice, const e2str_pool *pool, size_t index,
-                         e2_media *media);
+/* Adds the projection of one example's image to the media, the cached one where it has one. A new projection is offered
+ * to the pool (may be NULL). false: out of memory. */
+bool e2_sequence_example(const e2_compute *compute, const e2_choice *choice, const e2str_pool *pool, e2_media *media);
 
-/* Puts the keys and values of the examples' images into the media, from their projections where they have one. New
+/* Adds the keys and values of the examples' images to the media, from their projections where they have one. New
  * projections are offered to the pool (may be NULL). false: out of memory. */
 bool e2_sequence_examples(const e2_compute *compute, const e2_sequence_parts *parts, const e2str_pool *pool,
-                          const e2_sequence *sequence, e2_media *media);
+                          e2_media *media);
 
-/* The same, and those of the query's image from its visual tokens. */
+/* The same, and those of the query's image from its visual tokens: sequences in the order of their first_image. */
 bool e2_sequence_media(const e2_compute *compute, const e2_sequence_parts *parts, const e2str_pool *pool,
-                       const float *tokens, const e2_sequence *sequence, e2_media *media);
+                       const float *tokens, e2_media *media);
 
 /* Copies the prefix's keys and values into the prompt's first slots. */
 void e2_sequence_restore(const e2str_model *model, const e2_sequence *sequence, e2_kv_cache *cache);

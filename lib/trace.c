@@ -13,15 +13,16 @@ typedef bool group_fn(const e2_compute *compute, const e2_media *media, void *co
 
 static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
                        group_fn *run, void *context) {
-    size_t size = e2_batch_size(compute->model);
-    for (size_t first = 0; first < n; first += size) {
-        size_t count = n - first < size ? n - first : size;
+    for (size_t first = 0, end; first < n; first = end) {
+        size_t tokens = 0;
+        for (end = first; end < n && e2_batch_takes(compute->model, tokens, examples[end].example->n_tokens); end++)
+            tokens += examples[end].example->n_tokens;
         e2_arena_mark mark = e2_arena_begin(compute->arena);
         e2_media media;
-        if (!e2_media_new(compute, count, &media)) return false;
-        for (size_t i = 0; i < count; i++)
-            if (!e2_sequence_example(compute, &examples[first + i], pool, i, &media)) return false;
-        if (!run(compute, &media, context, first, count)) return false;
+        if (!e2_media_new(compute, end - first, tokens, &media)) return false;
+        for (size_t i = first; i < end; i++)
+            if (!e2_sequence_example(compute, &examples[i], pool, &media)) return false;
+        if (!run(compute, &media, context, first, end - first)) return false;
         e2_arena_release(compute->arena, mark);
     }
     return true;
@@ -36,14 +37,15 @@ typedef struct reader {
 
 static bool read_group(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n) {
     const reader *r = context;
-    const e2_sequence_parts none = {NULL, 0, NULL};
     e2_arena *arena = compute->arena;
     e2_sequence *sequences = e2_arena_alloc(arena, n, sizeof *sequences);
     e2_answer *answers = e2_arena_alloc(arena, n, sizeof *answers);
     size_t each = e2_search_slots(compute->model, 2, &r->search);
     if (!sequences || !answers) return false;
-    for (size_t i = 0; i < n; i++)
-        if (!e2_sequence_rows(compute, &none, (uint32_t)i, (uint32_t)(i * each), &sequences[i])) return false;
+    for (size_t i = 0; i < n; i++) {
+        const e2_sequence_parts alone = {.query_tokens = r->examples[first + i].example->n_tokens};
+        if (!e2_sequence_rows(compute, &alone, (uint32_t)i, (uint32_t)(i * each), &sequences[i])) return false;
+    }
     if (!e2_search(compute, media, sequences, n, n * each, &r->search, answers)) return false;
     for (size_t i = 0; i < n; i++) {
         e2_reading *reading = malloc(sizeof *reading + answers[i].n * sizeof *reading->tokens);

@@ -64,6 +64,8 @@ class ModelInfo(c.Structure):
             ('precision', c.c_int),
             ('calibrated', c.c_uint32),
             ('places', c.c_uint32),
+            ('min_width', c.c_uint32),
+            ('max_width', c.c_uint32),
         ]
     )
 
@@ -214,7 +216,7 @@ class Model:
         self.lib.e2str_model_close(self.handle)
 
     def encode(self, images):
-        """(tokens [n][visual tokens][width], keys [n][width]) of a list of uint8 arrays"""
+        """(tokens [n][visual tokens][width], keys [n][width]) of a list of uint8 arrays; for fixed widths"""
         n = len(images)
         views = (Image * n)(*map(image_of, images))
         tokens = np.empty((n, self.info.visual_tokens, self.info.visual_width), np.float32)

@@ -68,7 +68,7 @@ def metadata(reader):
 def expected_type(tensor, kind):
     if len(tensor.shape) == 1:
         return 'F32'
-    if tensor.name in ('vision.positions', 'decoder.positions'):
+    if tensor.name in ('vision.positions', 'vision.row_positions', 'vision.column_positions', 'decoder.positions'):
         return 'F32' if kind == 'F32' else 'F16'
     return 'BF16' if kind == 'Q8_0' and tensor.shape[0] % 32 else kind
 

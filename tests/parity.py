@@ -139,7 +139,7 @@ def let_some_texts_end(net, media, torch):
     rows, outputs = net.weights[TOKENS], []
     for seed in range(4):
         ids = np.random.default_rng(seed).integers(4, BASE_VOCABULARY, 12).tolist()
-        outputs.append(net.hidden(torch.tensor([net.prompt([]) + ids]), media[seed % len(media)][None, None])[0])
+        outputs.append(net.hidden(torch.tensor([net.prompt([]) + ids]), media[seed % len(media)][None])[0])
     h = torch.cat(outputs)
     mean = h.mean(0)
     rows -= torch.outer(rows @ mean, mean) / mean.dot(mean)
@@ -200,7 +200,7 @@ def relative(ours, theirs):
 def log_probabilities(net, torch, seen, prompt, ids, limit):
     """(log-probability of each token written, the end token's included if it was; the largest logit)"""
     written = ids + ([net.config.end] if len(ids) < limit else [])
-    logits = net.logits(torch.tensor([prompt + written]), seen[None])[0, len(prompt) - 1 : -1].clone()
+    logits = net.logits(torch.tensor([prompt + written]), seen)[0, len(prompt) - 1 : -1].clone()
     largest = float(logits.abs().max())
     logits[:, net.config.image] = -torch.inf
     return logits.log_softmax(-1)[range(len(written)), written].numpy(), largest

@@ -309,6 +309,10 @@ static int set_up_head(void **state) {
         state, &(tiny_model_options){.type = E2_F16, .head = true, .confidence = weights, .textless = textless});
 }
 
+static int set_up_free_widths(void **state) {
+    return set_up_with(state, &(tiny_model_options){.min_width = 32, .all_media = true, .memory = true});
+}
+
 static int tear_down(void **state) {
     world *w = *state;
     e2str_constraint_free(w->constraint);
@@ -404,7 +408,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(places_and_confidence, set_up_head, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up_free_widths, tear_down),
         cmocka_unit_test_setup_teardown(a_warm_read_allocates_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_warm_read_allocates_nothing, set_up_free_widths, tear_down),
     };
     return cmocka_run_group_tests_name("alloc", tests, NULL, NULL);
 }

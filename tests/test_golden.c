@@ -85,14 +85,16 @@ static void assert_close(const golden *g, const char *what, const float *actual,
 }
 
 static void check_planes(const golden *g) {
-    size_t n = (size_t)3 * g->model->image.height * g->model->image.width;
-    float *planes = malloc(n * sizeof *planes);
+    const e2_image_config *config = &g->model->image;
+    float *planes = malloc((size_t)3 * config->height * config->width * sizeof *planes);
     for (uint32_t i = 0; i < 2; i++) {
         char name[32];
         snprintf(name, sizeof name, "planes.%u", i);
         e2str_image image = image_of(g, i);
-        assert_int_equal(e2_image_planes(&image, &g->model->image, planes, &g->session->arena, NULL), E2STR_OK);
+        assert_int_equal(e2_image_planes(&image, config, planes, &g->session->arena, NULL), E2STR_OK);
         e2_arena_release(&g->session->arena, (e2_arena_mark){0});
+        size_t n = (size_t)3 * config->height * e2_image_width(&image, config);
+        assert_int_equal(tensor(g, name)->elements, n);
         assert_memory_equal(planes, floats(g, name), n * sizeof *planes);
     }
     free(planes);
@@ -101,31 +103,35 @@ static void check_planes(const golden *g) {
 static void check_vision_tokens(const golden *g) {
     const e2_tensor *expected = e2_gguf_tensor(&g->file, "vision_tokens");
     if (!expected) return;
-    size_t step = (size_t)g->model->vision.patches * g->model->vision.width;
-    float *tokens = malloc(step * sizeof *tokens);
+    size_t most = (size_t)g->model->vision.patches * g->model->vision.width;
+    float *tokens = malloc(most * sizeof *tokens);
     float *planes = malloc((size_t)3 * g->model->image.height * g->model->image.width * sizeof *planes);
-    for (uint32_t i = 0; i < expected->elements / step; i++) {
-        e2str_image image = image_of(g, i);
+    for (size_t i = 0, at = 0, step; at < expected->elements; i++, at += step) {
+        e2str_image image = image_of(g, (uint32_t)i);
+        uint32_t columns = e2_columns(g->model, &image);
+        step = (size_t)e2_patches(g->model, columns) * g->model->vision.width;
         assert_int_equal(e2_image_planes(&image, &g->model->image, planes, &g->session->arena, NULL), E2STR_OK);
-        assert_true(e2_vision_encode(&g->session->compute, planes, 1, tokens));
+        assert_true(e2_vision_encode(&g->session->compute, planes, &columns, 1, tokens));
         e2_arena_release(&g->session->arena, (e2_arena_mark){0});
-        assert_close(g, "vision tokens", tokens, (const float *)expected->data + i * step, step);
+        assert_close(g, "vision tokens", tokens, (const float *)expected->data + at, step);
     }
     free(planes);
     free(tokens);
 }
 
 static void check_encoding(const golden *g) {
-    size_t width = g->model->vision.width, step = g->model->visual_tokens * width;
+    size_t width = g->model->vision.width, at = 0;
     const e2_tensor *expected = tensor(g, "tokens");
-    float *tokens = malloc(step * sizeof *tokens), *key = malloc(width * sizeof *key);
-    for (uint32_t i = 0; i < g->images; i++) {
+    float *tokens = malloc(g->model->visual_tokens * width * sizeof *tokens), *key = malloc(width * sizeof *key);
+    for (uint32_t i = 0, n; i < g->images; i++, at += n * width) {
         e2str_image image = image_of(g, i);
+        assert_int_equal(e2str_visual_tokens(g->model, &image, &n, NULL), E2STR_OK);
         assert_int_equal(e2str_encode(g->session, &image, 1, tokens, key, NULL), E2STR_OK);
         assert_close(g, "key", key, floats(g, "keys") + i * width, width);
-        if (i * step < expected->elements)
-            assert_close(g, "visual tokens", tokens, (const float *)expected->data + i * step, step);
+        if (at < expected->elements)
+            assert_close(g, "visual tokens", tokens, (const float *)expected->data + at, n * width);
     }
+    assert_true(at >= expected->elements);
     free(tokens);
     free(key);
 }
@@ -265,15 +271,16 @@ static void check_logits(const golden *g, e2str_pool *pool, const golden_case *c
     e2_choice choices[8];
     assert_int_equal(e2_pool_choose_ids(pool, c->examples, c->n_examples, choices, NULL), E2STR_OK);
     const e2_compute *compute = &g->session->compute;
-    e2_sequence_parts parts = {choices, c->n_examples, NULL};
-    uint32_t length, images;
+    e2_sequence_parts parts = {.choices = choices, .n_choices = c->n_examples};
+    e2_sequence_size size;
     e2_media media;
     e2_sequence sequence;
     e2_kv_cache cache;
-    assert_int_equal(e2_sequence_measure(model, &parts, &length, &images, NULL), E2STR_OK);
-    assert_true(e2_media_new(compute, images, &media));
+    assert_int_equal(e2str_visual_tokens(model, &image, &parts.query_tokens, NULL), E2STR_OK);
+    assert_int_equal(e2_sequence_measure(model, &parts, &size, NULL), E2STR_OK);
+    assert_true(e2_media_new(compute, size.images, size.visual_tokens, &media));
     assert_true(e2_sequence_rows(compute, &parts, 0, 0, &sequence));
-    assert_true(e2_sequence_media(compute, &parts, NULL, tokens, &sequence, &media));
+    assert_true(e2_sequence_media(compute, &parts, NULL, tokens, &media));
     assert_true(e2_kv_cache_new(compute, sequence.length, &cache));
     float *hidden = e2_arena_floats(arena, (size_t)sequence.n * model->decoder.width);
     assert_true(e2_decode(compute, &media, &cache, sequence.rows, sequence.n, hidden, NULL));
@@ -313,11 +320,13 @@ static void check_rounded(const golden *g, const char *model_path, e2str_precisi
     if (e2str_model_open(model_path, &options, &own.model, &error) ||
         e2str_session_new(own.model, NULL, &own.session, &error))
         fail_msg("%s: %s", g->name, error.message);
-    size_t width = g->model->vision.width, step = g->model->visual_tokens * width;
-    float *tokens = malloc(step * sizeof *tokens), *key = malloc(width * sizeof *key);
+    size_t width = g->model->vision.width;
+    float *tokens = malloc(g->model->visual_tokens * width * sizeof *tokens), *key = malloc(width * sizeof *key);
     e2str_image image = image_of(g, 0);
+    uint32_t n;
+    assert_int_equal(e2str_visual_tokens(own.model, &image, &n, NULL), E2STR_OK);
     assert_int_equal(e2str_encode(own.session, &image, 1, tokens, key, NULL), E2STR_OK);
-    assert_within(g, "visual tokens, rounded", tokens, floats(g, "tokens"), step, ROUNDED_TOLERANCE);
+    assert_within(g, "visual tokens, rounded", tokens, floats(g, "tokens"), n * width, ROUNDED_TOLERANCE);
     assert_within(g, "key, rounded", key, floats(g, "keys"), width, ROUNDED_TOLERANCE);
     free(key);
     free(tokens);

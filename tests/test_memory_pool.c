@@ -453,7 +453,7 @@ static void learning_needs_no_more_scratch_for_more_groups(void **state) {
     (void)state;
     fixture f;
     assert_int_equal(memory_open(&f, (tiny_model_options){.seed = 23, .image_width = 512}), 0);
-    size_t group = e2_batch_size(f.model), n, bytes[2];
+    size_t group = E2_BATCH_ROWS / f.model->visual_tokens, n, bytes[2];
     uint64_t last;
     e2str_pool *pool = memory_pool(&f);
     for (size_t i = 0; i < 12 * group; i++) memory_add(&f, pool, i, "ab");

@@ -71,7 +71,8 @@ static void expect_threads(unsigned expected) {
 static void add_key(const float *key) {
     e2_example *example;
     uint32_t ids[1] = {4};
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, key, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    e2_encoded image = {key, f.model->visual_tokens, key};
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_OK);
     assert_int_equal(e2_pool_insert(pool, example, NULL, NULL), E2STR_OK);
 }

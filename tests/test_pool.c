@@ -52,7 +52,8 @@ static uint64_t add_key(e2str_pool *pool, const float *key, float value) {
     e2_example *example;
     assert_non_null(tokens);
     for (size_t i = 0; i < n; i++) tokens[i] = value;
-    assert_int_equal(e2_example_new(f.model, pool->storage, tokens, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    e2_encoded image = {tokens, f.model->visual_tokens, key};
+    assert_int_equal(e2_example_new(f.model, pool->storage, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_OK);
     free(tokens);
     assert_int_equal(e2_pool_insert(pool, example, NULL, NULL), E2STR_OK);
@@ -267,25 +268,26 @@ static void test_values_that_could_not_be_loaded_again(void **state) {
     float *tokens = calloc(n, sizeof *tokens), key[FIXTURE_KEY] = {1};
     uint32_t ids[1] = {4};
     e2_example *example;
+    e2_encoded image = {tokens, f.model->visual_tokens, key};
     assert_non_null(tokens);
     tokens[n - 1] = 70000;
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, tokens, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_ERROR_LIMIT);
     assert_null(example);
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, tokens, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_OK);
     e2_example_release(example);
     tokens[n - 1] = NAN;
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, tokens, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F16, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_ERROR_LIMIT);
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, tokens, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_ERROR_LIMIT);
     tokens[n - 1] = 0;
     key[1] = 0.1f; /* length 1.005 */
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, tokens, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_ERROR_LIMIT);
     key[1] = NAN;
-    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, tokens, key, &(e2_label){"a", 1, ids, 1}, &example, NULL),
+    assert_int_equal(e2_example_new(f.model, E2STR_STORE_F32, &image, &(e2_label){"a", 1, ids, 1}, &example, NULL),
                      E2STR_ERROR_LIMIT);
     free(tokens);
 }

@@ -40,6 +40,9 @@ typedef struct recipe {
     uint64_t key_dims[2], token_dims[3];
     float key[FIXTURE_KEY];
     uint16_t token;
+    uint32_t counts[3]; /* of visual tokens; written where n_counts or wide_counts says so */
+    size_t n_counts;
+    bool wide_counts;
 } recipe;
 
 #define TOKENS 32 /* of the tiny model */
@@ -102,6 +105,8 @@ static void write_metadata(e2_gguf_writer *writer, const recipe *r) {
     else if (!r->no_ids)
         e2_gguf_write_array(writer, "e2str.pool.ids", E2_KV_U64, r->ids, r->n_ids);
     if (!r->no_labels) e2_gguf_write_string_array(writer, "e2str.pool.labels", r->labels, r->n_labels);
+    if (r->n_counts) e2_gguf_write_array(writer, "e2str.pool.token_counts", E2_KV_U32, r->counts, r->n_counts);
+    if (r->wide_counts) e2_gguf_write_array(writer, "e2str.pool.token_counts", E2_KV_U64, r->ids, 2);
     if (r->extra_key) e2_gguf_write_u32(writer, r->extra_key, 1);
 }
 
@@ -161,7 +166,9 @@ static void test_hostile_metadata(void **state) {
     CASE(r.no_checksum = true, ERROR_FORMAT, "e2str.pool.checksum");
     CASE(r.narrow_checksum = true, ERROR_FORMAT, "e2str.pool.checksum");
     CASE(r.no_version = true, ERROR_FORMAT, "e2str.pool.version");
-    CASE(r.version = 3, ERROR_UNSUPPORTED, "version 3");
+    CASE(r.version = 3, ERROR_FORMAT, "its model has one for all pictures");
+    CASE(r.version = 5, ERROR_UNSUPPORTED, "version 5");
+    CASE((r.counts[0] = r.counts[1] = 32, r.n_counts = 2), ERROR_UNSUPPORTED, "e2str.pool.token_counts");
     CASE(r.version = 0, ERROR_UNSUPPORTED, "version 0");
     CASE(r.no_model = true, ERROR_FORMAT, "e2str.pool.model_checksum");
     CASE(r.extra_key = "e2str.pool.compression", ERROR_UNSUPPORTED, "e2str.pool.compression");
@@ -222,6 +229,53 @@ static void test_hostile_tensors(void **state) {
     CASE(r.key[3] = INFINITY, ERROR_FORMAT, "length");
 }
 
+/* Of a model with free widths: 2 to 16 columns of 4 visual tokens. These two examples have 20 and 44. */
+static recipe good_of_free(void) {
+    recipe r = good();
+    r.version = 3;
+    r.counts[0] = 20;
+    r.counts[1] = 44;
+    r.n_counts = 2;
+    r.token_dims[1] = 64;
+    r.token_dims[2] = 1;
+    return r;
+}
+
+#define FREE_CASE(change, status, message)                                                                             \
+    do {                                                                                                               \
+        recipe r = good_of_free();                                                                                     \
+        change;                                                                                                        \
+        expect(#change, r, E2STR_##status, message);                                                                   \
+    } while (0)
+
+static void test_hostile_counts(void **state) {
+    (void)state;
+    fixture former = f;
+    assert_int_equal(fixture_open(&f, &(tiny_model_options){.image_width = 256, .min_width = 32}), 0);
+    FREE_CASE((void)0, OK, NULL);
+    FREE_CASE((r.counts[0] = 44, r.counts[1] = 20), OK, NULL);
+    FREE_CASE((r.counts[0] = 8, r.counts[1] = 56), OK, NULL);
+    FREE_CASE((r.counts[0] = 64, r.counts[1] = 0), ERROR_FORMAT, "0 visual tokens: not 8 to 64");
+    FREE_CASE((r.counts[0] = 4, r.counts[1] = 60), ERROR_FORMAT, "4 visual tokens: not 8 to 64");
+    FREE_CASE((r.counts[0] = 68, r.counts[1] = 4), ERROR_FORMAT, "68 visual tokens: not 8 to 64");
+    FREE_CASE((r.counts[0] = 21, r.counts[1] = 43), ERROR_FORMAT, "21 visual tokens: not 8 to 64 in columns of 4");
+    FREE_CASE(r.counts[1] = UINT32_MAX - 19, ERROR_FORMAT, "visual tokens: not 8 to 64");
+    FREE_CASE(r.counts[1] = 40, ERROR_FORMAT, "tensor tokens is F16 [16, 64, 1, 1], expected F16 [16, 60, 1, 1]");
+    FREE_CASE(r.counts[1] = 48, ERROR_FORMAT, "tensor tokens is F16 [16, 64, 1, 1], expected F16 [16, 68, 1, 1]");
+    FREE_CASE(r.n_counts = 1, ERROR_FORMAT, "2 ids but 1 numbers of visual tokens");
+    FREE_CASE((r.n_counts = 3, r.counts[2] = 8), ERROR_FORMAT, "2 ids but 3 numbers of visual tokens");
+    FREE_CASE(r.n_counts = 0, ERROR_FORMAT, "e2str.pool.token_counts");
+    FREE_CASE((r.n_counts = 0, r.wide_counts = true), ERROR_FORMAT, "e2str.pool.token_counts");
+    FREE_CASE((r.token_dims[1] = 32, r.token_dims[2] = 2), ERROR_FORMAT, "tensor tokens is F16 [16, 32, 2");
+    FREE_CASE((r.version = 1, r.n_counts = 0), ERROR_FORMAT, "its model has one for each picture");
+    FREE_CASE(r.version = 1, ERROR_UNSUPPORTED, "e2str.pool.token_counts");
+    FREE_CASE(r.version = 2, ERROR_UNSUPPORTED, "e2str.pool.token_counts");
+    FREE_CASE(r.version = 4, ERROR_FORMAT, "no memory statistics");
+    FREE_CASE(r.token = 0x7c00, ERROR_FORMAT, "not finite");
+    fixture_close(&f);
+    f = former;
+}
+
 /* general.alignment 1 lets tensors begin anywhere: floats there could not be used in place. */
 static void test_odd_alignment(void **state) {
     (void)state;
@@ -269,9 +323,8 @@ static void test_hostile_numbers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_hostile_metadata),
-        cmocka_unit_test(test_hostile_tensors),
-        cmocka_unit_test(test_odd_alignment),
+        cmocka_unit_test(test_hostile_metadata), cmocka_unit_test(test_hostile_tensors),
+        cmocka_unit_test(test_hostile_counts),   cmocka_unit_test(test_odd_alignment),
         cmocka_unit_test(test_hostile_numbers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -32,6 +32,7 @@ typedef struct tiny_model_options {
     uint32_t segment_stride;                /* 0: the key is left out */
     float min_similarity;                   /* 0: the key is left out */
     uint32_t image_width;                   /* 128 */
+    uint32_t min_width;                     /* 0: all images have image_width; otherwise widths are free */
     uint32_t image_height;                  /* 32 */
     uint32_t patch_width;                   /* 16 */
     uint32_t patch_height;                  /* 8 */
@@ -190,7 +191,12 @@ static void tiny_vision(tiny_builder *b, const tiny_model_options *o) {
     }
     tiny_linear(b, "patch", w, stem ? o->stem[stem - 1][0] : (size_t)3 * o->patch_width * o->patch_height);
     if (o->class_token) tiny_tensor(b, "class_embedding", w, 0, 0, 1);
-    tiny_tensor(b, "positions", patches + o->class_token, w, 0, 1);
+    if (o->min_width) {
+        tiny_tensor(b, "row_positions", o->image_height / o->patch_height, w, 0, 0.7f);
+        tiny_tensor(b, "column_positions", o->image_width / o->patch_width, w, 0, 0.7f);
+    } else {
+        tiny_tensor(b, "positions", patches + o->class_token, w, 0, 1);
+    }
     if (o->norm_post) tiny_norm(b, "norm_post", w);
     for (uint32_t i = 0; i < o->vision_layers; i++) {
         snprintf(b->prefix, sizeof b->prefix, "vision.blk.%u.", i);
@@ -311,6 +317,7 @@ static void tiny_metadata(tiny_builder *b, const tiny_model_options *o) {
     e2_gguf_write_u32(b->writer, "e2str.version", 1);
     e2_gguf_write_u32(b->writer, "e2str.image.height", o->image_height);
     e2_gguf_write_u32(b->writer, "e2str.image.width", o->image_width);
+    if (o->min_width) e2_gguf_write_u32(b->writer, "e2str.image.min_width", o->min_width);
     tiny_string(b, "e2str.image.channels", o->channels);
     e2_gguf_write_array(b->writer, "e2str.image.mean", E2_KV_F32, mean, 3);
     e2_gguf_write_array(b->writer, "e2str.image.std", E2_KV_F32, std, 3);

@@ -281,14 +281,19 @@ def check_reshape(folder):
     )
 
 
-def check_export(folder, net, samples):
-    weights, model = os.path.join(folder, 'net.weights.pt'), os.path.join(folder, 'net.gguf')
+def export(folder, name, net, *arguments):
+    weights, model = os.path.join(folder, 'net.weights.pt'), os.path.join(folder, name)
     torch.save({'model': net.state_dict(), 'sizes': asdict(net.sizes)}, weights)
     subprocess.run(
-        [f'{BUILD}/venv/bin/python', 'weights/export', weights, model, '--type', 'f32'],
+        [f'{BUILD}/venv/bin/python', 'weights/export', weights, model, '--type', 'f32', *arguments],
         stdout=subprocess.DEVNULL,
         check=True,
     )
+    return model
+
+
+def check_export(folder, net, samples):
+    model = export(folder, 'net.gguf', net, '--fixed')
     paths = [os.path.join(folder, f'{i:02d}.png') for i in range(12)]
     for path, sample in zip(paths, samples):
         Image.fromarray(sample.image).save(path)
@@ -308,15 +313,55 @@ def check_export(folder, net, samples):
     check('the same with an example before it', nearly(read, expected))
 
 
-def check_shipped(folder, samples):
-    """The shipped file as a checkpoint: nothing is lost on the way back."""
+def check_free_widths(folder, net, renderer):
+    """Pictures of several widths, alone and after one of another width; the file as a checkpoint again."""
+    rest = os.path.join(folder, 'rest.npz')
+    model = export(folder, 'free.gguf', net, '--rest', rest)
+    samples = [s for s in renderer.several((Dice(f'wide {i}') for i in range(400)), 14, free=True) if s.text]
+    widths = {s.image.shape[1] for s in samples}
+    check('pictures differ in width', len(widths) > 3)
+    paths = [os.path.join(folder, f'free-{i:02d}.png') for i in range(len(samples))]
+    for path, sample in zip(paths, samples):
+        Image.fromarray(sample.image).save(path)
+    images = [torch.tensor(s.image[None]) for s in samples]
+    options = ['read', '--json', '--precision', 'f32', '--max-tokens', '20', '-m', model]
+    with torch.no_grad():
+        expected = [net.read(image, most=20)[0] for image in images]
+    check('the library reads every width as the trained program does', nearly(e2str(*options, *paths), expected))
+    common = max(widths, key=lambda w: sum(s.image.shape[1] == w for s in samples))  # the trainer's prompts have one
+    alike = [i for i, s in enumerate(samples) if s.image.shape[1] == common]
+    label, pool = samples[alike[0]].text, os.path.join(folder, 'free.pool')
+    with open(os.path.join(folder, 'free.tsv'), 'w') as labels:
+        print(f'{os.path.basename(paths[alike[0]])}\t{label}', file=labels)
+    e2str('pool', 'add', pool, '-m', model, '--storage', 'f32', '--labels', os.path.join(folder, 'free.tsv'))
+    expected = [read_after(net, torch.cat([images[alike[0]], images[i]]), [label]) for i in alike[1:]]
+    read = e2str(*options, '-p', pool, '-k', '1', *(paths[i] for i in alike[1:]))
+    check('the same with an example before it, at another width than 128', len(alike) > 1 and nearly(read, expected))
+    state, again = net.state_dict(), from_gguf(folder, model, rest)
+    check(
+        'the free file becomes a checkpoint with all its columns',
+        again.sizes == net.sizes
+        and all(torch.equal(t, state[n]) for n, t in again.state_dict().items() if not n.startswith('aux')),
+    )
+
+
+def from_gguf(folder, *arguments):
+    """The Reader that train/from_gguf.py makes of a model file."""
     start = os.path.join(folder, 'start.pt')
     subprocess.run(
-        [f'{BUILD}/venv/bin/python', 'weights/train/from_gguf.py', start], stdout=subprocess.DEVNULL, check=True
+        [f'{BUILD}/venv/bin/python', 'weights/train/from_gguf.py', *arguments, start],
+        stdout=subprocess.DEVNULL,
+        check=True,
     )
     state = torch.load(start)
     net = Reader(Sizes(**state['sizes'])).eval()
     net.load_state_dict(state['model'])
+    return net
+
+
+def check_shipped(folder, samples):
+    """The shipped file as a checkpoint: nothing is lost on the way back."""
+    net = from_gguf(folder)
     with torch.no_grad():
         expected = net.read(torch.from_numpy(np.stack([s.image for s in samples[:12]])), most=20)
     paths = [os.path.join(folder, f'{i:02d}.png') for i in range(12)]
@@ -337,6 +382,7 @@ def main():
         check_training(folder)
         check_reshape(folder)
         check_export(folder, net, samples)
+        check_free_widths(folder, net, renderer)
         check_shipped(folder, samples)
 
 

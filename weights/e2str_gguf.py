@@ -35,6 +35,7 @@ class Settings:
     name: str = ''
     image_height: int = 32
     image_width: int = 128
+    min_width: int = 0  # 0: all pictures have image_width; otherwise widths are free between these two
     channels: str = 'rgb'
     trim: bool = False  # even borders are left out
     mean: tuple = CLIP_MEAN
@@ -84,7 +85,8 @@ class Shapes:
     vision_width: int
     patch_height: int
     patch_width: int
-    patches: int
+    grid: tuple  # rows and columns of patches; of free widths the most columns
+    free: bool  # positions by row and column
     class_token: bool
     vision_layers: int
     vision_feed_forward: int
@@ -135,12 +137,15 @@ def shapes_of(state, settings):
             f'patches of {ph}x{pw} (height x width) do not divide an image of '
             f'{settings.image_height}x{settings.image_width}'
         )
+    if settings.min_width % pw or settings.min_width > settings.image_width:
+        raise WeightsError(f'widths from {settings.min_width} to {settings.image_width} in patches of {pw}')
     vocabulary, d = _shape(state, f'{DECODER}.embed_tokens.weight', 2)
     s = Shapes(
         vision_width=width,
         patch_height=ph,
         patch_width=pw,
-        patches=settings.image_height // ph * (settings.image_width // pw),
+        grid=(settings.image_height // ph, settings.image_width // pw),
+        free=settings.min_width > 0,
         class_token='vision_encoder.class_embedding' in state,
         vision_layers=_count(state, 'vision_encoder.transformer.resblocks'),
         vision_feed_forward=_shape(state, 'vision_encoder.transformer.resblocks.0.mlp.c_fc.weight', 2)[0],
@@ -219,7 +224,12 @@ def layout(s, norm_post):
     add('vision.patch.bias', 'vision_encoder.conv1.bias', w)
     if s.class_token:
         add('vision.class_embedding', 'vision_encoder.class_embedding', w)
-    add('vision.positions', 'vision_encoder.positional_embedding', s.patches + s.class_token, w)
+    rows, columns = s.grid
+    if s.free:
+        add('vision.row_positions', 'vision_encoder.row_embedding', rows, w)
+        add('vision.column_positions', 'vision_encoder.column_embedding', columns, w)
+    else:
+        add('vision.positions', 'vision_encoder.positional_embedding', rows * columns + s.class_token, w)
     for i in range(s.vision_layers):
         to, of = f'vision.blk.{i}', f'vision_encoder.transformer.resblocks.{i}'
         pair(f'{to}.norm1', f'{of}.ln_1', w)
@@ -333,6 +343,8 @@ def _write_metadata(writer, s, settings):
     u32('e2str.version', 1)
     u32('e2str.image.height', settings.image_height)
     u32('e2str.image.width', settings.image_width)
+    if settings.min_width:
+        u32('e2str.image.min_width', settings.min_width)
     writer.add_string('e2str.image.channels', settings.channels)
     if settings.trim:
         writer.add_bool('e2str.image.trim', True)

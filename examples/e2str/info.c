@@ -15,8 +15,13 @@ static int model_info(const invocation *run, const char *path) {
     printf("\nchecksum        %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
     printf("file            %llu bytes\n", (unsigned long long)info.file_bytes);
     printf("parameters      %llu\n", (unsigned long long)info.parameters);
-    printf("image           %u x %u pixels\n", info.image_width, info.image_height);
-    printf("visual tokens   %u of width %u\n", info.visual_tokens, info.visual_width);
+    bool free_widths = info.min_width < info.max_width;
+    if (free_widths)
+        printf("image           %u to %u x %u pixels\n", info.min_width, info.max_width, info.image_height);
+    else
+        printf("image           %u x %u pixels\n", info.image_width, info.image_height);
+    printf("visual tokens   %s%u of width %u\n", free_widths && !info.resampler_layers ? "up to " : "",
+           info.visual_tokens, info.visual_width);
     printf("vision          %u layers\n", info.vision_layers);
     printf("resampler       %u layers\n", info.resampler_layers);
     printf("decoder         %u layers of width %u\n", info.decoder_layers, info.decoder_width);

@@ -180,6 +180,20 @@ def with_tensors(changes, types=None):
     return model.build()
 
 
+def with_free_widths(changes=None, **keys):
+    """The model with free widths of 2 or 4 pixels, its keys (image__width = ...) and tensors changed; None removes."""
+    model = Model()
+    model.keys['e2str.image.min_width'] = (U32, 2)
+    del model.tensors['vision.positions']
+    model.tensors.update({'vision.row_positions': (2, 1), 'vision.column_positions': (2, 2)})
+    for name, dims in (changes or {}).items():
+        model.tensors[name] = dims
+    model.tensors = {name: dims for name, dims in model.tensors.items() if dims}
+    for name, content in keys.items():
+        model.keys['e2str.' + name.replace('__', '.')] = content
+    return model.build()
+
+
 def with_stem(changes=None, **keys):
     """The model with a stem of two layers, its keys and its tensors changed as above."""
     numbers = {'channels': [4, 5], 'stride_height': [2, 1], 'stride_width': [1, 2]}
@@ -401,6 +415,41 @@ def model_cases():
     yield 'format-f32-not-aligned-to-4', odd_addresses(), 'not aligned to 4'
 
 
+def width_cases():
+    key, rows, columns = 'e2str.image.min_width', 'vision.row_positions', 'vision.column_positions'
+    yield 'ok-free-widths', with_free_widths(), ''
+    yield 'ok-free-widths-all-alike', with_free_widths(image__min_width=(U32, 4)), ''
+    yield 'format-min-width-zero', with_free_widths(image__min_width=(U32, 0)), key + ' is 0, less than 1'
+    yield 'format-min-width-mistyped', with_free_widths(image__min_width=(F32, 2)), key
+    yield 'limit-min-width', with_free_widths(image__min_width=(U32, 4098)), key + ' is 4098'
+    yield (
+        'format-min-width-above-width',
+        with_free_widths(image__min_width=(U32, 6)),
+        key + ' is 6, e2str.image.width only 4',
+    )
+    yield (
+        'format-patch-does-not-divide-min-width',
+        with_free_widths(image__min_width=(U32, 3)),
+        f'e2str.vision.patch_width (2) does not divide {key} (3)',
+    )
+    yield 'format-row-positions-missing', with_free_widths({rows: None}), f'{rows} is missing'
+    yield 'format-column-positions-missing', with_free_widths({columns: None}), f'{columns} is missing'
+    shape = f'{rows} has dimensions {{2, 2, 1, 1}}, expected {{2, 1'
+    yield 'format-row-positions-shape', with_free_widths({rows: (2, 2)}), shape
+    shape = f'{columns} has dimensions {{2, 3, 1, 1}}, expected {{2, 2'
+    yield 'format-column-positions-shape', with_free_widths({columns: (2, 3)}), shape
+    yield (
+        'unsupported-positions-of-both-kinds',
+        with_free_widths({'vision.positions': (2, 2)}),
+        "vision.positions is not one of this model's",
+    )
+    yield (
+        'unsupported-column-positions-without-key',
+        with_tensors({columns: (2, 2)}),
+        f"{columns} is not one of this model's",
+    )
+
+
 def stem_cases():
     key = 'e2str.vision.stem.'
     yield 'ok-stem', with_stem().build(), ''
@@ -530,7 +579,14 @@ def main():
         if name.endswith('.gguf'):
             os.remove(os.path.join(folder, name))
     lines = []
-    for cases in (gguf_cases(), model_cases(), stem_cases(), memory_cases(), confidence_cases()):
+    for cases in (
+        gguf_cases(),
+        model_cases(),
+        width_cases(),
+        stem_cases(),
+        memory_cases(),
+        confidence_cases(),
+    ):
         for name, data, words in cases:
             with open(os.path.join(folder, name + '.gguf'), 'wb') as file:
                 file.write(data)

@@ -72,9 +72,9 @@ PLAIN = dict(
     cross_head_size=16,
     cross_feed_forward=64,
 )
-RESAMPLER = dict(
-    PLAIN, resampler_layers=2, resampler_heads=2, resampler_head_size=16, latents=6, resampler_feed_forward=64
-)
+LATENTS = dict(resampler_layers=2, resampler_heads=2, resampler_head_size=16, latents=6, resampler_feed_forward=64)
+RESAMPLER = dict(PLAIN, **LATENTS)
+FREE = dict(PLAIN, patch_height=8, min_width=12, image_width=144)
 ODD = dict(
     image_height=20,
     image_width=50,
@@ -144,6 +144,9 @@ MODELS = [
         'stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu'), head=True
     ),
     Model('stem', 10, 'q8_0', dict(PLAIN, patch_height=8, stem=((7, 2, 2), (32, 2, 1), (24, 2, 2)), norm_post=False)),
+    Model('free', 11, 'f16', dict(FREE, stem=((9, 2, 2), (16, 2, 1), (24, 2, 2)), segment_stride=12), images=26),
+    Model('free-all-media', 12, 'f32', dict(FREE, only_immediate_media=False, class_token=False, norm_post=False)),
+    Model('free-resampler', 13, 'bf16', dict(FREE, **LATENTS, retrieval_key='vision_tokens')),
 ]
 
 
@@ -161,7 +164,7 @@ def random_weights(c, rng):
             return rng.normal(1.0 if name.endswith('weight') else 0.0, 0.2, shape)
         if name == POSITIONS:
             return rng.normal(0.0, 1.2, shape)
-        if any(part in name for part in ('embed_tokens', 'positional', 'latents')):
+        if any(part in name for part in ('embed_tokens', 'positional', 'row_', 'column_', 'latents')):
             return rng.normal(0.0, 0.5, shape)
         sharp = any(part in name for part in ('in_proj', 'q_proj', 'k_proj', 'to_q', 'to_kv', 'stem'))
         strong = name.startswith(DECODER) and any(part in name for part in ('out_proj', 'fc2', 'to_out', 'ff.3'))
@@ -194,7 +197,7 @@ class Case:
     examples: list  # (image, label), in prompt order
     limit: int  # most tokens to write
     prompt: list
-    media: torch.Tensor  # [examples + 1, n, w]
+    media: list  # of the examples and the query: [n, w]
     greedy: list = None
     beam: list = None
     logits: torch.Tensor = None  # of the prompt's last row
@@ -207,7 +210,8 @@ def random_case(net, media, rng, n_examples):
     pictures = [int(i) for i in rng.integers(len(media), size=n_examples)]
     labels = [rng.integers(FIRST, c.vocabulary, int(rng.integers(1, longest + 1))).tolist() for _ in pictures]
     query, limit = int(rng.integers(len(media))), int(rng.integers(6, room + 1))
-    return Case(query, list(zip(pictures, labels)), limit, net.prompt(labels), media[pictures + [query]])
+    seen = [media[i] for i in pictures + [query]]
+    return Case(query, list(zip(pictures, labels)), limit, net.prompt(labels), seen)
 
 
 def balance_tokens(net, media, rng):
@@ -217,7 +221,7 @@ def balance_tokens(net, media, rng):
     trials = [random_case(net, media, rng, i % (MOST_EXAMPLES + 1)) for i in range(18)]
     for _ in range(3):
         texts = [trial.prompt + rng.integers(net.config.vocabulary, size=8).tolist() for trial in trials]
-        outputs = [net.hidden(torch.tensor([ids]), trial.media[None])[0] for ids, trial in zip(texts, trials)]
+        outputs = [net.hidden(torch.tensor([ids]), trial.media)[0] for ids, trial in zip(texts, trials)]
         mean = torch.cat(outputs).mean(0)
         rows -= torch.outer(rows @ mean, mean) / mean.dot(mean)
     base = rows[END].clone()
@@ -298,7 +302,7 @@ def make_cases(net, media, rng):
         case.beam, margin = beam_with_margin(following, END, case.limit)
         if margin < MARGIN:
             continue
-        case.logits = net.logits(torch.tensor([case.prompt]), case.media[None])[0, -1]
+        case.logits = net.logits(torch.tensor([case.prompt]), case.media)[0, -1]
         cases.append(case)
     return cases, drawn
 
@@ -325,6 +329,11 @@ def flat(lists):
     return [x for part in lists for x in part]
 
 
+def together(model, tokens):
+    """[n, tokens, w], or, where their number varies, one image's under the other's."""
+    return torch.cat(tokens) if model.config.min_width else torch.stack(tokens)
+
+
 def random_head(c, seed):
     """(weight, bias) of a patch head, as a float16 and a float32 array; from numbers of its own."""
     rng = np.random.default_rng([seed, 1])
@@ -349,8 +358,9 @@ def write_golden(path, model, images, planes, vision, media, keys, cases, eviden
     for i in range(2):
         floats(f'planes.{i}', planes[i])
     if model.config.resampler_layers:
-        floats('vision_tokens', vision[:1])
-    floats('tokens', media[: 3 if media[0].numel() < 8000 else 2])
+        floats('vision_tokens', together(model, vision[:1]))
+    n = 6 if model.config.min_width else 3 if media[0].numel() < 8000 else 2
+    floats('tokens', together(model, media[:n]))
     floats('keys', keys)
     if evidence is not None:
         floats('patch_evidence', evidence)
@@ -378,7 +388,16 @@ def write_golden(path, model, images, planes, vision, media, keys, cases, eviden
 
 def settings_of(c, name):
     """The same configuration in the words of the module that writes model files."""
-    same = ('image_height', 'image_width', 'channels', 'mean', 'std', 'vision_activation', 'vision_epsilon')
+    same = (
+        'image_height',
+        'image_width',
+        'min_width',
+        'channels',
+        'mean',
+        'std',
+        'vision_activation',
+        'vision_epsilon',
+    )
     same += ('norm_post', 'resampler_head_size', 'resampler_epsilon', 'decoder_activation', 'decoder_epsilon')
     same += ('position_offset', 'segment_stride', 'cross_head_size', 'only_immediate_media', 'retrieval_key')
     return Settings(
@@ -388,6 +407,14 @@ def settings_of(c, name):
         decoder_head_size=c.decoder_width // c.decoder_heads,
         **{key: getattr(c, key) for key in same},
     )
+
+
+def encode(net, planes):
+    """Vision tokens, visual tokens and keys of each image."""
+    vision = [net.vision_tokens(image[None].double()) for image in planes]
+    media = [net.media_of(tokens) for tokens in vision]
+    keys = torch.cat([net.keys(*both) for both in zip(vision, media)])
+    return [tokens[0] for tokens in vision], [tokens[0] for tokens in media], keys
 
 
 def in_double(weights):
@@ -402,9 +429,9 @@ def make(model, folder):
     c, settings = model.config, settings_of(model.config, f'golden {model.name}')
     weights = random_weights(c, rng)
     images = random_images(rng, model)
-    planes = torch.stack([preprocess(c, image) for image in images])
+    planes = [preprocess(c, image) for image in images]
     net = E2STR(c, in_double(weights))
-    balance_tokens(net, net.encode(planes.double()), rng)
+    balance_tokens(net, encode(net, planes)[1], rng)
     weights[TOKENS] = net.weights[TOKENS].numpy().astype(np.float32)
 
     model_path, golden_path = (os.path.join(folder, model.name + end) for end in ('.gguf', '.golden.gguf'))
@@ -413,12 +440,12 @@ def make(model, folder):
     if head:
         replace_part(model_path, model_path, 'e2str.none.', {}, 'vision.head.', dict(zip(('weight', 'bias'), head)))
     net = E2STR(c, in_double(rounded(weights, layout(shapes_of(weights, settings), c.norm_post), model.store)))
-    vision = net.vision_tokens(planes.double())
-    media = net.media_of(vision)
-    keys = net.keys(vision, media)
+    vision, media, keys = encode(net, planes)
     cases, drawn = make_cases(net, media, rng)
     evidence = (
-        patch_evidence(c, vision[:3], *(torch.from_numpy(part.astype(np.float64)) for part in head)) if head else None
+        patch_evidence(c, torch.stack(vision[:3]), *(torch.from_numpy(part.astype(np.float64)) for part in head))
+        if head
+        else None
     )
     write_golden(golden_path, model, images, planes, vision, media, keys, cases, evidence)
 

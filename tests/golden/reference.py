@@ -9,6 +9,7 @@ PyTorch from 1.13 on; Pillow for the resize. Shapes in comments: N images, B seq
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ class Config:
 
     image_height: int = 32
     image_width: int = 128
+    min_width: int = 0  # 0: all images have image_width; otherwise widths are free between these two
     channels: str = 'rgb'
     mean: tuple[float, ...] = (0.48145466, 0.4578275, 0.40821073)
     std: tuple[float, ...] = (0.26862954, 0.26130258, 0.27577711)
@@ -72,8 +74,16 @@ class Config:
     image: int = 50266
 
     @property
-    def patches(self) -> int:
-        return (self.image_height // self.patch_height) * (self.image_width // self.patch_width)
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of patches; of free widths the most columns."""
+        return self.image_height // self.patch_height, self.image_width // self.patch_width
+
+    def width_of(self, height: int, width: int) -> int:
+        """The width at which a picture of this size is read (section 1)."""
+        if not self.min_width:
+            return self.image_width
+        columns = math.floor(Fraction(self.image_height * width, self.patch_width * height) + Fraction(1, 2))
+        return max(self.min_width, min(self.image_width, self.patch_width * columns))
 
     def has_cross(self, layer: int) -> bool:
         return (layer + 1) % self.cross_every == 0
@@ -106,7 +116,11 @@ def shapes(c: Config) -> dict[str, tuple[int, ...]]:
     biased(f'{VISION}.conv1', w, channels[-1], *((1, 1) if c.stem else (c.patch_height, c.patch_width)))
     if c.class_token:
         found[f'{VISION}.class_embedding'] = (w,)
-    found[f'{VISION}.positional_embedding'] = (c.patches + c.class_token, w)
+    rows, columns = c.grid
+    if c.min_width:
+        found[f'{VISION}.row_embedding'], found[f'{VISION}.column_embedding'] = (rows, w), (columns, w)
+    else:
+        found[f'{VISION}.positional_embedding'] = (rows * columns + c.class_token, w)
     for i in range(c.vision_layers):
         name = f'{VISION}.transformer.resblocks.{i}'
         biased(f'{name}.ln_1', w)
@@ -148,10 +162,11 @@ def shapes(c: Config) -> dict[str, tuple[int, ...]]:
 
 
 def preprocess(c: Config, pixels: np.ndarray) -> Tensor:
-    """uint8 RGB [height, width, 3] -> float32 planes [3, image height, image width] (section 1a)."""
+    """uint8 RGB [height, width, 3] -> float32 planes [3, image height, width_of(height, width)] (section 1a)."""
     from PIL import Image
 
-    resized = Image.fromarray(pixels).resize((c.image_width, c.image_height), Image.BILINEAR)
+    size = c.width_of(*pixels.shape[:2]), c.image_height
+    resized = Image.fromarray(pixels).resize(size, Image.BILINEAR)
     planes = torch.from_numpy(np.array(resized)).permute(2, 0, 1).float().div(255)
     if c.channels == 'bgr':
         planes = planes.flip(0)
@@ -185,18 +200,28 @@ class E2STR:
 
     # ---- images ----
 
+    def positions_of(self, columns: int) -> Tensor:
+        """[class token + patches, w] of an image of so many columns."""
+        c, w = self.config, self.weights
+        if not c.min_width:
+            return w[f'{VISION}.positional_embedding']
+        rows, across = w[f'{VISION}.row_embedding'], w[f'{VISION}.column_embedding'][:columns]
+        grid = (rows[:, None] + across).flatten(0, 1)
+        return torch.cat([torch.zeros_like(grid[:1]), grid]) if c.class_token else grid
+
     def vision_tokens(self, planes: Tensor) -> Tensor:
-        """Planes [N, 3, H, W] -> [N, patches, vision width] (section 2)."""
+        """Planes [N, 3, H, W] of images of one width -> [N, patches, vision width] (section 2)."""
         c, w = self.config, self.weights
         x = planes
         for i, (_, *stride) in enumerate(c.stem):
             name = f'{VISION}.stem.{i}'
             x = F.gelu(F.conv2d(x, w[f'{name}.weight'], w[f'{name}.bias'], stride, padding=1))
         patch = w[f'{VISION}.conv1.weight']
-        x = F.conv2d(x, patch, w[f'{VISION}.conv1.bias'], patch.shape[2:]).flatten(2).transpose(1, 2)
+        x = F.conv2d(x, patch, w[f'{VISION}.conv1.bias'], patch.shape[2:])
+        positions, x = self.positions_of(x.shape[3]), x.flatten(2).transpose(1, 2)
         if c.class_token:
             x = torch.cat([w[f'{VISION}.class_embedding'].expand(len(x), 1, -1), x], 1)
-        x = x + w[f'{VISION}.positional_embedding']
+        x = x + positions
         for i in range(c.vision_layers):
             name = f'{VISION}.transformer.resblocks.{i}'
             y = self.norm(f'{name}.ln_1', x, c.vision_epsilon)
@@ -251,7 +276,7 @@ class E2STR:
         return ((images - 1) * self.config.segment_stride + 1 + since_image) * (images > 0)
 
     def cross(self, name: str, x: Tensor, media: Tensor, seen: Tensor) -> Tensor:
-        """The gated cross-attention block (section 5). x [B, L, d], media [B or 1, T * n, w], seen [B, 1, L, T * n]."""
+        """The gated cross-attention block (section 5). x [B, L, d], media [1, M, w], seen [B, 1, L, M]."""
         c, w = self.config, self.weights
         query = self.linear(f'{name}.attn.to_q', self.norm(f'{name}.attn.norm', x, c.decoder_epsilon))
         key, value = self.linear(f'{name}.attn.to_kv', media).chunk(2, -1)
@@ -268,11 +293,13 @@ class E2STR:
         y = self.linear(f'{name}.fc1', self.norm(f'{name}.final_layer_norm', x, c.decoder_epsilon))
         return x + self.linear(f'{name}.fc2', ACTIVATIONS[c.decoder_activation](y))
 
-    def hidden(self, ids: Tensor, media: Tensor) -> Tensor:
-        """ids [B, L], media [B, T, n, w], or [1, T, n, w] for all -> [B, L, d], after the final norm."""
+    def hidden(self, ids: Tensor, media: Sequence[Tensor]) -> Tensor:
+        """ids [B, L], media: T times [n, w], each with its own n, the same for all B -> [B, L, d], after the final
+        norm."""
         c, w = self.config, self.weights
         images_so_far = (ids == c.image).cumsum(1)[:, None, :, None]
-        image_of_key = (torch.arange(media.shape[1]) + 1).repeat_interleave(media.shape[2])
+        image_of_key = torch.cat([torch.full((len(tokens),), i + 1) for i, tokens in enumerate(media)])
+        media = torch.cat(list(media))[None]
         seen = images_so_far == image_of_key if c.only_immediate_media else images_so_far >= image_of_key
         causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
         places = self.places(ids) + c.position_offset
@@ -280,23 +307,23 @@ class E2STR:
         for i in range(c.decoder_layers):
             name = f'{DECODER}.layers.{i}'
             if c.has_cross(i):
-                x = self.cross(f'{name}.gated_cross_attn_layer', x, media.flatten(1, 2), seen)
+                x = self.cross(f'{name}.gated_cross_attn_layer', x, media, seen)
             x = self.layer(f'{name}.decoder_layer', x, causal)
         return self.norm(f'{DECODER}.final_layer_norm', x, c.decoder_epsilon)
 
-    def logits(self, ids: Tensor, media: Tensor) -> Tensor:
+    def logits(self, ids: Tensor, media: Sequence[Tensor]) -> Tensor:
         """[B, L, vocabulary]: of the token that follows each."""
         return F.linear(self.hidden(ids, media), self.weights[f'{DECODER}.embed_tokens.weight'])
 
-    def following(self, prompt: list[int], media: Tensor) -> Following:
-        """What may be written after a prompt whose images' visual tokens are media [T, n, w]. <image> never is."""
+    def following(self, prompt: list[int], media: Sequence[Tensor]) -> Following:
+        """What may be written after a prompt whose images' visual tokens are media (as above). <image> never is."""
         known: dict[tuple[int, ...], Tensor] = {}
 
         def next_logits(texts: list[list[int]]) -> Tensor:
             fresh = [text for text in texts if tuple(text) not in known]
             if fresh:
                 ids = torch.tensor([prompt + text for text in fresh])
-                rows = self.logits(ids, media[None])[:, -1].clone()
+                rows = self.logits(ids, media)[:, -1].clone()
                 rows[:, self.config.image] = -math.inf
                 known.update(zip(map(tuple, fresh), rows))
             return torch.stack([known[tuple(text)] for text in texts])
@@ -356,5 +383,4 @@ def patch_evidence(c: Config, vision_tokens: Tensor, weight: Tensor, bias: Tenso
     """What the patch head says of vision tokens [N, patches, width] (section 12): [N, vocabulary, columns]."""
     logits = F.linear(vision_tokens, weight, bias)
     evidence = (logits - logits[..., c.pad, None]).clamp(-32, 32)
-    columns = c.image_width // c.patch_width
-    return evidence.unflatten(1, (-1, columns)).amax(1).transpose(1, 2)
+    return evidence.unflatten(1, (c.grid[0], -1)).amax(1).transpose(1, 2)

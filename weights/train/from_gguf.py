@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Makes a checkpoint to go on training from (train.py --start) out of the shipped model file and what it leaves out.
 
-  build/venv/bin/python weights/train/from_gguf.py [weights/e2str-small.gguf] OUT.pt
+  build/venv/bin/python weights/train/from_gguf.py [weights/e2str-small.gguf [weights/train/rest.npz]] OUT.pt
 
 rest.npz (weights/export --rest) holds that, as float16: `head`, weight rows and bias of the head that names the
 character under each patch [tokens, width + 1], and `columns`, the positions of all columns [columns, width], of which
-the file has those of its pictures only. A head that the file has (calibrate.py) counts instead.
+a file of one width for all pictures has only its own; one of free widths has them all. A head that the file has
+(calibrate.py) counts instead.
 """
 
 import os
@@ -25,8 +26,8 @@ from model import FIRST, STEM_STRIDES, Reader, Sizes  # noqa: E402
 VISION = 'm.vision_encoder.'
 
 
-def sizes_in(reader, columns):
-    """The Sizes that the metadata of one of our own files tells. columns: 0 where positions are a table."""
+def sizes_in(reader):
+    """The Sizes that the metadata of one of our own files tells."""
 
     def value(key):
         return reader.fields[key].contents()
@@ -49,7 +50,9 @@ def sizes_in(reader, columns):
         positions=value('e2str.decoder.positions'),
         stride=optional('e2str.decoder.segment_stride', 0),
         immediate=value('e2str.cross.only_immediate_media'),
-        columns=columns,
+        columns=value('e2str.image.width') // value('e2str.vision.patch_width')
+        if 'e2str.image.min_width' in reader.fields
+        else 0,
         alphabet=''.join(value('tokenizer.ggml.tokens')[FIRST:]),
     )
 
@@ -63,13 +66,17 @@ def split_positions(state, columns):
 
 
 def read(path: str, rest=None) -> Reader:
-    """The Reader that a model file holds. rest: what rest.npz holds; without it positions stay a table, and the patch
-    head is random, unless the file has it (calibrate.py), which then counts."""
+    """The Reader that a model file holds. rest: what rest.npz holds; without it a table of positions stays one, and the
+    patch head is random, unless the file has it (calibrate.py), which then counts."""
     reader = gguf.GGUFReader(path)
-    sizes = sizes_in(reader, 0)
+    sizes = sizes_in(reader)
     net = Reader(sizes)
     shapes = as_float32({k[2:]: v for k, v in net.state_dict().items() if k.startswith('m.')})
-    settings = Settings(stem_strides=STEM_STRIDES if sizes.stem else ())
+    settings = Settings(
+        image_width=reader.fields['e2str.image.width'].contents(),
+        min_width=sizes.patch[1] if sizes.columns else 0,  # any: only the layout depends on it
+        stem_strides=STEM_STRIDES if sizes.stem else (),
+    )
     tensors = {t.name: t for t in reader.tensors}
     state = net.state_dict()
     for entry in layout(shapes_of(shapes, settings), norm_post=True):
@@ -77,9 +84,9 @@ def read(path: str, rest=None) -> Reader:
         for part, (name, shape) in zip(np.split(rows, len(entry.parts)), entry.parts):
             state['m.' + name] = torch.from_numpy(np.array(part, np.float32).reshape(shape))
     if rest is not None:
-        sizes.columns = len(rest['columns'])
-        net = Reader(sizes)
-        if sizes.columns:
+        if not sizes.columns and len(rest['columns']):
+            sizes.columns = len(rest['columns'])
+            net = Reader(sizes)
             split_positions(state, torch.from_numpy(rest['columns'].astype(np.float32)))
         head = torch.from_numpy(rest['head'].astype(np.float32))
         state['aux.weight'], state['aux.bias'] = head[:, :-1].contiguous(), head[:, -1].contiguous()
@@ -93,10 +100,12 @@ def read(path: str, rest=None) -> Reader:
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3, 4):
         sys.exit(__doc__)
-    path = sys.argv[1] if len(sys.argv) == 3 else os.path.join(HERE, '..', 'e2str-small.gguf')
-    net = read(path, np.load(os.path.join(HERE, 'rest.npz')))
+    shipped = os.path.join(HERE, '..', 'e2str-small.gguf'), os.path.join(HERE, 'rest.npz')
+    given = sys.argv[1:-1]
+    path, rest = (*given, *shipped[len(given) :])
+    net = read(path, np.load(rest))
     torch.save({'model': net.state_dict(), 'sizes': asdict(net.sizes), 'stage': 'stage2', 'seen': 0}, sys.argv[-1])
     print(f'{sys.argv[-1]}: the weights of {os.path.normpath(path)}')
 

@@ -11,7 +11,9 @@ there before is replaced.
 """
 
 import argparse
+import itertools
 import sys
+from collections.abc import Iterator
 
 import from_gguf
 import numpy as np
@@ -27,18 +29,26 @@ HIDDEN_SCALE = 1.0  # scaled down to the length of the attended vectors it is as
 STRENGTH, GATE = 0.3, (0.12, 0.3)  # docs/in-context.md has what was measured
 
 
-def rendered(count: int, seed: str) -> np.ndarray:
-    """uint8 [count,32,128,3]"""
+def rendered(count: int, seed: str, free: bool) -> list[np.ndarray]:
+    """uint8 [32,pixels,3] each: 128 pixels wide or, if widths are free, as wide as its text asks for; by width."""
     renderer, images, tried = Renderer(), [], 0
     while len(images) < count:
         try:
-            sample = renderer.sample(Dice(f'{seed} {tried}'))
+            sample = renderer.sample(Dice(f'{seed} {tried}'), free=free)
         except (OSError, ValueError, OverflowError):  # a face without these characters
             sample = None
         tried += 1
         if sample is not None:
             images.append(sample.image)
-    return np.stack(images)
+    return sorted(images, key=lambda image: image.shape[1])
+
+
+def batches(images: list[np.ndarray], most: int = 64) -> Iterator[torch.Tensor]:
+    """Images of one width that follow each other, together."""
+    for _, alike in itertools.groupby(images, lambda image: image.shape[1]):
+        alike = np.stack(list(alike))
+        for i in range(0, len(alike), most):
+            yield torch.from_numpy(alike[i : i + most])
 
 
 class Steps:
@@ -63,12 +73,11 @@ class Steps:
 
 
 @torch.no_grad()
-def features(net: Reader, images: np.ndarray):
+def features(net: Reader, images: list[np.ndarray]):
     """Hidden states and attended vectors of each step of each word, along the model's own reading; each word's
     retrieval key."""
     steps, hidden, attended, keys = Steps(net.m.lang_encoder.model.decoder), [], [], []
-    for i in range(0, len(images), 64):
-        part = torch.from_numpy(images[i : i + 64])
+    for part in batches(images):
         paths = [[TOKEN[c] for c in text] for text in net.read(part)]
         longest = max(map(len, paths))
         ids = torch.tensor([[[BOS, IMAGE, *path, *[PAD] * (longest - len(path))]] for path in paths])
@@ -109,7 +118,7 @@ def main():
     parser.add_argument('--words', type=int, default=4000, help='words to draw (default 4000)')
     a = parser.parse_args()
     net = from_gguf.read(a.source)
-    hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory'))
+    hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory', net.sizes.columns > 0))
     metadata, tensors = statistics(hidden, attended, keys)
     replace_part(a.source, a.target, 'e2str.memory.', metadata, 'memory.', tensors)
     print(f'{a.target}: {len(tensors["whitening"])} features over {len(hidden):,} steps of {a.words:,} words')
