@@ -13,11 +13,11 @@
 static e2str_status make_example(const e2_compute *compute, e2str_storage storage, const e2str_image *image,
                                  const e2_label *label, e2_example **example, e2str_error *error) {
     const e2str_model *model = compute->model;
-    e2_arena_mark mark = e2_arena_begin(compute->arena);
     e2_measured measured;
     e2str_status status = e2_measure_images(model, image, 1, &measured, compute->arena, error);
     if (status) return status;
     uint32_t n = e2_visual_tokens(model, measured.columns);
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *tokens = e2_arena_floats(compute->arena, (size_t)n * model->vision.width);
     float *key = e2_arena_floats(compute->arena, model->vision.width);
     status = tokens && key ? e2_encode_images(compute, &measured, 1, tokens, key, error)
