@@ -588,7 +588,7 @@ typedef struct e2str_read_options {
                             file has no patch head (e2str_model_info.places) */
     float reject_below;  /* 0..1: a result with less confidence says that it is rejected; default 0: none is */
     float textless_from; /* 0..1: from this probability that there is no text on, the text is empty; default 0.5. Above
-                            1 (to 2): never */
+                            1 (to 2): never, and not with a constraint: what it leaves need not look like the picture */
     const e2str_constraint *constraint; /* what the text may be; default NULL: anything. Not with clean_up */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);

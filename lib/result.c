@@ -241,7 +241,8 @@ static void place_characters(e2str_result *result, const e2_span *spans) {
 void e2_result_judge(e2str_result *result, const e2_judgement *judgement, const e2str_read_options *options) {
     result->confidence = judgement->confidence;
     result->textless = judgement->textless;
-    if (result->characters.count && judgement->textless > 0.0f && judgement->textless >= options->textless_from) {
+    bool empty = judgement->textless > 0.0f && judgement->textless >= options->textless_from;
+    if (result->characters.count && empty && !options->constraint) {
         clear_text(result);
         result->confidence = judgement->textless;
     }
