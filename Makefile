@@ -136,6 +136,8 @@ help:
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
 	@echo 'make golden        golden values and other generated files, made again and compared; UPDATE=1 replaces them'
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
+	@echo 'make wheel         the Python package with all that it needs, in $(BUILD)/wheel'
+	@echo 'make python-test   its tests, in fresh environments; PYTHONS=two that are at hand'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
@@ -306,6 +308,22 @@ golden: $(BUILD)/venv/.ready
 train-test: $(COMMAND) $(BUILD)/venv/.ready
 	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/train.py
 
+# The Python package. auditwheel puts libpng and libjpeg into the wheel, and its tag says which systems can load it.
+$(BUILD)/packaging/.ready: examples/python/requirements.txt
+	$(VENV_PYTHON) -m venv $(BUILD)/packaging
+	$(BUILD)/packaging/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+wheel: deps $(BUILD)/packaging/.ready
+	@rm -rf $(BUILD)/wheel
+	$(Q)$(BUILD)/packaging/bin/python -m build --no-isolation --wheel --outdir $(BUILD)/wheel/unrepaired .
+	$(Q)PATH="$(abspath $(BUILD)/packaging/bin):$$PATH" \
+	    auditwheel repair --wheel-dir $(BUILD)/wheel $(BUILD)/wheel/unrepaired/*.whl
+	@ls $(BUILD)/wheel/*.whl
+
+python-test: wheel
+	@PYTHON=$(VENV_PYTHON) PYTHONS='$(PYTHONS)' TEST_SECONDS=3600 sh tests/run.sh tests/python/wheel.sh
+
 # The tools of tests/lint/requirements.txt, in the versions that say what is right.
 $(BUILD)/lint/.ready: tests/lint/requirements.txt
 	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install lint
@@ -389,6 +407,6 @@ clean:
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
 .PHONY: $(INTERNAL) aarch64 all asan check clean demo deps examples format fuzz golden help install interop lib lint \
-    parity shared test train-test tsan ubsan uninstall
+    parity python-test shared test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

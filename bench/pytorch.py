@@ -6,7 +6,6 @@
 Random weights on both sides; what is compared is time. Two threads each.
 """
 
-import ctypes
 import importlib.util
 import os
 import sys
@@ -15,25 +14,17 @@ import time
 import numpy as np
 import torch
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tests'))
-from e2str_ctypes import Image, Library, image_of  # noqa: E402
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'examples', 'python'))
 
 THREADS = 2
 
 
-class SessionOptions(ctypes.Structure):
-    _fields_ = [('size', ctypes.c_size_t), ('threads', ctypes.c_uint32)]
-
-
-def library_encoder(library, path, pixels):
+def library_encoder(path, pixels):
     """A function that encodes the picture once."""
-    model = library.make('model_open', os.fsencode(path), None)
-    options = SessionOptions(ctypes.sizeof(SessionOptions), THREADS)
-    session = library.make('session_new', model, ctypes.byref(options))
-    view = (Image * 1)(image_of(pixels))
-    tokens = np.empty((64, 768), np.float32)
-    pointer = tokens.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-    return lambda: library.call('encode', session, view, 1, pointer, None)
+    from e2str import Reader
+
+    reader = Reader(path, threads=THREADS)
+    return lambda: reader.encode([pixels])
 
 
 def torch_encoder(reference, dtype, pixels):
@@ -79,10 +70,10 @@ def main():
     torch.set_num_threads(THREADS)
     torch.manual_seed(1)
     pixels = np.random.default_rng(1).integers(0, 256, (32, 128, 3), np.uint8)
-    library = Library(library_path)
+    os.environ['E2STR_LIBRARY'] = library_path
     entries = {('libe2str', *model.split('=', 1)): None for model in models}
     for by, name, path in entries:
-        entries[by, name, path] = library_encoder(library, path, pixels)
+        entries[by, name, path] = library_encoder(path, pixels)
     for name, dtype in (('f32', torch.float32), ('bf16', torch.bfloat16)):
         entries['PyTorch', name, ''] = torch_encoder(reference, dtype, pixels)
     print('what,by,type,model,shape,threads,us,rate,unit,of_peak')

@@ -10,9 +10,12 @@ import tempfile
 
 import gguf
 import numpy as np
-from e2str_ctypes import Library, Model
 
 BUILD = os.environ.get('BUILD', 'build')
+os.environ['E2STR_LIBRARY'] = os.path.join(BUILD, 'libe2str.so')
+sys.path.append('examples/python')
+from e2str import Reader
+
 E2STR = os.path.join(BUILD, 'e2str')
 MODEL = 'weights/e2str-small.gguf'
 IMAGES = 'examples/images'
@@ -89,20 +92,16 @@ def one_scale_per_row(values, data):
     )
 
 
-def read_golden(library, path, image):
+def read_golden(path, image):
     """(retrieval key, what is read) by the library."""
-    model = Model(library, path)
-    try:
-        return model.encode([image])[1][0], model.read(image, max_tokens=8)
-    finally:
-        model.close()
+    with Reader(path, precision='file') as reader:
+        return reader.encode([image]).keys[0], reader.read(image, max_tokens=8)
 
 
 def check_quantize(folder):
-    library = Library(os.path.join(BUILD, 'libe2str.so'))
     reader, golden = gguf.GGUFReader(GOLDEN + '.gguf'), gguf.GGUFReader(GOLDEN + '.golden.gguf')
     image = next(t.data for t in golden.tensors if t.name == 'image.0').view(np.uint8).copy()
-    key, answer = read_golden(library, GOLDEN + '.gguf', image)
+    key, answer = read_golden(GOLDEN + '.gguf', image)
     for kind, limit in (('F32', 0), ('F16', 1e-3), ('BF16', 5e-3), ('Q8_0', 1e-2)):
         path = os.path.join(folder, f'quantized-{kind}.gguf')
         status, lines = quantize(GOLDEN + '.gguf', path, kind)
@@ -118,13 +117,13 @@ def check_quantize(folder):
             [(t.name, t.tensor_type.name, t.shape.tolist()) for t in written.tensors]
             == [(t.name, expected_type(t, kind), t.shape.tolist()) for t in reader.tensors],
         )
-        its_key, its_answer = read_golden(library, path, image)
+        its_key, its_answer = read_golden(path, image)
         check(
             f'quantize to {kind}: the library reads it, key off by at most {limit}',
             np.abs(its_key - key).max() <= limit * np.abs(key).max(),
         )
         if kind in ('F32', 'F16'):
-            check(f'quantize to {kind}: the same text', its_answer['tokens'] == answer['tokens'])
+            check(f'quantize to {kind}: the same text', its_answer.tokens == answer.tokens)
         if kind == 'Q8_0':
             check(
                 'quantize to Q8_0: one scale per row',

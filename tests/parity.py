@@ -21,7 +21,7 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-sys.path += [os.path.join(HERE, 'golden'), os.path.join(ROOT, 'weights')]
+sys.path += [os.path.join(HERE, 'golden'), os.path.join(ROOT, 'weights'), os.path.join(ROOT, 'examples', 'python')]
 FOLDER = os.path.join(ROOT, 'build', 'parity')
 TOLERANCE = 1e-4
 MAX_TOKENS = 10
@@ -50,37 +50,48 @@ def peak():
 
 def read_with_library(model_path, library):
     """Runs in a process without torch, so that its peak memory is the library's. Writes library.npz and .json."""
-    from e2str_ctypes import Library, Model, Pool
+    os.environ['E2STR_LIBRARY'] = library
+    import e2str
 
     pictures = np.load(os.path.join(FOLDER, 'images.npz'))
     pictures = [np.ascontiguousarray(pictures[f'arr_{i}']) for i in range(len(SHAPES))]
     before = peak()
     began = time.perf_counter()
-    lib = Library(library)
-    model = Model(lib, model_path, f32=True)
+    reader = e2str.Reader(model_path, precision='f32')
     seconds = {'open': time.perf_counter() - began}
-    model.encode(pictures[:1])
+    reader.encode(pictures[:1])
     began = time.perf_counter()
-    tokens, keys = model.encode(pictures)
+    encoding = reader.encode(pictures)
     seconds['encode one image'] = (time.perf_counter() - began) / len(pictures)
-    pool = Pool(model)
+    pool = e2str.Pool(reader, storage='f32')
     ids = {i + 1: pool.add(pictures[i + 1], label) for i, label in enumerate(LABELS)}
     answers = []
     for query, examples, beams in CASES:
         began = time.perf_counter()
-        answers.append(model.read(pictures[query], pool, [ids[i] for i in examples], beams, MAX_TOKENS))
+        chosen = [ids[i] for i in examples]
+        read = reader.read(pictures[query], pool, k=0, examples=chosen, beams=beams, max_tokens=MAX_TOKENS)
+        answers.append(
+            dict(
+                tokens=read.tokens,
+                text=read.text,
+                score=read.score,
+                truncated=read.truncated,
+                characters=[character.probability for character in read.characters],
+                end=read.end_probability,
+            )
+        )
         name = f'read, {"greedy" if beams == 1 else f"{beams} beams"}, {len(examples)} examples, {MAX_TOKENS} tokens'
         seconds[name] = time.perf_counter() - began
-    np.savez(os.path.join(FOLDER, 'library.npz'), tokens=tokens, keys=keys)
+    np.savez(os.path.join(FOLDER, 'library.npz'), tokens=np.stack(encoding.tokens), keys=encoding.keys)
     info = dict(
         answers=answers,
         seconds=seconds,
         peak=peak() - before,
-        session=lib.lib.e2str_session_bytes(model.session),
-        parameters=model.info.parameters,
-        file=model.info.file_bytes,
-        version=lib.lib.e2str_version().decode(),
-        cpu=lib.lib.e2str_cpu_name().decode(),
+        session=reader.session_bytes,
+        parameters=reader.info.parameters,
+        file=reader.info.file_bytes,
+        version=e2str.__version__,
+        cpu=e2str.cpu_name(),
     )
     with open(os.path.join(FOLDER, 'library.json'), 'w') as file:
         json.dump(info, file)

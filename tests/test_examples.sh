@@ -27,28 +27,28 @@ else
 fi
 
 if command -v "$PYTHON" > /dev/null; then
-    "$PYTHON" examples/ctypes_read.py "$BUILD/libe2str.so" "$model" "$image" examples/images/exit.jpg > "$work/python"
-    check 'Python reads through ctypes what the command reads' diff "$work/command" "$work/python"
+    export PYTHONPATH=examples/python E2STR_LIBRARY=$BUILD/libe2str.so
+    "$PYTHON" examples/read_words.py "$image" examples/images/exit.jpg > "$work/python"
+    check 'Python reads what the command reads' diff "$work/command" "$work/python"
     missing_image() {
-        ! "$PYTHON" examples/ctypes_read.py "$BUILD/libe2str.so" "$model" none.png 2> "$work/err" &&
-            grep -q 'RuntimeError: io: none.png' "$work/err"
+        ! "$PYTHON" examples/read_words.py none.png 2> "$work/err" && grep -q '^image 0: none.png: ' "$work/err"
     }
     check 'and gets the message when an image is missing' missing_image
     odd=$work/$'w\xf6rd.png' # a name in Latin-1
     cp "$image" "$odd"
     odd_name() {
-        [ "$(PYTHONIOENCODING=utf-8 "$PYTHON" examples/ctypes_read.py "$BUILD/libe2str.so" "$model" "$odd" |
+        [ "$(PYTHONIOENCODING=utf-8 "$PYTHON" examples/read_words.py "$odd" |
             cut -f 2)" = OPEN ]
     }
     check 'and reads a file whose name is no UTF-8' odd_name
     rm "$odd"
     odd_name_missing() {
-        ! "$PYTHON" examples/ctypes_read.py "$BUILD/libe2str.so" "$model" "$odd" 2> "$work/err" &&
-            grep -q 'RuntimeError: io: ' "$work/err"
+        ! "$PYTHON" examples/read_words.py "$odd" 2> "$work/err" &&
+            grep -q '^image 0: .*w.xf6rd.png: ' "$work/err"
     }
     check 'and gets the message when it is missing' odd_name_missing
 else
-    skip 'ctypes_read.py' 'no python3'
+    skip 'read_words.py' 'no python3'
 fi
 
 answers() { test "$("$BUILD/check_digits" "$2" "$3")" = "$1"; }

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""A call that fails raises the exception of its status, with the library's message."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """Any failure that the library reports. str() of it is the library's message, which names what went wrong."""
+
+    status = 'unknown'
+    """Name of the status, as e2str_status_name has it: 'io', 'image', ..."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ''
+
+
+class ArgumentError(Error, ValueError):
+    """An option outside its range, a picture without pixels."""
+
+    status = 'argument'
+
+
+class OutOfMemoryError(Error, MemoryError):
+    """Out of memory."""
+
+    status = 'memory'
+
+
+class FileError(Error, OSError):
+    """A file cannot be opened, read, written or renamed."""
+
+    status = 'io'
+
+
+class FormatError(Error, ValueError):
+    """A model or pool file is damaged, or no such file."""
+
+    status = 'format'
+
+
+class UnsupportedError(Error):
+    """A well-formed file, or a call, asks for something that this version, or this model, cannot do."""
+
+    status = 'unsupported'
+
+
+class MismatchError(Error, ValueError):
+    """A pool, memory or prompt of another model."""
+
+    status = 'mismatch'
+
+
+class ImageError(Error, ValueError):
+    """An image cannot be decoded."""
+
+    status = 'image'
+
+
+class LimitError(Error, ValueError):
+    """Larger than a documented limit: image size, prompt length, counts in a file."""
+
+    status = 'limit'
+
+
+class LabelError(Error, ValueError):
+    """A label is empty or has characters that the model cannot write."""
+
+    status = 'label'
+
+
+class FullError(Error):
+    """The pool's max_bytes leaves no room for this example."""
+
+    status = 'full'
+
+
+class NotFoundError(Error, KeyError):
+    """No example with that id is in the pool, or nothing was learnt."""
+
+    status = 'not found'
+
+
+class ConflictError(Error):
+    """A pool file was changed by somebody else since it was loaded or saved."""
+
+    status = 'conflict'
+
+
+BY_STATUS: dict[str, type[Error]] = {kind.status: kind for kind in Error.__subclasses__()}

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: MIT
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+
+class TestDocs(unittest.TestCase):
+    def test_blocks(self):
+        """the programs of the pages run as they stand"""
+        for page in ('README.md', 'docs/python.md'):
+            with open(page, encoding='utf-8') as file:
+                blocks = re.findall(r'^```python\n(.*?)^```', file.read(), re.M | re.S)
+            self.assertTrue(blocks, page)
+            with tempfile.TemporaryDirectory() as folder:
+                os.symlink(os.path.abspath('examples'), os.path.join(folder, 'examples'))
+                for block in blocks:
+                    run = subprocess.run([sys.executable, '-'], cwd=folder, input=block, text=True, capture_output=True)
+                    self.assertEqual(run.returncode, 0, run.stderr)
+                    self.assertRegex(run.stdout, '€17.25')

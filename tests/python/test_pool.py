@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: MIT
+import gc
+import os
+import tempfile
+from pathlib import Path
+
+import e2str
+import numpy as np
+from support import TINY, Case, labels, noise
+
+QUERIES = labels('examples/demo/queries')
+
+
+class TestPool(Case):
+    def test_learning(self):
+        """a pool learns and then reads what the model could not"""
+        paths, texts = zip(*QUERIES)
+        with self.demo_pool() as pool:
+            self.assertIsNone(pool.report())
+            before = [one.text for one in self.reader.read_batch(paths)]
+            report = pool.learn()
+            self.assertEqual(report, pool.report())
+            self.assertEqual((report.examples, report.checked, report.strength, report.new_characters), (20, 20, 1, 1))
+            self.assertGreater(report.right_with, report.right_without)
+            after = self.reader.read_batch(paths, pool, influences=2)
+            right = [sum(a == b for a, b in zip(found, texts)) for found in (before, [one.text for one in after])]
+            self.assertEqual(right, [0, len(texts)])
+            first = after[0].characters[0]
+            self.assertEqual((first.text, len(first.influences)), ('€', 2))
+            self.assertTrue(all(pool[one.example].encode()[one.offset or 0 :] for one in first.influences))
+            self.assertGreater(first.memory, 0)
+            self.assertTrue(all(0 <= pool.doubt(id) <= 1 for id in pool))
+            with pool.memory() as memory:
+                self.assertGreater(memory.bytes, 0)
+                pool.forget()
+                self.assertIsNone(pool.report())
+                self.assertEqual([one.text for one in self.reader.read_batch(paths, memory=memory)], list(texts))
+                self.assertEqual(self.reader.read(paths[0], memory=memory, memory_factor=0).text, before[0])
+            self.assertRaises(ValueError, self.reader.read, paths[0], memory=memory)
+            self.assertRaises(e2str.NotFoundError, pool.memory)
+            self.assertEqual(pool.learn(strength=0.0).strength, 0)
+            pool.clear()
+            self.assertIsNone(pool.learn())
+
+    def test_mapping(self):
+        """a pool is a mapping of ids to labels"""
+        pool = e2str.Pool(e2str.Reader(TINY))
+        with self.assertRaises(e2str.UnsupportedError):
+            pool.learn()
+        long = 'b' * 20
+        ids = [pool.add(noise(), label) for label in ('a', long, 'c')]
+        self.assertEqual((list(pool), len(pool), pool[ids[1]], list(pool.values())), (ids, 3, long, ['a', long, 'c']))
+        self.assertTrue(ids[0] in pool and 99 not in pool and -1 not in pool and pool.get(99) is None)
+        del pool[ids[0]]
+        pool.remove(ids[2])
+        self.assertEqual(dict(pool.items()), {ids[1]: long})
+        self.assertGreater(pool.bytes, 0)
+        pool.clear()
+        self.assertEqual((list(pool), pool.bytes), ([], 0))
+        self.assertTrue(pool == pool and pool != e2str.Pool(self.reader) and hash(pool))
+        for call in (pool.remove, pool.key, pool.doubt, pool.__getitem__):
+            self.assertRaisesRegex(KeyError, 'example', call, 77)
+
+    def test_file(self):
+        """a pool is saved and loaded with what it has learnt"""
+        with tempfile.TemporaryDirectory() as folder, self.demo_pool() as pool:
+            path = Path(folder) / 'demo.pool'
+            pool.learn()
+            pool.save(path)
+            with e2str.Pool.load(self.reader, path, cache_bytes=0) as loaded:
+                self.assertEqual((dict(loaded), loaded.report()), (dict(pool), pool.report()))
+                self.assertEqual(self.reader.read(QUERIES[0][0], loaded), self.reader.read(QUERIES[0][0], pool))
+            self.assertRaises(e2str.FullError, e2str.Pool.load, self.reader, path, max_bytes=100)
+            self.assertRaises(e2str.MismatchError, e2str.Pool.load, e2str.Reader(TINY), path)
+            path.write_bytes(path.read_bytes()[:-9])
+            self.assertRaisesRegex(e2str.FormatError, 'demo.pool', e2str.Pool.load, self.reader, path)
+            self.assertRaises(e2str.FileError, e2str.Pool.load, self.reader, os.path.join(folder, 'none'))
+            self.assertRaises(e2str.ConflictError, pool.save, path)
+            pool.save(path, overwrite=True)
+            self.assertEqual(dict(e2str.Pool.load(self.reader, path)), dict(pool))
+            self.assertRaises(e2str.FileError, pool.save, os.path.join(folder, 'none', 'pool'))
+
+    def test_prompts(self):
+        """examples by id, and prepared"""
+        with self.demo_pool() as pool:
+            ids = list(pool)[3:5]
+            given = self.reader.read(QUERIES[0][0], pool, examples=ids)
+            self.assertEqual([one.id for one in given.examples], ids)
+            with pool.prompt(ids) as prompt:
+                self.assertGreater(prompt.bytes, 0)
+                pool.clear()
+                prepared = self.reader.read(QUERIES[0][0], prompt=prompt)
+            self.assertEqual((prepared.text, prepared.tokens), (given.text, given.tokens))
+            self.assertRaises(e2str.NotFoundError, pool.prompt, [1])
+            self.assertRaises(e2str.NotFoundError, self.reader.read, QUERIES[0][0], pool, examples=[1])
+            self.assertRaises(e2str.ArgumentError, self.reader.read, QUERIES[0][0], pool, examples=[-1])
+
+    def test_nearest(self):
+        """the nearest examples to a key"""
+        with self.demo_pool() as pool:
+            ids, keys = list(pool), np.stack([pool.key(id) for id in pool])
+            found = pool.nearest(keys[3], 5)
+            self.assertEqual(len(found), 5)
+            self.assertEqual(found[0][0], ids[3])
+            order = np.argsort(-keys @ keys[3], kind='stable')[:5]
+            self.assertEqual([id for id, _ in found], [ids[i] for i in order])
+            np.testing.assert_allclose([cosine for _, cosine in found], (keys @ keys[3])[order], atol=1e-5)
+            self.assertEqual(len(pool.nearest(keys[3], 1000)), len(ids))
+            self.assertEqual(pool.nearest(keys[3], 0), [])
+            self.assertEqual(len(pool.nearest(keys[3], 5, min_similarity=0.99999)), 1)
+            self.assertRaises(ValueError, pool.nearest, keys[3][:-1], 5)
+            np.testing.assert_array_equal(self.reader.encode([QUERIES[0][0]]).keys.shape, (1, keys.shape[1]))
+
+    def test_refused(self):
+        """labels and examples that cannot be are refused by name"""
+        with e2str.Pool(self.reader, max_bytes=100_000, storage='f16') as pool:
+            self.assertRaises(e2str.LabelError, pool.add, noise(), '')
+            self.assertRaises(UnicodeEncodeError, pool.add, noise(), 'a\udce9')
+            self.assertRaises(TypeError, pool.add, noise())
+            pool.add(noise(), 'abc')
+            self.assertRaises(e2str.FullError, pool.add, noise(), 'abc')
+            self.assertRaises(e2str.MismatchError, e2str.Reader(TINY).read, noise(), pool)
+        self.assertRaises(TypeError, e2str.Pool, self.reader, max_byte=1)
+
+    def test_lifetime(self):
+        """what was made of a model outlives its reader"""
+        reader = e2str.Reader(TINY)
+        pool = e2str.Pool(reader)
+        id = pool.add(noise(), 'abc')
+        prompt = pool.prompt([id])
+        pool.circle = pool, reader  # garbage in a circle
+        reader.close()
+        del reader, pool
+        gc.collect()
+        self.assertGreater(prompt.bytes, 0)

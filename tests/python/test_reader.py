@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: MIT
+import gc
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import e2str
+import numpy as np
+from support import IMAGES, TINY, Case, labels, noise
+
+PATHS, TEXTS = zip(*labels(IMAGES))
+
+
+class TestReader(Case):
+    def test_images(self):
+        """the example images are read right"""
+        self.assertEqual(tuple(self.reader.read(path).text for path in PATHS), TEXTS)
+
+    def test_batch(self):
+        """a batch gives what one by one gives, in its order"""
+        options = dict(alternatives=3, beams=2)
+        one_by_one = [self.reader.read(path, **options) for path in PATHS]
+        self.assertEqual(self.reader.read_batch(PATHS, **options), one_by_one)
+        self.assertEqual(self.reader.read_batch(iter(PATHS), **options), one_by_one)
+        self.assertEqual(self.reader.read_batch([]), [])
+        with e2str.Reader(TINY) as tiny:
+            many = [noise(20 + i % 5, 8) for i in range(600)]
+            self.assertEqual(tiny.read_batch(many), [tiny.read(one) for one in many[:5]] * 120)
+
+    def test_batch_failure(self):
+        """a failure in a batch says which image it was"""
+        with self.assertRaisesRegex(e2str.FileError, 'image 2: .*none.png'):
+            self.reader.read_batch([*PATHS[:2], 'none.png'])
+        self.assertRaisesRegex(TypeError, 'not one str', self.reader.read_batch, 'word.png')
+
+    def test_reading(self):
+        """a reading holds text, characters and alternatives"""
+        reading = self.reader.read(PATHS[0], alternatives=3)
+        self.assertEqual(str(reading), TEXTS[0])
+        self.assertEqual(''.join(character.text for character in reading.characters), reading.text)
+        self.assertTrue(0 < reading.score <= 1 and 0 < reading.end_probability <= 1 and not reading.truncated)
+        for character in reading.characters:
+            best = character.alternatives[0]
+            self.assertEqual(best.text, character.text)
+            self.assertAlmostEqual(best.probability, character.probability, 5)
+            self.assertEqual((len(character.alternatives), character.memory, character.influences), (3, 0, ()))
+        self.assertEqual(len(reading.tokens), len(reading.text))
+        self.assertEqual(hash(reading), hash(self.reader.read(PATHS[0], alternatives=3)))
+        with self.assertRaises(AttributeError):
+            reading.text = 'other'
+        short = self.reader.read(PATHS[0], max_tokens=2)
+        self.assertEqual((short.text, short.truncated, short.end_probability), (TEXTS[0][:2], True, 0))
+
+    def test_constraint(self):
+        """what a text may be, by pattern, lexicon and function"""
+        year, garden = (f'{IMAGES}/{name}' for name in ('2026.png', 'garden.jpg'))
+        with e2str.Constraint(pattern='[0-9]{4}', ignore_case=True) as digits:
+            self.assertTrue(digits.matches('1984') and not digits.matches('198') and digits.bytes > 0)
+            self.assertEqual(self.reader.read(year, constraint=digits).text, '2026')
+            forced = self.reader.read(garden, constraint=digits, textless_from=2.0)  # for digits there is no text
+            self.assertTrue(forced.unmatched or digits.matches(forced.text))
+        lexicon = e2str.Constraint(lexicon='Garden\nHarbour\n')
+        self.assertEqual(self.reader.read(garden, constraint=lexicon).text, 'Garden')
+        asked = []
+        odd = e2str.Constraint(characters='0-9', accept=lambda text: asked.append(text) or text[-1:] in tuple('13579'))
+        self.assertTrue(odd.matches('77') and not odd.matches('78'))
+        found = self.reader.read(year, constraint=odd, beams=8)
+        self.assertTrue('2026' in asked and (found.unmatched or int(found.text) % 2))
+        self.assertRaisesRegex(e2str.ArgumentError, 'pattern', e2str.Constraint, pattern='(')
+        self.assertRaisesRegex(e2str.FileError, 'none.txt', e2str.Constraint, lexicon_path='none.txt')
+        self.assertRaises(e2str.ArgumentError, e2str.Constraint)
+        self.assertRaises(e2str.ArgumentError, e2str.Constraint, pattern='a\0b')
+
+    def test_confidence(self):
+        """confidence, and where characters are, as far as the model knows"""
+        reading = self.reader.read(PATHS[0], reject_below=1.0)
+        self.assertTrue(0 < reading.confidence < 1 and reading.rejected and 0 <= reading.textless <= 1)
+        self.assertFalse(self.reader.read(PATHS[0]).rejected)
+        self.assertTrue(all(character.box is None for character in reading.characters))
+        if not self.reader.info.places:
+            self.assertEqual(reading.confidence, reading.score)
+            self.assertRaises(e2str.UnsupportedError, self.reader.read, PATHS[0], places=True)
+            return
+        boxes = [character.box for character in self.reader.read(PATHS[0], places=True).characters]
+        self.assertEqual([box.left for box in boxes], sorted(box.left for box in boxes))
+        width = e2str.Picture(PATHS[0]).width
+        self.assertTrue(all(0 <= box.left < box.right <= width and box.top < box.bottom for box in boxes))
+
+    def test_wrong_options(self):
+        """options out of range, of the wrong kind or unknown are refused"""
+        for option in (dict(beams=0), dict(beams=17), dict(beams=-1), dict(k=65), dict(k=-1), dict(alternatives=2**32)):
+            with self.assertRaisesRegex(e2str.ArgumentError, next(iter(option))):
+                self.reader.read(PATHS[0], **option)
+        for option in (dict(beems=1), dict(size=8), dict(beams='2'), dict(beams=2.0), dict(memory=1.5)):
+            with self.assertRaises(TypeError):
+                self.reader.read(PATHS[0], **option)
+        self.assertRaisesRegex(e2str.ArgumentError, "'f16'.*'bf16'", e2str.Reader, TINY, precision='f16')
+        self.assertRaises(e2str.ArgumentError, e2str.Reader, TINY, threads=0)
+        self.assertEqual(self.reader.read(PATHS[0], beams=None), self.reader.read(PATHS[0]))
+
+    def test_models(self):
+        """models from a path and from bytes; a broken one is an exception"""
+        data = Path(TINY).read_bytes()
+        with e2str.Reader(Path(TINY)) as of_path, e2str.Reader(data, threads=3) as of_bytes:
+            self.assertEqual(of_path.info.file_bytes, len(data))
+            self.assertEqual((of_path.info, of_path.checksum), (of_bytes.info, of_bytes.checksum))
+            self.assertEqual(of_path.read(noise()), of_bytes.read(noise()))
+        self.assertGreater(self.reader.info.parameters, 5_000_000)
+        self.assertIs(self.reader.info.memory, True)
+        self.assertRaises(e2str.FormatError, e2str.Reader, data[:-40])
+        self.assertRaisesRegex(e2str.FormatError, 'open.png', e2str.Reader, f'{IMAGES}/open.png')
+        self.assertRaisesRegex(e2str.FileError, 'none.gguf', e2str.Reader, 'none.gguf')
+
+    def test_encode(self):
+        """visual tokens and keys as arrays"""
+        encoding = self.reader.encode(PATHS[:3])
+        info = self.reader.info
+        self.assertEqual((encoding.keys.shape, encoding.keys.dtype), ((3, info.visual_width), np.float32))
+        self.assertEqual([rows.shape for rows in encoding.tokens], [(info.visual_tokens, info.visual_width)] * 3)
+        np.testing.assert_allclose(np.linalg.norm(encoding.keys, axis=1), 1, atol=1e-5)
+        means = np.stack([rows.mean(axis=0) for rows in encoding.tokens])
+        np.testing.assert_allclose(means / np.linalg.norm(means, axis=1, keepdims=True), encoding.keys, atol=1e-5)
+        alone = self.reader.encode(PATHS[2:3], tokens=False)
+        self.assertEqual((alone.keys[0].tobytes(), alone.tokens), (encoding.keys[2].tobytes(), []))
+        self.assertEqual(self.reader.encode([]).keys.shape, (0, info.visual_width))
+
+    def test_threads(self):
+        """threads read with one reader at once, and a pool is changed meanwhile"""
+        expected, failures = self.reader.read_batch(PATHS), []
+        with e2str.Pool(self.reader) as pool:
+
+            def work(turn):
+                try:
+                    for path, known in [*zip(PATHS, expected)][turn:]:
+                        assert self.reader.read(path) == known
+                        pool.remove(pool.add(path, known.text))
+                        self.reader.read(path, pool)
+                        assert len(list(pool)) <= 4
+                except BaseException as failure:
+                    failures.append(failure)
+
+            threads = [threading.Thread(target=work, args=(turn,)) for turn in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual((failures, len(pool)), ([], 0))
+
+    def test_close_while_reading(self):
+        """closing waits for nobody and breaks nobody"""
+        reader = e2str.Reader(TINY)
+        pool = e2str.Pool(reader)
+        pool.add(noise(), 'abc')
+        batch, found = [noise()] * 200, []
+        thread = threading.Thread(target=lambda: found.append(reader.read_batch(batch, pool)))
+        thread.start()
+        while not reader.session_bytes == 0 and thread.is_alive():  # until it has taken the session
+            pass
+        pool.close()
+        reader.close()
+        thread.join()
+        self.assertEqual([len(one) for one in found], [200])
+        self.assertRaisesRegex(ValueError, 'Pool is closed', len, pool)
+        self.assertRaisesRegex(ValueError, 'Reader is closed', reader.read, noise())
+        reader.close()
+
+    def test_fork(self):
+        """a child of fork reads, and ends, with a reader of several threads"""
+        script = (
+            'import os, sys, e2str\n'
+            'reader = e2str.Reader(sys.argv[1], threads=2)\n'
+            'before = reader.read(sys.argv[2])\n'
+            'child = os.fork()\n'
+            'if not child:\n'
+            '    sys.exit(reader.read(sys.argv[2]) != before)\n'
+            'sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n'
+        )
+        command = [sys.executable, '-W', 'ignore', '-c', script, TINY, PATHS[0]]
+        self.assertEqual(subprocess.run(command, timeout=300).returncode, 0)
+
+    def test_memory(self):
+        """memory stays as it is over 2,000 reads, failures and pools"""
+
+        def resident():
+            gc.collect()
+            with open('/proc/self/statm') as file:
+                return int(file.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+        def work(turns):
+            for _ in range(turns):
+                reader.read(PATHS[0], alternatives=3)
+                reader.read(picture)
+                with e2str.Pool(reader) as pool:
+                    reader.read(picture, pool, examples=[pool.add(picture, 'abc')])
+                try:
+                    reader.read('none.png')
+                except e2str.FileError:
+                    pass
+
+        picture = noise(200, 100)
+        with e2str.Reader(TINY) as reader:
+            work(100)
+            before = resident()
+            work(667)
+            self.assertLess(resident() - before, 1 << 20)
