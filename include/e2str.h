@@ -56,14 +56,15 @@
  * also outlive the memories and prompts that come of its pools.
  *
  * Two opens of the same file, in the same precision and on the same kernels, are one model to sessions, pools, prompts
- * and memories: they may be mixed (the first time, the checksums are made, which reads both files); each still needs
- * the model it was made with. MISMATCH otherwise.
+ * and memories: they may be mixed (told by the files' checksums); each still needs the model it was made with. MISMATCH
+ * otherwise.
  *
  * Options. Each options structure is filled by its init and passed by pointer; NULL means all defaults. Its first
  * member is the size that the structure had where the caller was compiled: leave it alone. Structures only grow, at the
  * end: what the structure of an older program lacks has its default, what this library does not know of a newer one's
  * must be 0 (else UNSUPPORTED), and nothing is written behind either. The init macros pass that size; from another
- * language call the *_init_size function with the size of your structure.
+ * language call the *_init_size function with the size of your structure. The structures that are answers
+ * (e2str_model_info, e2str_memory_report) are the same: init them before the call.
  *
  * Text is UTF-8. Sizes are in bytes unless said otherwise. The library prints nothing, never ends the process, and
  * changes no process-wide setting. Results are deterministic: the same input on the same CPU level and the same
@@ -102,15 +103,19 @@ typedef enum e2str_status {
     E2STR_ERROR_ARGUMENT = 1,    /* a NULL where none may be, or an option outside its documented range */
     E2STR_ERROR_MEMORY = 2,      /* out of memory */
     E2STR_ERROR_IO = 3,          /* a file cannot be opened, read, written or renamed */
-    E2STR_ERROR_FORMAT = 4,      /* a model or pool file is damaged or not such a file */
-    E2STR_ERROR_UNSUPPORTED = 5, /* a well-formed file asks for something this version does not know */
+    E2STR_ERROR_FORMAT = 4,      /* a model, pool or lexicon file is damaged or not such a file */
+    E2STR_ERROR_UNSUPPORTED = 5, /* a well-formed file asks for what this version does not know, or a call for what the
+                                    model file or this build has not */
     E2STR_ERROR_MISMATCH = 6,    /* a pool, session and model that do not belong together */
     E2STR_ERROR_IMAGE = 7,       /* an image cannot be decoded */
-    E2STR_ERROR_LIMIT = 8,       /* larger than a documented limit: image size, prompt length, counts in a file */
-    E2STR_ERROR_LABEL = 9,       /* a label is empty, not UTF-8, or has characters the model cannot write */
+    E2STR_ERROR_LIMIT = 8,       /* larger than a documented limit: image size, prompt length, counts in a file, work;
+                                    a number that is not finite */
+    E2STR_ERROR_LABEL = 9,       /* a label is empty, not UTF-8, or has characters that neither model nor memory can
+                                    write */
     E2STR_ERROR_FULL = 10,       /* the pool's byte cap leaves no room for this example */
-    E2STR_ERROR_NOT_FOUND = 11,  /* no example with that id is in the pool */
-    E2STR_ERROR_CONFLICT = 12    /* a pool file was changed by somebody else since it was loaded or saved */
+    E2STR_ERROR_NOT_FOUND =
+        11, /* no example with that id is in the pool, or there is nothing of the kind, such as a memory */
+    E2STR_ERROR_CONFLICT = 12 /* a pool file was changed by somebody else since it was loaded or saved */
 } e2str_status;
 
 /* A message that names what went wrong (the file, the tensor, the character). Every `error` parameter may be NULL.
@@ -161,7 +166,8 @@ typedef enum e2str_products {
     E2STR_PRODUCTS_OPENBLAS = 1, /* OpenBLAS; IO if it cannot be opened, UNSUPPORTED in a static program */
     E2STR_PRODUCTS_OWN = 2       /* our kernels */
 } e2str_products;
-#define E2STR_MAX_OPERATIONS ((uint64_t)1 << 36)
+
+#define E2STR_MAX_OPERATIONS ((uint64_t)1 << 36) /* default of e2str_model_options.max_operations */
 
 typedef struct e2str_model_options {
     size_t size;
@@ -270,7 +276,8 @@ typedef enum e2str_trim {
  * `rotate` turns the picture clockwise by 0, 90, 180 or 270 degrees before it is read: a line of text that runs
  * upwards needs 90. With E2STR_ROTATE_AUTO a read tries those that shape and scores ask for, 0 and 180 first (of
  * pictures 1.5 times as high as wide 90 and 270), and gives the best by score, as e2str_result_area says: some 1.2
- * reads for an upright word, 2.1 for others (docs/crops.md). Width and height are 1 to 16,384.
+ * reads for an upright word, 2.2 to 2.4 for others (docs/crops.md). A constraint has no say in that; the word is read
+ * once more with it then. Width and height are 1 to 16,384.
  * Alpha (not premultiplied) is composed over white, but over black if what can be seen is light: with every pixel's
  * alpha as its weight, lighter than half. A picture of which more than three quarters can be seen (alpha 64 and above)
  * has paper of its own, and the background is like that: white behind light, black behind dark. With alpha 255
@@ -321,7 +328,7 @@ E2STR_API void e2str_image_limits_init_size(e2str_image_limits *limits, size_t s
  * row. Where rows are missing the file is truncated: an error.
  *
  * `path` may be a pipe or FIFO: it is read to its end, which waits for whoever writes. Files may have 512 MiB.
- * *image must not own pixels yet.
+ * *image must not own pixels yet; all its members are set, `rotate` and `trim` to 0.
  *
  * Errors: IO, IMAGE (damaged, truncated, no such format), UNSUPPORTED (compressed BMP), LIMIT, MEMORY, ARGUMENT. */
 E2STR_API e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
@@ -368,10 +375,9 @@ E2STR_API e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool
  * counts from the next read on.
  * `session` must belong to the pool's model. label_size may be SIZE_MAX for a NUL-terminated label.
  * Ids start at 1, are never used twice in the life of a pool (its file included) and stay the same after a reload.
- * Errors: LABEL (empty, not UTF-8, outside the alphabet, with a BPE tokenizer a special string such as "<image>" in
- * it), LIMIT (longer than 4,096 bytes or than the model's positions allow; visual tokens not finite, or too large for
- * f16), FULL, MISMATCH, ARGUMENT,
- * MEMORY. */
+ * Errors: LABEL (empty, not UTF-8, outside the alphabet where the model file has nothing to learn new characters with,
+ * with a BPE tokenizer a special string such as "<image>" in it), LIMIT (longer than 4,096 bytes or than the model's
+ * positions allow; visual tokens not finite, or too large for f16), FULL, MISMATCH, ARGUMENT, MEMORY. */
 E2STR_API e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2str_image *image,
                                       const char *label, size_t label_size, uint64_t *id, e2str_error *error);
 E2STR_API e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error); /* NOT_FOUND */
@@ -527,7 +533,7 @@ typedef struct e2str_constraint_options {
     const char *characters;   /* that may occur, like the inside of a class: "0-9.,"; default NULL: all */
     const char *pattern;      /* of the whole text: "[A-Z]{2}[0-9]{6}"; default NULL: any text */
     const char *lexicon;      /* entries, one per line; the text must be one of them. Default NULL: none */
-    size_t lexicon_size;      /* bytes of it; SIZE_MAX: up to its NUL */
+    size_t lexicon_size;      /* bytes of it; default 0; SIZE_MAX: up to its NUL */
     const char *lexicon_path; /* a file of the same, instead; default NULL */
     float lexicon_bonus;      /* 0 (default): the text must be an entry; B up to 100: it need not, but one that is none
                                  counts as e^B times less likely than it is when texts are compared */
@@ -626,8 +632,9 @@ E2STR_API float e2str_result_score(const e2str_result *result);
 E2STR_API float e2str_result_confidence(const e2str_result *result);
 
 /* Probability, 0..1, that the picture has no text, by what the patch head sees of the text that was read. From
- * options.textless_from on the text is empty, without characters and tokens; the score stays that of what was read
- * first. 0 where the file has no patch head or is not calibrated. */
+ * options.textless_from on the text is empty, without characters and tokens; score and
+ * end_probability stay those of what was read first. 0 where the file has no patch head or is not calibrated, and where
+ * a memory acts, which may know characters that the head does not. */
 E2STR_API float e2str_result_textless(const e2str_result *result);
 
 /* 1 if the confidence is less than options.reject_below; the text is there nevertheless. Otherwise 0. */
@@ -675,7 +682,7 @@ E2STR_API size_t e2str_result_alternatives(const e2str_result *result, size_t in
 E2STR_API e2str_status e2str_result_alternative(const e2str_result *result, size_t index, size_t rank,
                                                 const char **text, float *probability, e2str_error *error);
 
-/* Which part of the picture was read. ARGUMENT: the result is empty. */
+/* Which part of the picture was read. ARGUMENT: nothing was read into the result. */
 E2STR_API e2str_status e2str_result_area(const e2str_result *result, e2str_area *area, e2str_error *error);
 
 /* The examples that stood in the prompt, in the order in which they stood (of the nearest k the most similar comes

@@ -84,7 +84,8 @@ bool e2_judge(const e2_compute *compute, const e2_answer *answer, const e2_evide
     if (head && (!spans || !find_characters(compute, answer, evidence, spans, &found))) return false;
     *judgement = (e2_judgement){.confidence = e2_answer_score(answer), .spans = spans};
     if (!calibration->there) return true;
-    if (found.n) {
+    bool remembers = answer->factor > 0.0f; /* then characters may be there that the head does not know */
+    if (found.n && !remembers) {
         judgement->textless = (float)logistic(calibration->textless[0] + calibration->textless[1] * found.most);
     } else if (answer->n == 0) {
         judgement->textless = judgement->confidence;

@@ -15,8 +15,9 @@ typedef struct e2_evidence {
 } e2_evidence;
 
 typedef struct e2_judgement {
-    float confidence;     /* 0..1: probability that the text is right; the score where nothing is calibrated */
-    float textless;       /* 0..1: probability that there is no text; 0 where nothing is calibrated or without a head */
+    float confidence; /* 0..1: probability that the text is right; the score where nothing is calibrated */
+    float textless; /* 0..1: probability that there is no text; 0 where nothing is calibrated, without a head, or with a
+                       memory that acts */
     const e2_span *spans; /* [answer's tokens] in the arena, of those that write nothing empty; NULL without a head */
 } e2_judgement;
 

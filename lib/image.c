@@ -58,7 +58,7 @@ e2str_status e2_image_check(const e2str_image *image, e2str_error *error) {
         return e2_fail(error, E2STR_ERROR_ARGUMENT,
                        "image.rotate is E2STR_ROTATE_AUTO, which only reads and pools know");
     if (image->rotate != 0 && image->rotate != 90 && image->rotate != 180 && image->rotate != 270)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.rotate is %lu: must be 0, 90, 180 or 270",
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.rotate is %lu: must be 0, 90, 180, 270 or E2STR_ROTATE_AUTO",
                        (unsigned long)image->rotate);
     if ((unsigned)image->trim > E2STR_TRIM_ALWAYS)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "image.trim is %d: must be 0, 1 or 2", (int)image->trim);

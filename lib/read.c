@@ -364,10 +364,6 @@ typedef struct turn {
     e2str_result *results; /* of turns after the first */
 } turn;
 
-/* How good a read in one turn is beside those in others: one that fits its constraint is better than any that does
- * not. */
-static float worth(const e2str_result *result) { return result->unmatched ? result->score - 1.0f : result->score; }
-
 /* Those that ask for this turn, of those that asked for the one before; the better read is kept. */
 static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_error *error) {
     size_t before = t->n;
@@ -375,7 +371,7 @@ static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_
     for (size_t i = 0; i < before; i++) {
         size_t which = t->which[i];
         uint32_t rotate;
-        if (!e2_upright_next(&all->images[which], number, worth(all->results[which]), &rotate)) continue;
+        if (!e2_upright_next(&all->images[which], number, all->results[which]->score, &rotate)) continue;
         t->images[t->n] = all->images[which];
         t->images[t->n].rotate = rotate;
         t->into[t->n] = number ? &t->results[t->n] : all->results[which];
@@ -389,18 +385,34 @@ static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_
     e2str_status status = t->n ? read_all(&part, error) : E2STR_OK;
     for (size_t i = 0; !status && number && i < t->n; i++) {
         e2str_result *best = all->results[t->which[i]], other = t->results[i];
-        if (!(worth(&other) > worth(best))) continue;
+        if (!(other.score > best->score)) continue;
         t->results[i] = *best;
         *best = other;
     }
     return status;
 }
 
-/* Turn by turn, as far as some image asks for it. */
+/* All again, as they lie now, with the constraint. */
+static e2str_status read_constrained(const batch *all, turn *t, e2str_error *error) {
+    batch part = *all;
+    part.images = t->images;
+    for (size_t i = 0; i < all->n; i++) {
+        t->images[i] = all->images[i];
+        t->images[i].rotate = all->results[i]->area.rotate;
+        e2_result_clear(all->results[i]);
+    }
+    return read_all(&part, error);
+}
+
+/* Turn by turn, as far as some image asks for it; without the constraint, which a wrong way up may fit by chance. */
 static e2str_status read_turns(batch *all, e2str_error *error) {
     size_t unknown = 0;
     for (size_t i = 0; i < all->n; i++) unknown += all->images[i].rotate == E2STR_ROTATE_AUTO;
     if (!unknown) return read_all(all, error);
+    e2str_read_options freely = *all->options;
+    freely.constraint = NULL;
+    batch unbound = *all;
+    unbound.options = &freely;
     e2_arena *arena = all->compute->arena;
     e2_arena_mark mark = e2_arena_begin(arena);
     turn t = {.n = all->n,
@@ -412,7 +424,8 @@ static e2str_status read_turns(batch *all, e2str_error *error) {
     if (t.which && t.images && t.into && t.results) {
         for (size_t i = 0; i < all->n; i++) t.which[i] = i;
         for (size_t i = 0; i < unknown; i++) t.results[i] = (e2str_result){0};
-        for (unsigned i = 0; !status && i < E2_TURNS; i++) status = read_turn(all, i, &t, error);
+        for (unsigned i = 0; !status && i < E2_TURNS; i++) status = read_turn(&unbound, i, &t, error);
+        if (!status && all->options->constraint) status = read_constrained(all, &t, error);
         for (size_t i = 0; i < unknown; i++) e2_result_release(&t.results[i]);
     } else {
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");

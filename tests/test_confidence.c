@@ -51,7 +51,7 @@ static double expected_confidence(const fixture *f, const e2str_image *image, co
     double squeeze = (double)image->width / image->height / (128.0 / 32.0);
     double x = weights[0] + weights[1] * log(p / (1 - p)) + weights[2] * evidence;
     x += weights[3] * fmax(0, log(2 / columns)) + weights[4] * fmax(0, log(squeeze)) + (memory ? weights[5] : 0);
-    *textless = f->model->head.weight ? logistic(seldom[0] + seldom[1] * most) : 0;
+    *textless = f->model->head.weight && !memory ? logistic(seldom[0] + seldom[1] * most) : 0;
     return (1 - *textless) * logistic(x);
 }
 

@@ -19,7 +19,8 @@ typedef struct command_row {
 
 static const command_row commands[] = {
     {NULL, "read", READ, 1, INT32_MAX, run_read, "IMAGE...",
-     "Reads each image and prints: path TAB text TAB score. IMAGE is a PNG or JPEG file, or - for standard input."},
+     "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP,\n"
+     "PBM, PGM, PPM), or - for standard input."},
     {"pool", "add", ADD, 1, INT32_MAX, run_pool_add, "POOL [IMAGE TEXT]...",
      "Adds examples to a pool file, which is made if there is none, and prints: id TAB text. Then the\n"
      "pool learns: its memory is made anew from all examples. With --labels, standard error tells what came of it."},

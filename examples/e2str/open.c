@@ -30,9 +30,12 @@ bool open_model(invocation *run, bool reading) {
 int make_constraint(invocation *run) {
     const e2str_constraint_options *o = &run->constraint_options;
     bool given = o->characters || o->pattern || o->lexicon_path || o->min_length || o->max_length;
-    if (!given && (o->lexicon_bonus > 0 || o->ignore_case)) {
-        complain("%s is for texts that --chars, --pattern, --length or --lexicon asks for",
-                 o->ignore_case ? "--ignore-case" : "--lexicon-bonus");
+    if (o->lexicon_bonus > 0 && !o->lexicon_path) {
+        complain("--lexicon-bonus is for the entries of --lexicon");
+        return USAGE;
+    }
+    if (!given && o->ignore_case) {
+        complain("--ignore-case is for texts that --chars, --pattern, --length or --lexicon asks for");
         return USAGE;
     }
     e2str_error error = {{0}};

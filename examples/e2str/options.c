@@ -175,7 +175,7 @@ static const option_row options[] = {
      "with --json: the N characters of examples that moved each character most, 0 to 16"},
     {"places", 0, READ, NULL, number, AT(read.places), 1, 1, "with --json: where each character lies, in pixels"},
     {"reject", 0, READ | EVAL, "X", share_of_1, AT(read.reject_below), 0, 1,
-     "give no text where it is right with a probability below X, 0 to 1"},
+     "give no text where it is right with a probability below X, 0 to 1; with --json say so"},
     {"textless", 0, READ | EVAL, "X", share_of_1, AT(read.textless_from), 0, 1,
      "give an empty text where there is none with a probability of X, 0 to 1; default 0.5"},
     {"json", 0, READ | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
@@ -280,7 +280,7 @@ int parse_options(invocation *run, unsigned command, int count, char **arguments
         const option_row *row = find(id);
         if (!row->read) return -1;
         if (row->read(row->argument ? optarg : "1", row, (char *)run + row->offset)) continue;
-        complain("--%s: '%s' is not a value it takes", row->name, optarg);
+        complain("--%s: '%s' is not a value it takes (%s)", row->name, optarg, row->help);
         return USAGE;
     }
     run->operands = arguments + optind;
