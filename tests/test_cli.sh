@@ -450,6 +450,10 @@ says 'line 11: '
 says 'bad.tsv:12: no tab'
 says 'line 13: '
 shows '11 6 5 1'
+printf 'open.png\tabcdefghijklmnopqrstuvwxyzabcd\n' | cat "$labels" - > "$work/hard/long.tsv"
+expect 'a label too long for an example is left out' 0 "$e2str" eval --labels "$work/hard/long.tsv" --hard 100
+says 'positions'
+shows '11 6 5 1'
 for other in '--pool p' '--pool-first 2' '--random-examples 1' '--hard 0' '--hard 101' '--hard x'; do
     # shellcheck disable=SC2086 # an option and its value
     expect "wrong usage: --hard 20 $other" 2 "$e2str" eval --labels "$labels" --hard 20 $other

@@ -238,7 +238,7 @@ static void read_without_pool(invocation *run, hard *h, tally *counts) {
 
 /* An error that cannot be an example (its label has a character that the model does not know, say) stays one, and
  * another is taken. */
-static void annotate(invocation *run, hard *h, tally *counts) {
+static void annotate(invocation *run, hard *h) {
     size_t wanted = (h->errors * run->hard + 50) / 100;
     if (!wanted) wanted = 1;
     shuffle(h->wrong, h->errors, sizeof *h->wrong, run->seed.value);
@@ -248,7 +248,6 @@ static void annotate(invocation *run, hard *h, tally *counts) {
         uint64_t id;
         if (add_example(run, row->path, row->text, &id, &error)) {
             complain_of_image(row->line, row->path, &error);
-            counts->failed++;
             continue;
         }
         h->outcomes[h->wrong[i]] = SHOWN;
@@ -300,7 +299,7 @@ static bool evaluate_hard(invocation *run, const label_row *rows, size_t count, 
     else
         complain("out of memory");
     good = good && new_pool(run);
-    if (good) annotate(run, &h, counts);
+    if (good) annotate(run, &h);
     good = good && learn(run, counts);
     if (good) {
         read_with_pool(run, &h, counts);
