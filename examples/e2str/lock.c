@@ -40,7 +40,7 @@ bool lock_pool(invocation *run, const char *path) {
         if (is_at(run->lock, run->lock_path)) return true;
         close(run->lock);
     }
-    complain("%s: cannot lock it: %s", path, strerror(errno));
+    complain("%s: cannot lock it: %s: %s", path, run->lock_path ? run->lock_path : "its lock", strerror(errno));
     if (run->lock_path && run->lock >= 0) close(run->lock);
     free(run->lock_path);
     run->lock_path = NULL;

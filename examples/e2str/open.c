@@ -103,7 +103,7 @@ char *read_file(FILE *file, size_t *size) {
 
 static void warn(void *user, const char *message) {
     (void)user;
-    complain("%s", message);
+    complain("%s (read all the same)", message);
 }
 
 e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error) {
