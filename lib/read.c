@@ -392,12 +392,13 @@ static e2str_status read_turn(const batch *all, unsigned number, turn *t, e2str_
     return status;
 }
 
-/* All again, as they lie now, with the constraint. */
+/* All, those whose way up was not known as they were found to lie, with the constraint. */
 static e2str_status read_constrained(const batch *all, turn *t, e2str_error *error) {
     batch part = *all;
     part.images = t->images;
     for (size_t i = 0; i < all->n; i++) {
         t->images[i] = all->images[i];
+        if (t->images[i].rotate != E2STR_ROTATE_AUTO) continue;
         t->images[i].rotate = all->results[i]->area.rotate;
         e2_result_clear(all->results[i]);
     }
@@ -415,14 +416,14 @@ static e2str_status read_turns(batch *all, e2str_error *error) {
     unbound.options = &freely;
     e2_arena *arena = all->compute->arena;
     e2_arena_mark mark = e2_arena_begin(arena);
-    turn t = {.n = all->n,
-              .which = e2_arena_alloc(arena, all->n, sizeof *t.which),
+    turn t = {.which = e2_arena_alloc(arena, all->n, sizeof *t.which),
               .images = e2_arena_alloc(arena, all->n, sizeof *t.images),
               .into = e2_arena_alloc(arena, all->n, sizeof *t.into),
               .results = e2_arena_alloc(arena, unknown, sizeof *t.results)};
     e2str_status status = E2STR_OK;
     if (t.which && t.images && t.into && t.results) {
-        for (size_t i = 0; i < all->n; i++) t.which[i] = i;
+        for (size_t i = 0; i < all->n; i++)
+            if (!all->options->constraint || all->images[i].rotate == E2STR_ROTATE_AUTO) t.which[t.n++] = i;
         for (size_t i = 0; i < unknown; i++) t.results[i] = (e2str_result){0};
         for (unsigned i = 0; !status && i < E2_TURNS; i++) status = read_turn(&unbound, i, &t, error);
         if (!status && all->options->constraint) status = read_constrained(all, &t, error);

@@ -207,6 +207,33 @@ static void auto_by_rules(void **state) {
     assert_true(tempting > 0);
 }
 
+/* With rules, too, a picture that lies as its view says reads the same beside one that has to be turned. */
+static void rules_in_a_batch(void **state) {
+    fixture *f = *state;
+    e2str_constraint_options rules;
+    e2str_constraint_options_init(&rules);
+    rules.pattern = "[a-c]{3}";
+    e2str_image images[2] = {f->images[0], f->images[1]};
+    images[0].rotate = 90;
+    images[1].rotate = E2STR_ROTATE_AUTO;
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    e2str_constraint *constraint;
+    assert_int_equal(e2str_constraint_new(&rules, &constraint, NULL), E2STR_OK);
+    options.constraint = constraint;
+    e2str_result *results[2] = {f->result, f->other}, *alone;
+    assert_int_equal(e2str_result_new(&alone, NULL), E2STR_OK);
+    assert_int_equal(e2str_read_batch(f->session, images, 2, NULL, &options, results, NULL), E2STR_OK);
+    for (int i = 0; i < 2; i++) {
+        read_by_rules(f, &images[i], &rules, alone);
+        assert_same(results[i], alone);
+        assert_int_equal(area_of(results[i]).rotate, area_of(alone).rotate);
+    }
+    assert_int_equal(area_of(results[0]).rotate, 90);
+    e2str_result_free(alone);
+    e2str_constraint_free(constraint);
+}
+
 /* Boxes of characters are those of the cropped picture, moved to where it lies. */
 static void boxes_lie_in_the_area(void **state) {
     fixture *f = *state;
@@ -306,9 +333,11 @@ static void refused(void **state) {
 int main(void) {
 #define TEST(name, set_up) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(whole_by_default, plain), TEST(trimmed_is_cropped, trims), TEST(auto_is_the_best, plain),
-        TEST(auto_is_the_best, trims), TEST(auto_in_a_batch, trims),    TEST(auto_by_label, plain),
-        TEST(refused, plain),          TEST(auto_by_rules, plain),      TEST(boxes_lie_in_the_area, heads),
+        TEST(whole_by_default, plain), TEST(trimmed_is_cropped, trims),
+        TEST(auto_is_the_best, plain), TEST(auto_is_the_best, trims),
+        TEST(auto_in_a_batch, trims),  TEST(auto_by_label, plain),
+        TEST(refused, plain),          TEST(auto_by_rules, plain),
+        TEST(rules_in_a_batch, plain), TEST(boxes_lie_in_the_area, heads),
     };
     return cmocka_run_group_tests_name("area", tests, NULL, NULL);
 }

@@ -11,10 +11,13 @@ import os
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._header import Header
 from .errors import BY_STATUS, ArgumentError, Error, FileError
+
+if TYPE_CHECKING:
+    from typing import Self
 
 PACKAGE = Path(__file__).parent
 TREE = PACKAGE.parents[2]  # where the package lies in its repository
@@ -99,6 +102,12 @@ class Handle:
     def close(self) -> None:
         """Gives its memory back: at once, or with the last call that is using it. Without close(), when it is gone."""
         self._owner = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 # ---- structures ----

@@ -127,12 +127,6 @@ class Reader(Handle):
         self._idle = [_Session(self._owner, threads)]
         self.info: ModelInfo = _abi.ask(ModelInfo, 'model_info', 'model_get_info', self._owner.pointer)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         super().close()
         self._idle.clear()
@@ -230,12 +224,6 @@ class Pool(Handle, Mapping[int, str]):
         model = reader._held()
         self._reader = reader
         self._owner = Owner(make, 'pool_free', model.pointer, *arguments, ctypes.byref(options), keep=(model,))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -354,12 +342,6 @@ class Memory(Handle):
         owner = pool._held()
         self._owner = Owner('pool_memory', 'memory_free', owner.pointer, keep=(owner,))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     @property
     def bytes(self) -> int:
         """Memory that it takes."""
@@ -374,12 +356,6 @@ class Prompt(Handle):
         with pool._reader._session() as session:
             arguments = session.pointer, owner.pointer, chosen, len(chosen)
             self._owner = Owner('prompt_new', 'prompt_free', *arguments, keep=(owner,))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @property
     def bytes(self) -> int:
@@ -402,12 +378,6 @@ class Constraint(Handle):
             given['accept'] = lambda _, text, size: bool(accept(ctypes.string_at(text, size).decode()))
         made, keep = _abi.options('constraint_options', given)
         self._owner = Owner('constraint_new', 'constraint_free', ctypes.byref(made), keep=tuple(keep))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def matches(self, text: str) -> bool:
         """Whether a text fits."""
