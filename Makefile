@@ -135,6 +135,7 @@ help:
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
 	@echo 'make golden        golden values and other generated files, made again and compared; UPDATE=1 replaces them'
+	@echo 'make docs-test     the code blocks of README and docs, run as they stand'
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make wheel         the Python package with all that it needs, in $(BUILD)/wheel'
 	@echo 'make python-test   its tests, in fresh environments; PYTHONS=two that are at hand'
@@ -324,6 +325,10 @@ wheel: deps $(BUILD)/packaging/.ready
 python-test: wheel
 	@PYTHON=$(VENV_PYTHON) PYTHONS='$(PYTHONS)' TEST_SECONDS=3600 sh tests/run.sh tests/python/wheel.sh
 
+# What pages show is what happens.
+docs-test: deps all
+	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/docs.py
+
 # The tools of tests/lint/requirements.txt, in the versions that say what is right.
 $(BUILD)/lint/.ready: tests/lint/requirements.txt
 	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install lint
@@ -406,7 +411,7 @@ clean:
 
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
-.PHONY: $(INTERNAL) aarch64 all asan check clean demo deps examples format fuzz golden help install interop lib lint \
-    parity python-test shared test train-test tsan ubsan uninstall wheel
+.PHONY: $(INTERNAL) aarch64 all asan check clean demo deps docs-test examples format fuzz golden help install interop \
+    lib lint parity python-test shared test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

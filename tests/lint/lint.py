@@ -240,6 +240,20 @@ def links():
                 yield f'{path}:{number}: {target}: no such heading'
 
 
+def blocks_of_code():
+    """Fenced and with a tag that says what they are, so that tests/docs.py runs those that it can."""
+    for path, content in pages():
+        fenced, text_before, blank = False, '', True
+        for number, line in enumerate(content.split('\n'), 1):
+            if line.startswith('```'):
+                if not fenced and line == '```':
+                    yield f'{path}:{number}: no tag: sh, console, c, text, ...'
+                fenced = not fenced
+            elif line.startswith('    ') and blank and not fenced and not re.match(r' |[-*] |\d+\. ', text_before):
+                yield f'{path}:{number}: code by indentation: ``` and a tag'
+            text_before, blank = line or text_before, not line
+
+
 def pages():
     return texts(lambda path: path.endswith('.md'))
 
@@ -315,6 +329,7 @@ CHECKS = {
     'words that a stranger can follow': words,
     'links lead to files and headings of this repository': links,
     'pages and sections that are cited are there': citations,
+    'code in pages is fenced, and its tag says what it is': blocks_of_code,
     'docs/architecture.md has every file of lib/': table_of_files,
     'make help has a line for every target': help_lists,
     'every function that files of the library share is used': every_function_is_used,
