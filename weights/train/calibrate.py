@@ -21,6 +21,7 @@ import tempfile
 from typing import NamedTuple
 
 import cv2
+import gguf
 import numpy as np
 from PIL import Image
 from render import Renderer
@@ -39,6 +40,27 @@ BINS = 15  # of equal width, as in e2str eval
 POOL, READ = 30, 24  # words of a style: examples, and words to read
 LONGEST = 20  # a label with which a model of any stride gets by
 LENGTHS = ((1, 3), (4, 8), (9, 16), (17, 24))
+
+
+class Widths(NamedTuple):
+    """How wide a model makes pictures; docs/model.md, section 1."""
+
+    height: int
+    least: int  # pixels; of fixed widths the only one
+    most: int
+    patch: int
+
+    @classmethod
+    def of(cls, path):
+        fields = gguf.GGUFReader(path).fields
+        names = ('e2str.image.height', 'e2str.image.min_width', 'e2str.image.width', 'e2str.vision.patch_width')
+        height, least, most, patch = (fields[name].contents() if name in fields else 0 for name in names)
+        return cls(height, least or most, most, patch)
+
+    def columns(self, width, height):
+        """Of patches, for a picture of these pixels."""
+        own = int(self.height * width / (self.patch * height) + 0.5)
+        return min(max(own, self.least // self.patch), self.most // self.patch)
 
 
 class Word(NamedTuple):
@@ -133,15 +155,16 @@ def read_with_pool(model, words, *options):
 # ---- features, as lib/confidence.c computes them ----
 
 
-def features(word, found):
+def features(widths, found):
     """[1, logit of the text's probability, evidence, crowding, squeeze, memory]"""
     characters = found['characters']
     p = found['end_probability'] * np.prod([c['probability'] for c in characters])
     p = min(max(p, LEAST), 1 - LEAST)
     evidence = np.clip([c['evidence'] for c in characters], *EVIDENCE).mean() if characters else 0.0
     width, height = found['area']['width'], found['area']['height']
-    crowd = max(0.0, np.log(NEEDED * max(len(characters), 1) / 32))
-    squeeze = max(0.0, np.log(width / height / 4))
+    columns = widths.columns(width, height)
+    crowd = max(0.0, np.log(NEEDED * max(len(characters), 1) / columns))
+    squeeze = max(0.0, np.log(width / height * widths.height / (columns * widths.patch)))
     memory = any(c.get('memory') for c in characters)
     return [1.0, np.log(p / (1 - p)), evidence, crowd, squeeze, float(memory)]
 
@@ -167,12 +190,12 @@ def logistic(x, y, bounds, weight=None):
     return minimize(loss, np.zeros(x.shape[1]), jac=True, method='L-BFGS-B', bounds=bounds).x
 
 
-def fit(alone, pooled, empty):
+def fit(widths, alone, pooled, empty):
     """Lists of (Word, what was read) -> the two lists of parameters."""
     pairs = alone + pooled
     any_sign, up, down = (None, None), (0, None), (None, 0)
     weights = logistic(
-        [features(*pair) for pair in pairs],
+        [features(widths, found) for _, found in pairs],
         [right(*pair) for pair in pairs],
         [any_sign, up, up, down, down, down],
     )
@@ -205,7 +228,7 @@ def calibrate(source, target, head, count):
         if len(style) <= POOL:  # a style of long words
             continue
         pooled += zip(style[POOL:], read_with_pool(target, style))
-    weights, textless = fit(alone, pooled, list(zip(empty, read(target, empty))))
+    weights, textless = fit(Widths.of(target), alone, pooled, list(zip(empty, read(target, empty))))
     write(source, target, head, {'weights': weights, 'textless': textless})
     share = [100 * np.mean([right(*pair) for pair in pairs]) for pairs in (alone, pooled)]
     print(f'{target}: {len(alone)} words alone ({share[0]:.1f} % right), {len(pooled)} with pools ({share[1]:.1f} %)')
