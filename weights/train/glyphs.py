@@ -22,11 +22,19 @@ def looseness(style):
     return style.uniform(-0.08, 0.4) if style.random() < 0.75 else style.uniform(0.4, 1.6)
 
 
-def edges_of(text, font, loose, apart):
+def fonts_of(style, text, font):
+    """The font of each character: on signs, the first letter of a word is sometimes larger."""
+    if len(text) < 3 or style.random() > 0.04:
+        return [font] * len(text)
+    larger = font.font_variant(size=int(font.size * style.uniform(1.15, 1.6)))
+    return [larger if c.isalpha() and (i == 0 or text[i - 1] == ' ') else font for i, c in enumerate(text)]
+
+
+def edges_of(text, fonts, loose, apart):
     """Left edge of every character and right edge of the last. apart: set one by one, not as the face pairs them."""
     if not apart:
-        return [0] + [font.getlength(text[: i + 1]) for i in range(len(text))]
-    widths = (max(1, font.getlength(c) * (1 + loose)) for c in text)
+        return [0] + [fonts[0].getlength(text[: i + 1]) for i in range(len(text))]
+    widths = (max(1, font.getlength(c) * (1 + loose)) for c, font in zip(text, fonts))
     return list(itertools.accumulate(widths, initial=0))
 
 
@@ -40,8 +48,13 @@ def typeset(r, style, text, font, easy, ghost=0.0):
     pad = int(h * 0.4) + 6
     loose = 0 if easy else looseness(style)
     bounce = 0 if easy or style.random() < 0.88 else style.uniform(0.02, 0.15) * h
-    apart = bool(loose or bounce)
-    edges = [pad - left + x for x in edges_of(text, font, loose, apart)]
+    fonts = [font] * len(text) if easy else fonts_of(style, text, font)
+    rise = fonts[0].getmetrics()[0] - font.getmetrics()[0]  # of a larger first letter above the others
+    hang = style.random() < 0.4  # such a letter stands on the line, or hangs from its top
+    top, h = top - (0 if hang else rise), h + rise
+    pad += int(0.4 * rise)
+    apart = bool(loose or bounce or rise)
+    edges = [pad - left + x for x in edges_of(text, fonts, loose, apart)]
     if not apart:
         edges[-1] = max(edges[-1], pad + right - left)
     size = (int(edges[-1]) + pad, h + 2 * pad)
@@ -52,8 +65,9 @@ def typeset(r, style, text, font, easy, ghost=0.0):
     if ghost and not apart:
         draw.text((pad - left, pad - top), re.sub('[^.:]', '8', text), fill=int(255 * ghost), font=font)
     if apart:
-        for c, x in zip(text, edges):
-            draw.text((x, pad - top + r.uniform(-bounce, bounce)), c, fill=255, font=font)
+        for c, x, f in zip(text, edges, fonts):
+            y = pad - top - (0 if f is font or hang else rise) + r.uniform(-bounce, bounce)
+            draw.text((x, y), c, fill=255, font=f)
     else:
         draw.text((pad - left, pad - top), text, fill=255, font=font)
     chars = np.zeros(size[::-1], np.uint8)
