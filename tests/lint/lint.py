@@ -18,7 +18,7 @@ from functools import cache
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SPDX = 'SPDX-License-Identifier: MIT'
-C = ('.c', '.h', '.cpp', '.def')
+C = ('.c', '.h', '.cpp', '.hpp', '.def')
 WIDTH, MARKDOWN_WIDTH = 120, 150
 WITH_TABS = ('Makefile', '.mk', '.tsv', 'tokenizer.txt')
 
