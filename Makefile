@@ -113,7 +113,7 @@ help:
 	@echo 'make test          install what is missing, build, run every test'
 	@echo 'make check         the same'
 	@echo 'make install       into PREFIX ($(PREFIX)), below DESTDIR'
-	@echo 'make install-strip the same, symbols for debuggers in files of their own'
+	@echo 'make install-strip  ... without symbols for debuggers, which get files of their own'
 	@echo 'make uninstall     takes it away again'
 	@echo 'make clean         removes $(BUILD)/'
 	@echo 'make help          this'
@@ -132,6 +132,10 @@ help:
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make wheel         the Python package with all that it needs, in $(BUILD)/wheel'
 	@echo 'make python-test   its tests, in fresh environments; PYTHONS=two that are at hand'
+	@echo 'make dist          the source archive, $(notdir $(ARCHIVE)), in $(BUILD)/'
+	@echo "make deb           Debian's packages, in $(BUILD)/deb; MAINTAINER='Name <address>' DEB_BUILD_OPTIONS=nocheck"
+	@echo 'make abi           the interface against that of the last release (abigail-tools); UPDATE=1 replaces that'
+	@echo 'make package-test  what is installed and packed, as users and packagers of every kind meet it'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
@@ -241,8 +245,8 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUI
 # ---- checks ----
 
 # Tests that call make or the compiler do it as this make does.
-export BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS
-export CC CXX BUILD PKG_CONFIG PYTHON FUZZER FUZZ_SECONDS
+EXPORTED = BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS CC CXX BUILD PKG_CONFIG PYTHON FUZZER FUZZ_SECONDS
+export $(EXPORTED)
 
 check: test
 test: deps
@@ -356,7 +360,7 @@ clean:
 
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
-.PHONY: $(INTERNAL) aarch64 all asan check clean demo deps examples format fuzz golden help install interop lib lint \
-    parity python-test shared test train-test tsan ubsan uninstall wheel
+.PHONY: $(INTERNAL) aarch64 abi all asan check clean deb demo deps dist examples format fuzz golden help install \
+    install-strip interop lib lint package-test parity python-test shared test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:
