@@ -14,16 +14,6 @@ AARCH64_CC ?= aarch64-linux-gnu-gcc
 PKG_CONFIG ?= pkg-config
 PYTHON ?= python3
 
-prefix ?= /usr/local
-PREFIX ?= $(prefix)
-BINDIR ?= $(PREFIX)/bin
-LIBDIR ?= $(PREFIX)/lib
-INCLUDEDIR ?= $(PREFIX)/include
-DATADIR ?= $(PREFIX)/share/e2str
-DOCDIR ?= $(PREFIX)/share/doc/e2str
-MANDIR ?= $(PREFIX)/share/man
-INSTALL ?= install
-LDCONFIG ?= ldconfig
 ifneq ($(words $(BUILD)),1)
 $(error BUILD is "$(BUILD)": make cannot work in a folder with a blank in its name)
 endif
@@ -57,8 +47,10 @@ WARNINGS = -Wall -Wextra -Wpedantic -Wshadow -Wpointer-arith $(if $(WERROR),-Wer
 C_WARNINGS = $(WARNINGS) -Wstrict-prototypes -Wmissing-prototypes -Wvla
 INCLUDES := -Iinclude -Ilib -Ikernels $(BLAS_CFLAGS) $(call library_cflags,libpng libjpeg)
 BASE = -std=c11 -ffp-contract=off -D_POSIX_C_SOURCE=200809L $(C_WARNINGS) -fPIC -fvisibility=hidden $(HARDEN) \
-    $(INCLUDES) -MMD -MP
-BASEXX = -std=c++11 $(WARNINGS) -Iinclude -MMD -MP
+    $(INCLUDES) $(HERE) -MMD -MP
+BASEXX = -std=c++17 $(WARNINGS) -Iinclude $(HERE) -MMD -MP
+# No binary says where it was built.
+HERE = -ffile-prefix-map='$(CURDIR)'=.
 
 # The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else. Kernels
 # include nothing but kernels.
@@ -81,9 +73,10 @@ HARDEN ?= $(if $(findstring -fsanitize,$(CFLAGS)),,-fstack-protector-strong $(FO
 HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack
 
 # Examples: each examples/*.c is one program; the command is the folder examples/e2str/.
-KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_$(TARGET)))))
-LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c)) $(KERNEL_OBJ)
-CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str/*.c))
+KERNEL_SRC = $(sort $(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_$(TARGET)))))
+KERNEL_OBJ = $(KERNEL_SRC:%.c=$(BUILD)/%.o)
+LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard lib/*.c))) $(KERNEL_OBJ)
+CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard examples/e2str/*.c)))
 EXAMPLE_SRC = $(wildcard examples/*.c)
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
            $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
@@ -120,6 +113,7 @@ help:
 	@echo 'make test          install what is missing, build, run every test'
 	@echo 'make check         the same'
 	@echo 'make install       into PREFIX ($(PREFIX)), below DESTDIR'
+	@echo 'make install-strip  ... without symbols for debuggers, which get files of their own'
 	@echo 'make uninstall     takes it away again'
 	@echo 'make clean         removes $(BUILD)/'
 	@echo 'make help          this'
@@ -139,6 +133,10 @@ help:
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make wheel         the Python package with all that it needs, in $(BUILD)/wheel'
 	@echo 'make python-test   its tests, in fresh environments; PYTHONS=two that are at hand'
+	@echo 'make dist          the source archive, $(notdir $(ARCHIVE)), in $(BUILD)/'
+	@echo "make deb           Debian's packages, in $(BUILD)/deb; MAINTAINER='Name <address>' DEB_BUILD_OPTIONS=nocheck"
+	@echo 'make abi           the interface against that of the last release (abigail-tools); UPDATE=1 replaces that'
+	@echo 'make package-test  what is installed and packed, as users and packagers of every kind meet it'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
@@ -193,12 +191,13 @@ $(BUILD)/libe2str.a: $(LIB_OBJ)
 	$(say) AR $@
 	$(Q)$(LD) -r -o $(BUILD)/libe2str.o $(LIB_OBJ)
 	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/libe2str.o
-	$(Q)rm -f $@ && $(AR) rcs $@ $(BUILD)/libe2str.o
+	$(Q)rm -f $@ && $(AR) rcsD $@ $(BUILD)/libe2str.o
 
-$(BUILD)/libe2str.so.$(VERSION): $(LIB_OBJ)
+EXPORTS = lib/packaging/e2str.map
+$(BUILD)/libe2str.so.$(VERSION): $(LIB_OBJ) $(EXPORTS)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined $(HARDEN_LINK) \
-	    $(LIB_OBJ) -o $@ $(LIBS)
+	    -Wl,--version-script=$(EXPORTS) $(LIB_OBJ) -o $@ $(LIBS)
 
 $(BUILD)/$(SONAME): $(BUILD)/libe2str.so.$(VERSION)
 	$(Q)ln -sf $(<F) $@
@@ -247,8 +246,8 @@ $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUI
 # ---- checks ----
 
 # Tests that call make or the compiler do it as this make does.
-export BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS
-export CC CXX BUILD PKG_CONFIG PYTHON FUZZER FUZZ_SECONDS
+EXPORTED = BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS CC CXX BUILD PKG_CONFIG PYTHON FUZZER FUZZ_SECONDS
+export $(EXPORTED)
 
 check: test
 test: deps
@@ -353,55 +352,10 @@ demo: deps
 
 include bench/bench.mk
 
-# ---- installing ----
+# ---- installing, packages ----
 
-# Paths may hold blanks: in the rules they are quoted, in the .pc file escaped.
-escaped = $(subst $(space),\\ ,$(1))
-space := $() $()
-$(BUILD)/e2str.pc: e2str.pc.in include/e2str.h always
-	@mkdir -p $(@D)
-	$(Q)sed -e 's|@PREFIX@|$(call escaped,$(PREFIX))|' -e 's|@LIBDIR@|$(call escaped,$(LIBDIR))|' \
-	    -e 's|@INCLUDEDIR@|$(call escaped,$(INCLUDEDIR))|' -e 's|@DATADIR@|$(call escaped,$(DATADIR))|' \
-	    -e 's|@VERSION@|$(VERSION)|' -e 's|@REQUIRES@|$(PC_REQUIRES)|' -e 's|@LIBS@|$(PC_LIBS)|' e2str.pc.in > $@
-
-# The command writes its own manual page. Built for another CPU it does not run: then there is none.
-$(BUILD)/e2str.1: $(COMMAND)
-	$(Q)$(BUILD)/e2str help --man > $@.new || : > $@.new
-	$(Q)mv $@.new $@
-
-# $(call put,mode,file,folder)
-put = $(Q)$(INSTALL) -m $(1) $(2) "$(DESTDIR)$(3)"
-FOLDERS = "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(DATADIR)" \
-          "$(DESTDIR)$(DOCDIR)/docs" "$(DESTDIR)$(MANDIR)/man1"
-DOCS = $(wildcard docs/*.md docs/*.svg)
-install: lib shared $(COMMAND) $(BUILD)/e2str.pc $(BUILD)/e2str.1
-	$(Q)$(INSTALL) -d $(FOLDERS)
-	$(call put,755,$(BUILD)/e2str,$(BINDIR)/e2str)
-	$(call put,644,$(BUILD)/libe2str.a,$(LIBDIR)/libe2str.a)
-	$(call put,755,$(BUILD)/libe2str.so.$(VERSION),$(LIBDIR)/libe2str.so.$(VERSION))
-	$(Q)ln -sf libe2str.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
-	$(Q)ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libe2str.so"
-	$(call put,644,$(BUILD)/e2str.pc,$(LIBDIR)/pkgconfig/e2str.pc)
-	$(call put,644,include/e2str.h,$(INCLUDEDIR)/e2str.h)
-	$(call put,644,weights/e2str-small.gguf,$(DATADIR)/e2str-small.gguf)
-	$(call put,644,LICENSE README.md CHANGELOG.md,$(DOCDIR))
-	$(call put,644,$(DOCS),$(DOCDIR)/docs)
-	$(Q)! test -s $(BUILD)/e2str.1 || $(INSTALL) -m 644 $(BUILD)/e2str.1 "$(DESTDIR)$(MANDIR)/man1/e2str.1"
-	@$(TELL_LINKER)
-# Where programs find the library: the linker's cache knows its usual folders, once told by root.
-TELL_LINKER = test -n "$(DESTDIR)" || { test "$$(id -u)" = 0 && $(LDCONFIG) 2>/dev/null && \
-    $(LDCONFIG) -p | grep -qF " $(LIBDIR)/$(SONAME)"; } || \
-    echo "$(LIBDIR) is not where programs look for libraries: link with -Wl,-rpath,$(LIBDIR) or set LD_LIBRARY_PATH"
-
-uninstall:
-	$(Q)rm -f "$(DESTDIR)$(BINDIR)/e2str" "$(DESTDIR)$(INCLUDEDIR)/e2str.h" "$(DESTDIR)$(LIBDIR)/libe2str.a" \
-	    "$(DESTDIR)$(LIBDIR)/libe2str.so" "$(DESTDIR)$(LIBDIR)/$(SONAME)" \
-	    "$(DESTDIR)$(LIBDIR)/libe2str.so.$(VERSION)" "$(DESTDIR)$(LIBDIR)/pkgconfig/e2str.pc" \
-	    "$(DESTDIR)$(DATADIR)/e2str-small.gguf" "$(DESTDIR)$(MANDIR)/man1/e2str.1"
-	$(Q)cd "$(DESTDIR)$(DOCDIR)" 2>/dev/null && rm -f LICENSE README.md CHANGELOG.md $(DOCS) || :
-	$(Q)for folder in "$(DESTDIR)$(DATADIR)" "$(DESTDIR)$(DOCDIR)/docs" "$(DESTDIR)$(DOCDIR)"; do \
-	    ! test -d "$$folder" || rmdir "$$folder"; done
-	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || $(LDCONFIG) 2>/dev/null || :
+include lib/packaging/install.mk
+include lib/packaging/package.mk
 
 clean:
 	rm -rf $(BUILD)
@@ -411,7 +365,8 @@ clean:
 
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
-.PHONY: $(INTERNAL) aarch64 all asan check clean demo deps docs-test examples format fuzz golden help install interop \
-    lib lint parity python-test shared test train-test tsan ubsan uninstall wheel
+.PHONY: $(INTERNAL) aarch64 abi all asan check clean deb demo deps dist docs-test examples format fuzz golden help \
+    install install-strip interop lib lint package-test parity python-test shared test train-test tsan ubsan \
+    uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

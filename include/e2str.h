@@ -88,6 +88,8 @@ extern "C" {
 #define E2STR_VERSION_MAJOR 0
 #define E2STR_VERSION_MINOR 1
 #define E2STR_VERSION_PATCH 0
+/* One number that grows with the version, for #if: 10203 is 1.2.3. */
+#define E2STR_VERSION_NUMBER (E2STR_VERSION_MAJOR * 10000 + E2STR_VERSION_MINOR * 100 + E2STR_VERSION_PATCH)
 
 #if defined(__GNUC__) || defined(__clang__)
 #define E2STR_API __attribute__((visibility("default")))
@@ -127,6 +129,7 @@ typedef struct e2str_error {
 } e2str_error;
 
 E2STR_API const char *e2str_version(void);                    /* "0.1.0", of the library in use */
+E2STR_API uint32_t e2str_version_number(void);                /* its E2STR_VERSION_NUMBER */
 E2STR_API const char *e2str_status_name(e2str_status status); /* "ok", "argument", "memory", ...; never NULL */
 
 /* The level of kernels that a model opened now would use: the best that CPU and operating system can run, but not above

@@ -111,6 +111,8 @@ const char *e2str_version(void) {
     return TEXT(E2STR_VERSION_MAJOR) "." TEXT(E2STR_VERSION_MINOR) "." TEXT(E2STR_VERSION_PATCH);
 }
 
+uint32_t e2str_version_number(void) { return E2STR_VERSION_NUMBER; }
+
 const char *e2str_status_name(e2str_status status) {
     switch (status) {
     case E2STR_OK:

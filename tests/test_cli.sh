@@ -28,7 +28,7 @@ holds '--alternatives N'
 expect 'e2str pool add --help' 0 "$e2str" pool add --help
 holds '--max-bytes N'
 expect 'e2str --version' 0 "$e2str" --version
-holds "e2str $(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)"
+holds "e2str $(sed -nE 's/^#define E2STR_VERSION_[A-Z]+ ([0-9]+)$/\1/p' include/e2str.h | paste -sd.)"
 for how in 'help pool' 'pool --help' 'pool help' 'pool -h'; do
     # shellcheck disable=SC2086 # several words
     expect "e2str $how" 0 "$e2str" $how
@@ -37,7 +37,7 @@ for how in 'help pool' 'pool --help' 'pool help' 'pool -h'; do
     quiet
 done
 expect 'e2str version' 0 "$e2str" version
-holds "e2str $(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)"
+holds "e2str $(sed -nE 's/^#define E2STR_VERSION_[A-Z]+ ([0-9]+)$/\1/p' include/e2str.h | paste -sd.)"
 for how in 'help help' 'help version' 'help --version'; do
     # shellcheck disable=SC2086 # several words
     expect "e2str $how" 0 "$e2str" $how

@@ -5,31 +5,54 @@ set -u
 . tests/cases.sh
 root=$(pwd)
 prefix=/opt/e2str
-make_quietly() { env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s BUILD="$BUILD" "$@"; }
+make_quietly() { env -u PKG_CONFIG_SYSROOT_DIR -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s BUILD="$BUILD" "$@"; }
 files_in() { (cd "$1" && find . \( -type f -o -type l \) | LC_ALL=C sort); }
 
 check 'installs with PREFIX and DESTDIR' make_quietly install DESTDIR="$work/upper" PREFIX=$prefix
 check 'installs with prefix in small letters' make_quietly install DESTDIR="$work/lower" prefix=$prefix
 check 'both give the same tree' diff -r --no-dereference "$work/upper" "$work/lower"
 
-version=$(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)
+version=$(sed -nE 's/^#define E2STR_VERSION_[A-Z]+ ([0-9]+)$/\1/p' include/e2str.h | paste -sd.)
 cat > "$work/expected" << END
 .$prefix/bin/e2str
 .$prefix/include/e2str.h
+.$prefix/include/e2str.hpp
+.$prefix/lib/cmake/e2str/e2strConfig.cmake
+.$prefix/lib/cmake/e2str/e2strConfigVersion.cmake
 .$prefix/lib/libe2str.a
 .$prefix/lib/libe2str.so
 .$prefix/lib/libe2str.so.${version%.*}
 .$prefix/lib/libe2str.so.$version
 .$prefix/lib/pkgconfig/e2str.pc
 .$prefix/share/e2str/e2str-small.gguf
-$(cd "$root" && printf "./opt/e2str/share/doc/e2str/%s\n" LICENSE README.md CHANGELOG.md docs/*.md docs/*.svg)
+$(printf ".$prefix/share/doc/e2str/%s\n" LICENSE {README,CHANGELOG,CONTRIBUTING,SECURITY}.md docs/* \
+    examples/*.c{,pp} examples/read*.py include/* weights/*.{md,png} weights/train/*.md)
 .$prefix/share/man/man1/e2str.1
+.$prefix/share/man/man3/e2str.3
+.$prefix/share/bash-completion/completions/e2str
+.$prefix/share/fish/vendor_completions.d/e2str.fish
+.$prefix/share/zsh/site-functions/_e2str
 END
 LC_ALL=C sort -o "$work/expected" "$work/expected"
 files_in "$work/upper" > "$work/found"
 check 'installs these files and no others' diff "$work/expected" "$work/found"
 
 tree=$work/upper$prefix
+links_lead_somewhere() {
+    cd "$tree/share/doc/e2str" || return 1
+    find . -name '*.md' | while read -r page; do
+        # code shows links that are none
+        sed '/^```/,/^```/d; s/`[^`]*`//g' "$page" | grep -oE '\]\([^)#[:blank:]]+' | sed 's/^](//' | grep -v '^http' |
+            while read -r target; do
+                echo "$target" >> "$work/links"
+                [ -e "$(dirname "$page")/$target" ] || echo "# $page: $target"
+            done
+    done > "$work/dead"
+    cat "$work/dead"
+    [ ! -s "$work/dead" ] && [ "$(wc -l < "$work/links")" -gt 100 ]
+}
+check 'every link of an installed page leads to an installed file' links_lead_somewhere
+cd "$root" || exit
 export PKG_CONFIG_PATH=$tree/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/upper
 check 'pkg-config knows the version' test "$($PKG_CONFIG --modversion e2str)" = "$version"
 
@@ -122,6 +145,45 @@ else
     skip 'groff finds nothing wrong with the manual page' 'no groff'
 fi
 
+page_of_header() {
+    local function
+    sed 's/\\-/-/g; s/\\&//; s/\\e/\\/g' "$tree/share/man/man3/e2str.3" > "$work/page"
+    $CC -E -P include/e2str.h | grep -oE '\be2str_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u > "$work/functions"
+    while read -r function; do
+        grep -q "$function" "$work/page" || { echo "# $function"; return 1; }
+    done < "$work/functions"
+    grep -qF '    int main(void) {' "$work/page"
+}
+check "the header's manual page has every function and the program" page_of_header
+if command -v groff > /dev/null; then
+    header_page_is_sound() { [ -z "$(groff -man -Tutf8 -ww -z "$tree/share/man/man3/e2str.3" 2>&1)" ]; }
+    check 'and groff finds nothing wrong with it' header_page_is_sound
+fi
+
+# ---- without symbols for debuggers ----
+check 'installs stripped' make_quietly install-strip DESTDIR="$work/stripped" PREFIX=$prefix
+stripped=$work/stripped$prefix
+has_no_symbols() { ! readelf -W -S "$1" | grep -qE '\.(symtab|debug_info)'; }
+for file in bin/e2str "lib/libe2str.so.$version"; do
+    check "$file has no symbols but those it exports" has_no_symbols "$stripped/$file"
+    debug=$(dirname "$file")/.debug/$(basename "$file").debug
+    is_its_own() {
+        readelf -W -S "$stripped/$debug" | grep -q debug_info &&
+            [ "$(readelf -n "$stripped/$debug" | grep Build)" = "$(readelf -n "$stripped/$file" | grep Build)" ] &&
+            readelf -p .gnu_debuglink "$stripped/$file" | grep -qF "$(basename "$debug")"
+    }
+    check 'those for debuggers are beside it' is_its_own
+done
+# shellcheck disable=SC2046 # several flags
+archive_links() {
+    $CC examples/read_word.c -o "$work/archive" "-I$stripped/include" "$stripped/lib/libe2str.a" \
+        $(PKG_CONFIG_SYSROOT_DIR='' $PKG_CONFIG --static --libs-only-other --libs-only-l e2str | sed 's/-le2str//') &&
+        run_archive archive
+}
+check 'the stripped archive links and reads' archive_links
+check 'uninstalls it' make_quietly uninstall DESTDIR="$work/stripped" PREFIX=$prefix
+check 'and leaves no file' test -z "$(files_in "$work/stripped")"
+
 check 'uninstalls' make_quietly uninstall DESTDIR="$work/upper" PREFIX=$prefix
 check 'uninstall leaves no file' test -z "$(files_in "$work/upper")"
 check 'uninstall leaves no data folder' test ! -e "$tree/share/e2str"
@@ -147,6 +209,11 @@ check 'and pkg-config says where the model is' model_is_there
 mv "$spaced" "$work/moved"
 moved() { [ "$(cd "$work" && LD_LIBRARY_PATH=$work/moved/lib ./printed | cut -f 1)" = OPEN ]; }
 check 'an installation that was moved finds its model, too' moved
+command_moved() { [ "$(cd / && "$work/moved/bin/e2str" read "$work/word.png" | cut -f 2)" = OPEN ]; }
+check 'and so does its command' command_moved
+ln -s "$work/moved/bin/e2str" "$work/linked"
+by_link() { [ "$(cd / && "$work/linked" read "$work/word.png" | cut -f 2)" = OPEN ]; }
+check 'by a link as well' by_link
 mv "$work/moved" "$spaced"
 check 'uninstalls from there' make_alone uninstall PREFIX="$spaced"
 check 'and leaves no file' test -z "$(files_in "$spaced")"

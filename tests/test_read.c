@@ -320,6 +320,8 @@ static void null_is_fine(void **state) {
     assert_int_equal(e2str_result_examples(NULL), 0);
     assert_int_equal(e2str_result_tokens(NULL, NULL), 0);
     assert_string_equal(e2str_version(), "0.1.0");
+    assert_int_equal(e2str_version_number(), E2STR_VERSION_NUMBER);
+    assert_int_equal(E2STR_VERSION_NUMBER, 100);
     assert_string_equal(e2str_status_name(E2STR_ERROR_NOT_FOUND), "not found");
     assert_string_equal(e2str_status_name((e2str_status)1000), "unknown");
     assert_true(strlen(e2str_cpu_name()) > 0);

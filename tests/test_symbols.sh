@@ -7,7 +7,8 @@ set -u
 functions_of_header() {
     $CC -E -P include/e2str.h | grep -v typedef | grep -oE '\be2str_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u
 }
-exported_by_so() { nm -D --defined-only "$BUILD/libe2str.so" | awk '{print $3}' | sort -u; }
+# Names of versions are absolute symbols.
+exported_by_so() { nm -D --defined-only "$BUILD/libe2str.so" | awk '$2 != "A" {print $3}' | sed 's/@.*//' | sort -u; }
 global_in_a() { nm -g --defined-only "$BUILD/libe2str.a" 2>/dev/null | awk 'NF == 3 {print $3}' | sort -u; }
 
 functions_of_header > "$work/header"
@@ -31,7 +32,22 @@ writable_sections() { # those that are not empty
 }
 check 'the library has no writable global data' test -z "$(writable_sections)"
 
-version=$(sed -n 's/^#define E2STR_VERSION_[A-Z]* //p' include/e2str.h | paste -sd.)
+version=$(sed -nE 's/^#define E2STR_VERSION_[A-Z]+ ([0-9]+)$/\1/p' include/e2str.h | paste -sd.)
+nodes=$(nm -D --defined-only "$BUILD/libe2str.so" | sed -nE 's/.* e2str_[a-z0-9_]+@@//p' | sort -u)
+node_of_release() { # every symbol is of a release that is no newer than this one
+    [ -n "$nodes" ] || return 1
+    local node
+    for node in $nodes; do
+        [[ $node = E2STR_* ]] && [ "$(printf '%s\n' "${node#E2STR_}" "$version" | sort -V | tail -1)" = "$version" ] ||
+            { echo "# $node"; return 1; }
+    done
+}
+check 'every exported function carries the release that brought it' node_of_release
+asks_for_version() {
+    $CC examples/read_word.c -Iinclude -o "$work/program" "$BUILD/libe2str.so" &&
+        objdump -p "$work/program" | grep -q ' E2STR_0.1$'
+}
+check 'and programs ask for that' asks_for_version
 soname=$(objdump -p "$BUILD/libe2str.so" | awk '$1 == "SONAME" {print $2}')
 check 'soname carries major and minor' test "$soname" = "libe2str.so.${version%.*}"
 check 'the soname link leads to the full version' test "$(readlink "$BUILD/$soname")" = "libe2str.so.$version"

@@ -80,6 +80,28 @@ int parse_options(invocation *run, unsigned command, int count, char **arguments
 void print_options(unsigned command);
 void print_manual_options(unsigned command); /* as parts of a manual page */
 
+typedef struct option_view {
+    const char *name;
+    char letter;          /* 0: none */
+    const char *argument; /* NULL: it takes none */
+    const char *values;   /* that it may be, with blanks between; NULL: too many to say */
+    const char *help;
+} option_view;
+/* The next one, from *at (at first 0) on, that one of these commands takes; false: no more. */
+bool next_option(unsigned command, size_t *at, option_view *view);
+
+/* ---- main.c ---- */
+
+typedef struct command_view {
+    const char *group, *name, *help; /* group: NULL for a command of one word */
+    unsigned bit;
+} command_view;
+bool next_command(size_t *at, command_view *view); /* the same for commands */
+
+/* ---- completion.c ---- */
+
+bool print_completion(const char *shell); /* bash, zsh or fish; else false */
+
 /* ---- open.c: each writes a message to stderr when it fails ---- */
 
 /* The model of -m, else of E2STR_MODEL, else the shipped one; with session and result if `reading`. */

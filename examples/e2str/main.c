@@ -50,6 +50,13 @@ static const command_row commands[] = {
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
+bool next_command(size_t *at, command_view *view) {
+    if (*at == N_COMMANDS) return false;
+    const command_row *row = &commands[(*at)++];
+    *view = (command_view){row->group, row->name, row->help, row->bit};
+    return true;
+}
+
 static void print_usage(FILE *to, const char *before, const command_row *command) {
     fprintf(to, "%se2str %s%s%s [OPTION...] %s\n", before, command->group ? command->group : "",
             command->group ? " " : "", command->name, command->operands);
@@ -164,6 +171,8 @@ static int help(char **arguments, int count) {
         print_help(stdout, NULL);
     else if (!strcmp(arguments[0], "--man"))
         print_manual();
+    else if (!strcmp(arguments[0], "--completion"))
+        return count == 2 && print_completion(arguments[1]) ? OK : USAGE;
     else if (is_group(arguments[0]) && count == 1)
         print_help(stdout, arguments[0]);
     else

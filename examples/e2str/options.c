@@ -218,6 +218,23 @@ void print_options(unsigned command) {
     }
 }
 
+/* What shells offer as a value; NULL: nothing. */
+static const char *values(const option_row *row) {
+    return row->read == precision  ? "auto int8 bf16 f32 file"
+           : row->read == products ? "auto own openblas"
+           : row->read == storage  ? "f16 f32"
+           : row->read == degrees  ? "auto 0 90 180 270"
+                                   : NULL;
+}
+
+bool next_option(unsigned command, size_t *at, option_view *view) {
+    while (*at < N_OPTIONS && !(options[*at].commands & command)) ++*at;
+    if (*at == N_OPTIONS) return false;
+    const option_row *row = &options[(*at)++];
+    *view = (option_view){row->name, (char)row->letter, row->argument, values(row), row->help};
+    return true;
+}
+
 void print_manual_options(unsigned command) {
     for (const option_row *row = options; row < options + N_OPTIONS; row++) {
         if (!(row->commands & command)) continue;

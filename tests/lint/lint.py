@@ -18,9 +18,9 @@ from functools import cache
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 SPDX = 'SPDX-License-Identifier: MIT'
-C = ('.c', '.h', '.cpp', '.def')
+C = ('.c', '.h', '.cpp', '.hpp', '.def')
 WIDTH, MARKDOWN_WIDTH = 120, 150
-WITH_TABS = ('Makefile', '.mk', '.tsv', 'tokenizer.txt')
+WITH_TABS = ('Makefile', '.mk', 'debian/rules', '.tsv', 'tokenizer.txt')
 
 # Hidden functions that no other file of the library calls: where tests and programs get hold of a part.
 SEAMS = {
