@@ -101,15 +101,16 @@ char *read_file(FILE *file, size_t *size) {
     return data;
 }
 
-static void warn(void *user, const char *message) {
-    (void)user;
-    complain("%s (read all the same)", message);
+static void warn(void *notes, const char *message) {
+    if (notes == stderr) wipe_progress();
+    complain_to(notes, "%s (read all the same)", message);
 }
 
-e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error) {
+e2str_status load_image(const invocation *run, const char *path, e2str_image *image, FILE *notes, e2str_error *error) {
     e2str_status status;
     e2str_image_limits limits = run->image_limits;
     limits.log = warn;
+    limits.log_user = notes;
     *image = (e2str_image){0};
     if (strcmp(path, "-")) {
         status = e2str_image_load(path, &limits, image, error);
@@ -131,7 +132,7 @@ e2str_status load_image(const invocation *run, const char *path, e2str_image *im
 
 e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error) {
     e2str_image image;
-    e2str_status status = load_image(run, path, &image, error);
+    e2str_status status = load_image(run, path, &image, stderr, error);
     if (!status) status = e2str_pool_add(run->pool, run->session, &image, label, SIZE_MAX, id, error);
     e2str_image_free(&image);
     return status;
