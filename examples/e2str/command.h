@@ -113,8 +113,9 @@ e2str_status add_example(invocation *run, const char *path, const char *label, u
 uint32_t prompt_size(const invocation *run);
 char *pool_label(const invocation *run, uint64_t id, size_t *size); /* NULL: none, or no memory; the caller frees */
 void close_all(invocation *run);
-/* The whole file; NULL with errno. The caller frees. */
-char *read_file(FILE *file, size_t *size);
+/* The whole file; NULL with errno, EFBIG where it has more than `most` bytes. The caller frees. */
+#define MAX_FILE ((size_t)512 << 20) /* as the library reads images */
+char *read_file(FILE *file, size_t most, size_t *size);
 
 /* ---- lock.c ---- */
 

@@ -86,7 +86,7 @@ bool labels_load(label_list *labels, const char *path) {
     bool standard = !strcmp(path, "-");
     FILE *file = standard ? stdin : fopen(path, "rb");
     size_t size = 0;
-    char *text = file ? read_file(file, &size) : NULL;
+    char *text = file ? read_file(file, MAX_FILE, &size) : NULL;
     int reason = errno;
     if (file && !standard) fclose(file);
     if (standard) path = "standard input";

@@ -21,6 +21,9 @@ static const command_row commands[] = {
     {NULL, "read", READ, 0, INT32_MAX, run_read, "[IMAGE...]",
      "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP,\n"
      "PBM, PGM, PPM), or - for standard input; --files-from has more of them, any number."},
+    {NULL, "page", PAGE, 1, 1, run_page, "IMAGE --boxes FILE",
+     "Reads the words of a page, in the boxes or quadrangles of any detector, and prints them in reading order.\n"
+     "Lines are those that the boxes say, else found by where boxes lie. IMAGE is a file or - as for read."},
     {"pool", "add", ADD, 1, INT32_MAX, run_pool_add, "POOL [IMAGE TEXT]...",
      "Adds examples to a pool file, which is made if there is none, and prints: id TAB text. Then the\n"
      "pool learns: its memory is made anew from all examples. With --labels, standard error tells what came of it."},

@@ -81,22 +81,25 @@ uint64_t *pool_ids(const invocation *run, size_t *count) {
     return ids;
 }
 
-char *read_file(FILE *file, size_t *size) {
+char *read_file(FILE *file, size_t most, size_t *size) {
     size_t capacity = 1 << 16, used = 0;
     char *data = malloc(capacity);
+    int reason = ENOMEM;
     while (data) {
         used += fread(data + used, 1, capacity - used, file);
+        if (ferror(file)) reason = errno;
         if (used < capacity) break;
-        char *grown = capacity <= SIZE_MAX / 2 ? realloc(data, capacity *= 2) : NULL;
+        char *grown = used <= most ? realloc(data, capacity *= 2) : NULL;
+        if (used > most) reason = EFBIG;
         if (!grown) free(data);
         data = grown;
     }
-    if (data && ferror(file)) {
+    if (data && (ferror(file) || used > most)) {
+        if (!ferror(file)) reason = EFBIG;
         free(data);
         data = NULL;
-    } else if (!data) {
-        errno = ENOMEM;
     }
+    errno = data ? 0 : reason;
     *size = used;
     return data;
 }
@@ -116,7 +119,7 @@ e2str_status load_image(const invocation *run, const char *path, e2str_image *im
         status = e2str_image_load(path, &limits, image, error);
     } else {
         size_t size;
-        char *data = read_file(stdin, &size);
+        char *data = read_file(stdin, MAX_FILE, &size);
         if (data) {
             status = e2str_image_load_memory(data, size, &limits, image, error);
         } else {
