@@ -224,6 +224,9 @@ $(filter-out $(KERNEL_TESTS),$(TESTS)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(S
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP) $^ -o $@ $(TEST_LIBS) $(LIBS)
 
+# Parts of the command that believe nobody.
+$(BUILD)/tests/test_boxes $(BUILD)/tests/fuzz/fuzz_boxes: $(patsubst %,$(BUILD)/examples/e2str/%.o,boxes json layout)
+
 $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBS) -lm
