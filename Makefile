@@ -84,7 +84,8 @@ HARDEN_LINK = -Wl,-z,relro,-z,now,-z,noexecstack
 KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_$(TARGET)))))
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c)) $(KERNEL_OBJ)
 CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str/*.c))
-EXAMPLE_SRC = $(wildcard examples/*.c)
+EXAMPLE_SRC = $(filter-out $(if $(TESSERACT),,examples/page_tesseract.c),$(wildcard examples/*.c))
+TESSERACT := $(if $(findstring -static,$(LDFLAGS)),,$(shell $(PKG_CONFIG) --libs tesseract 2>/dev/null))
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
            $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
 COMMAND = $(if $(CLI_OBJ),$(BUILD)/e2str)
@@ -214,6 +215,10 @@ $(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
+
+# Built where pkg-config knows libtesseract, which is shared only.
+$(BUILD)/page_tesseract: LIBS += $(TESSERACT)
+$(BUILD)/examples/page_tesseract.o: BASE += $(call library_cflags,tesseract)
 
 $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@

@@ -26,7 +26,7 @@ typedef struct invocation {
     e2str_constraint_options constraint_options;
     uint32_t rotate;
     e2str_trim trim;
-    uint32_t json, verbose, hard, no_learn, null_names, page_number; /* 0: not given */
+    uint32_t json, verbose, hard, no_learn, null_names, page_number, split; /* 0: not given */
     uint32_t jobs;
     progress_wish progress;
     page_format format;

@@ -214,6 +214,7 @@ static const option_row options[] = {
      "where words are: TSV with a header, Tesseract's too, or JSON (docs/pages.md); - for standard input"},
     {"format", 0, PAGE, "FORMAT", page_output, AT(format), 0, 0,
      "text (default), tsv (Tesseract's columns), hocr, alto (XML, version 4), json"},
+    {"split", 0, PAGE, NULL, number, AT(split), 1, 1, "the boxes are of whole lines: part them into words, at gaps"},
     {"page-number", 0, PAGE, "N", number, AT(page_number), 1, UINT32_MAX,
      "of boxes in pages (column page_num): those of page N"},
     {"number", 'n', SUGGEST, "N", wide_number, AT(suggestions), 1, SIZE_MAX, "how many to suggest; default 10"},

@@ -200,6 +200,10 @@ static bool open_page(reading *r) {
         complain_of_image(stderr, 0, path, &error);
         return false;
     }
+    if (run->split && !split_boxes(&r->boxes, &r->picture)) {
+        complain("out of memory, or more than %d words", MAX_BOXES);
+        return false;
+    }
     if (!open_model(run, true) || (run->pool_path && !load_pool(run, run->pool_path))) return false;
     if (!layout_make(&r->layout, &r->boxes)) {
         complain("out of memory");

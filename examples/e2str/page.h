@@ -31,6 +31,11 @@ void boxes_free(box_list *list);
 bool boxes_parse(box_list *list, const char *name, char *text, size_t size, uint32_t page);
 bool boxes_add(box_list *list, const page_box *box);
 
+/* ---- split.c ---- */
+
+/* Boxes around lines become boxes around their words, with the lines' numbers. false: out of memory, or too many. */
+bool split_boxes(box_list *list, const e2str_image *picture);
+
 /* ---- layout.c ---- */
 
 typedef struct page_line {
