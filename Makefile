@@ -77,7 +77,8 @@ KERNEL_SRC = $(sort $(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_
 KERNEL_OBJ = $(KERNEL_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard lib/*.c))) $(KERNEL_OBJ)
 CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard examples/e2str/*.c)))
-EXAMPLE_SRC = $(wildcard examples/*.c)
+TESSERACT := $(if $(findstring -static,$(LDFLAGS)),,$(shell $(PKG_CONFIG) --libs tesseract 2>/dev/null))
+EXAMPLE_SRC = $(filter-out $(if $(TESSERACT),,examples/page_tesseract.c),$(wildcard examples/*.c))
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
            $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
 COMMAND = $(if $(CLI_OBJ),$(BUILD)/e2str)
@@ -215,6 +216,10 @@ $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUIL
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
 
+# Built where pkg-config knows libtesseract, which is shared only.
+$(BUILD)/page_tesseract: LIBS += $(TESSERACT)
+$(BUILD)/examples/page_tesseract.o: BASE += $(call library_cflags,tesseract)
+
 $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@
 	$(Q)$(CXX) $(CXXFLAGS) $(LDFLAGS) $^ -o $@ $(LIBS)
@@ -223,6 +228,9 @@ $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)): $(BUILD)/%: $(
 $(filter-out $(KERNEL_TESTS),$(TESTS)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(SUPPORT_OBJ) $(LIB_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP) $^ -o $@ $(TEST_LIBS) $(LIBS)
+
+# Parts of the command that believe nobody.
+$(BUILD)/tests/test_boxes $(BUILD)/tests/fuzz/fuzz_boxes: $(patsubst %,$(BUILD)/examples/e2str/%.o,boxes json layout)
 
 $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 	$(say) LINK $@

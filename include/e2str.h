@@ -340,6 +340,27 @@ E2STR_API e2str_status e2str_image_load_memory(const void *data, size_t size, co
                                                e2str_image *image, e2str_error *error);
 E2STR_API void e2str_image_free(e2str_image *image); /* frees owned pixels and zeroes the structure; NULL is fine */
 
+/* Cuts a quadrangle out of a picture, as detectors of text give them, and pulls it straight by perspective.
+ * corners: x and y of the left upper, right upper, right lower and left lower corner of the text, as it is read, in
+ * pixels of the picture as it is stored, where the left upper pixel reaches from 0 to 1. They may lie outside, by at
+ * most the picture's own width and height: there its edge pixels go on.
+ * width, height: of the cut, in pixels; 0: the longer of the two edges that run that way, rounded. With corners on
+ * pixels' edges, that of a rectangle has the picture's own pixels. Values between pixels are bicubic (a = -0.75); where
+ * the cut is smaller than what it shows, all pixels that one of it covers are averaged (a shrinking below 1/64 looks
+ * at 64 x 64 places of them). It takes time by the larger of both areas.
+ * *cut owns its pixels, grey or RGB (alpha is composed first, as for a view of the rectangle around the corners);
+ * `rotate` and `trim` are the picture's. *cut must not own pixels yet.
+ * Errors: ARGUMENT (a number that is not finite, corners too far outside, counter-clockwise (mirrored), an angle that
+ * is not between 3 and 177 degrees or an edge below half a pixel; the message says which), LIMIT (a side above 16,384
+ * or more than 2^26 pixels), MEMORY. */
+E2STR_API e2str_status e2str_image_cut(const e2str_image *image, const float *corners, uint32_t width, uint32_t height,
+                                       e2str_image *cut, e2str_error *error);
+/* Where a point of such a cut of width x height pixels, such as a corner of an e2str_box, lies in the picture.
+ * ARGUMENT: width or height is 0, corners that e2str_image_cut refuses in any picture, a point that is not in the cut.
+ */
+E2STR_API e2str_status e2str_image_cut_point(const float *corners, uint32_t width, uint32_t height, float x, float y,
+                                             float *picture_x, float *picture_y, e2str_error *error);
+
 /* How many visual tokens the model makes of an image: visual_tokens of its e2str_model_info where widths are fixed or
  * the model has a resampler, otherwise as many as the shape of what is read of the image asks for. ARGUMENT
  * (E2STR_ROTATE_AUTO, too), MEMORY. */

@@ -472,6 +472,6 @@ to_closed_pipe() {
     { "$e2str" read "$images"/*.png; echo $? > "$work/status"; } | true
     return "$(cat "$work/status")"
 }
-expect 'a closed pipe' 1 to_closed_pipe
+expect 'a closed pipe' 141 to_closed_pipe
 quiet
 finish

@@ -5,7 +5,7 @@
 # instead.
 set -u
 . tests/cases.sh
-corpora=(tests/fuzz/constraints tests/bad tests/images tests/golden examples/images)
+corpora=(tests/fuzz/constraints tests/fuzz/boxes tests/bad tests/images tests/golden examples/images)
 for target in "$BUILD"/tests/fuzz/fuzz_*; do
     [ -x "$target" ] && [ ! -d "$target" ] || continue
     name=$(basename "$target")
@@ -13,7 +13,7 @@ for target in "$BUILD"/tests/fuzz/fuzz_*; do
         corpus=$BUILD/corpus/$name
         mkdir -p "$corpus"
         check "$name" "$target" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=4096 -artifact_prefix="$corpus-" \
-            "$corpus" tests/fuzz/constraints tests/bad tests/images examples/images
+            "$corpus" tests/fuzz/constraints tests/fuzz/boxes tests/bad tests/images examples/images
         continue
     fi
     for corpus in "${corpora[@]}"; do

@@ -86,15 +86,15 @@ static bool write_finding(const invocation *run, const finding *f) {
     if (run->json) {
         printf("{\"id\":%llu,\"reason\":\"%s\"", (unsigned long long)f->id, names[f->reason]);
         if (f->other) printf(",\"other\":%llu", (unsigned long long)f->other);
-        write_number(",\"score\":", score(f));
-        write_number(",\"doubt\":", f->doubt);
-        write_json(",\"label\":", f->label, SIZE_MAX);
+        write_number(stdout, ",\"score\":", score(f));
+        write_number(stdout, ",\"doubt\":", f->doubt);
+        write_json(stdout, ",\"label\":", f->label, SIZE_MAX);
         putchar('}');
     } else {
         printf("%llu\t%s", (unsigned long long)f->id, names[f->reason]);
         if (f->other) printf(" %llu", (unsigned long long)f->other);
         printf("\t%.3f", score(f));
-        write_text("\t", f->label);
+        write_text(stdout, "\t", f->label);
     }
     return end_line();
 }

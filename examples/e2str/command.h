@@ -11,9 +11,12 @@
 
 enum { OK = 0, FAILED = 1, USAGE = 2 }; /* exit statuses */
 
+typedef enum progress_wish { PROGRESS_IF_SEEN, PROGRESS_NEVER, PROGRESS_ALWAYS } progress_wish;
+typedef enum page_format { FORMAT_TEXT, FORMAT_TSV, FORMAT_HOCR, FORMAT_ALTO, FORMAT_JSON } page_format;
+
 /* One run of the command: the options and operands as given, then what was opened for them. */
 typedef struct invocation {
-    const char *model_path, *pool_path, *labels_path, *files_path; /* NULL: not given */
+    const char *model_path, *pool_path, *labels_path, *files_path, *boxes_path; /* NULL: not given */
     e2str_model_options model_options;
     e2str_session_options session_options;
     e2str_read_options read;
@@ -23,7 +26,10 @@ typedef struct invocation {
     e2str_constraint_options constraint_options;
     uint32_t rotate;
     e2str_trim trim;
-    uint32_t json, verbose, hard, no_learn; /* 0: not given */
+    uint32_t json, verbose, hard, no_learn, null_names, page_number, split; /* 0: not given */
+    uint32_t jobs;
+    progress_wish progress;
+    page_format format;
     struct seed {
         uint64_t value;
         bool given;
@@ -44,6 +50,7 @@ typedef struct invocation {
 
 /* ---- the commands; each returns an exit status ---- */
 int run_read(invocation *run);
+int run_page(invocation *run);
 int run_pool_add(invocation *run);
 int run_pool_list(invocation *run);
 int run_pool_remove(invocation *run);
@@ -72,7 +79,8 @@ enum {
     INFO = 64,
     LEARN = 128,
     AUDIT = 256,
-    SUGGEST = 512
+    SUGGEST = 512,
+    PAGE = 1024
 };
 
 /* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */
@@ -102,6 +110,11 @@ bool next_command(size_t *at, command_view *view); /* the same for commands */
 
 bool print_completion(const char *shell); /* bash, zsh or fish; else false */
 
+/* ---- needs.c ---- */
+
+/* An option is given without the one that it is for, or standard input twice; a message says so. */
+bool has_idle_options(const invocation *run, unsigned command);
+
 /* ---- open.c: each writes a message to stderr when it fails ---- */
 
 /* The model of -m, else of E2STR_MODEL, else the shipped one; with session and result if `reading`. */
@@ -114,17 +127,17 @@ bool load_or_new_pool(invocation *run, const char *path);
 bool save_pool(const invocation *run, const char *path);
 uint64_t *pool_ids(const invocation *run,
                    size_t *count); /* in ascending order; NULL: no memory, said; the caller frees */
-/* `-` is standard input. What the decoder notes goes to stderr. *error is filled as well, for those who report it
- * elsewhere too; not printed. */
-e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error);
+/* `-` is standard input. What the decoder notes goes to `notes`; *error is filled and not printed. */
+e2str_status load_image(const invocation *run, const char *path, e2str_image *image, FILE *notes, e2str_error *error);
 /* Loads an image and adds it to run->pool. */
 e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error);
 /* Examples that a read puts before an image: -k, else 2, or none with a pool that has learnt. */
 uint32_t prompt_size(const invocation *run);
 char *pool_label(const invocation *run, uint64_t id, size_t *size); /* NULL: none, or no memory; the caller frees */
 void close_all(invocation *run);
-/* The whole file; NULL with errno. The caller frees. */
-char *read_file(FILE *file, size_t *size);
+/* The whole file; NULL with errno, EFBIG where it has more than `most` bytes. The caller frees. */
+#define MAX_FILE ((size_t)512 << 20) /* as the library reads images */
+char *read_file(FILE *file, size_t most, size_t *size);
 
 /* ---- lock.c ---- */
 
@@ -144,7 +157,60 @@ bool pool_report(const invocation *run, e2str_memory_report *report); /* false: 
 /* What learning found, in two lines, each after its name in a column of `width`, or as a JSON object; nothing, or null,
  * if nothing was learnt. */
 void print_report(const invocation *run, FILE *to, int width);
-void write_json_report(const char *before, const invocation *run);
+void write_json_report(FILE *to, const char *before, const invocation *run);
+
+/* ---- names.c ---- */
+
+#define MAX_NAME 4096 /* bytes, without its end */
+
+typedef struct name_list {
+    char **operands;
+    int count, next;
+    FILE *file; /* NULL: no list */
+    const char *path;
+    int end; /* of a name in the list: line end or NUL */
+    size_t line;
+} name_list;
+
+typedef enum name_kind {
+    NO_MORE_NAMES,
+    NAME,
+    NO_NAME /* an entry that can be none, or a list that cannot be read on: *error says why */
+} name_kind;
+
+/* The operands from the given one on, then the names in --files-from. false after a message. */
+bool names_open(name_list *list, const invocation *run, int first_operand);
+/* name: [MAX_NAME + 1]; of what is longer its beginning. `-` stands for standard input, and is never from a list. */
+name_kind next_name(name_list *list, char *name, e2str_error *error);
+size_t names_total(const name_list *list); /* 0: not known */
+void names_close(name_list *list);
+
+/* ---- jobs.c ---- */
+
+typedef struct job {
+    name_kind kind;
+    const char *name;
+    e2str_error error; /* of NO_NAME */
+    unsigned worker;   /* 0 to count - 1 */
+    FILE *out, *notes; /* for stdout and stderr, where what is written comes in the order of the name_list */
+} job;
+
+typedef bool job_function(void *context, job *j); /* false: it failed, which the status is to tell */
+
+/* One job per name, `count` at a time. false: one has failed, or the output cannot be written any more. */
+bool run_jobs(name_list *from, unsigned count, const char *what, job_function *function, void *context);
+
+/* ---- result_json.c ---- */
+
+/* A cut out of a page. */
+typedef struct crop_place {
+    float corners[8];
+    uint32_t width, height;
+} crop_place;
+
+/* The members that tell what was read, without braces. place: for boxes in the page's pixels; NULL: the image's. */
+void write_reading(FILE *to, const invocation *run, const e2str_result *result, const crop_place *place);
+void write_error(FILE *to, e2str_status status, const e2str_error *error);
 
 /* ---- labels.c ---- */
 
@@ -159,7 +225,8 @@ typedef struct label_list {
     size_t bad; /* lines that were left out, each with a message */
 } label_list;
 
-/* `image <TAB> text` per line; the image relative to the file's folder or to images/ beside it. */
+/* `image <TAB> text` per line; the image relative to the file's folder or to images/ beside it. `-`: standard input,
+ * and the folder is the one that the command runs in. */
 bool labels_load(label_list *labels, const char *path);
 void labels_free(label_list *labels);
 /* Fisher-Yates with splitmix64: the same order for the same seed on every machine. */
@@ -178,23 +245,34 @@ bool same_word(const char *a, const char *b, bool alphanumeric);
 #else
 #define PRINTF(text, first)
 #endif
-void complain(const char *format, ...) PRINTF(1, 2); /* one line on stderr, after "e2str: " */
+/* One line after "e2str: ", on stderr or where else it is to stand. */
+void complain_to(FILE *to, const char *format, ...) PRINTF(2, 3);
+#define complain(...) (wipe_progress(), complain_to(stderr, __VA_ARGS__))
 /* The message with the path before it, if it does not begin with that already; line: in a labels file, or 0. */
-void complain_of_image(size_t line, const char *path, const e2str_error *error);
-/* `what done/total` on stderr when that is a terminal and stdout is not the same screen; done == total wipes it. */
-void show_progress(const char *what, size_t done, size_t total);
-/* Text that nobody vouches for (paths, labels, what was read, what a model says) goes out through complain and these
- * two, on stdout after `before`. Control characters, line separators, overrides of direction and bytes that are no
+void complain_of_image(FILE *to, size_t line, const char *path, const e2str_error *error);
+/* Text that nobody vouches for (paths, labels, what was read, what a model says) goes out through complain and these,
+ * after `before`. Control characters, line separators, overrides of direction and bytes that are no
  * UTF-8 become \xNN; in JSON \uNNNN, bytes that are no UTF-8 U+FFFD. */
-void write_text(const char *before, const char *text);
-void write_json(const char *before, const char *text, size_t size); /* in quotes; NULL: null. SIZE_MAX: up to the NUL */
-void write_roff(const char *text);                                  /* of the command's own, for the manual page */
-void write_number(const char *before, double value);                /* as JSON; null if it is not finite */
+void write_text(FILE *to, const char *before, const char *text);
+/* In quotes; NULL: null. SIZE_MAX: up to the NUL. */
+void write_json(FILE *to, const char *before, const char *text, size_t size);
+/* "member":"NAME"; where the name is no UTF-8 also "member_base64", its bytes. */
+void write_json_name(FILE *to, const char *before, const char *member, const char *name);
+void write_roff(const char *text);                             /* of the command's own, for the manual page */
+void write_number(FILE *to, const char *before, double value); /* as JSON; null if it is not finite */
 /* Length of the next character, its number in *code; a byte that is no UTF-8 counts as one, NO_CHARACTER. 0 at the end.
  * size: SIZE_MAX if the text is NUL-terminated. */
 enum { NO_CHARACTER = 0x110000 };
 size_t utf8_next(const char *text, size_t size, uint32_t *code);
 double milliseconds(void);
+
+/* ---- progress.c ---- */
+
+void wish_for_progress(progress_wish wished);
+/* `what done/total`, rate and time left, on stderr if it is a terminal or --progress is given, some times a second.
+ * total 0: not known. done == total wipes it. From one thread at a time. */
+void show_progress(const char *what, size_t done, size_t total);
+void wipe_progress(void); /* before anything else is written to a terminal */
 /* Ends a line of output: flushes it; false when the output cannot be written any more. */
 bool end_line(void);
 

@@ -33,15 +33,15 @@ static void write_wrong(const invocation *run, const label_row *row) {
     double score = e2str_result_score(run->result);
     if (!run->verbose || !strcmp(text, row->text)) return;
     if (run->json) {
-        write_json("{\"image\":", row->path, SIZE_MAX);
-        write_json(",\"label\":", row->text, SIZE_MAX);
-        write_json(",\"text\":", text, SIZE_MAX);
-        write_number(",\"score\":", score);
+        write_json_name(stdout, "{", "image", row->path);
+        write_json(stdout, ",\"label\":", row->text, SIZE_MAX);
+        write_json(stdout, ",\"text\":", text, SIZE_MAX);
+        write_number(stdout, ",\"score\":", score);
         putchar('}');
     } else {
-        write_text("", row->path);
-        write_text("\t", row->text);
-        write_text("\t", text);
+        write_text(stdout, "", row->path);
+        write_text(stdout, "\t", row->text);
+        write_text(stdout, "\t", text);
         printf("\t%.3f", score);
     }
     end_line();
@@ -91,7 +91,7 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
     e2str_error error = {{0}};
     e2str_image image;
     double begin = milliseconds();
-    e2str_status status = load_image(run, row->path, &image, &error);
+    e2str_status status = load_image(run, row->path, &image, stderr, &error);
     double loaded = milliseconds();
     if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, &error);
     counts->file_ms += loaded - begin;
@@ -99,7 +99,7 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
     counts->images++;
     e2str_image_free(&image);
     if (status) {
-        complain_of_image(row->line, row->path, &error);
+        complain_of_image(stderr, row->line, row->path, &error);
         counts->failed++;
         return UNREAD;
     }
@@ -116,24 +116,24 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
 static double share(size_t part, size_t all) { return all ? 100.0 * (double)part / (double)all : 0; }
 
 static void write_setting(const invocation *run, const tally *counts) {
-    write_json("{\"labels\":", run->labels_path, SIZE_MAX);
-    write_json(",\"model\":", run->model_found, SIZE_MAX);
+    write_json_name(stdout, "{", "labels", run->labels_path);
+    write_json_name(stdout, ",", "model", run->model_found);
     printf(",\"model_checksum\":\"%016llx\"", (unsigned long long)e2str_model_checksum(run->model));
     printf(",\"pool_examples\":%zu,\"k\":%u,\"beams\":%u", run->pool ? e2str_pool_count(run->pool) : 0,
            prompt_size(run), run->read.beams);
-    write_number(",\"memory_factor\":", run->read.memory_factor);
-    write_json_report(",\"memory\":", run);
+    write_number(stdout, ",\"memory_factor\":", run->read.memory_factor);
+    write_json_report(stdout, ",\"memory\":", run);
     printf(",\"ms_learn\":%.3f", counts->learn_ms);
 }
 
 static void write_calibration(const invocation *run, const tally *counts) {
     double confidence, error = calibration_error(counts, &confidence);
     if (run->json) {
-        write_number(",\"confidence\":", confidence);
-        write_number(",\"calibration_error\":", error);
+        write_number(stdout, ",\"confidence\":", confidence);
+        write_number(stdout, ",\"calibration_error\":", error);
         for (size_t i = 0; i < BINS; i++) {
             printf("%s[%zu,%zu", i ? "," : ",\"bins\":[", counts->bins[i].reads, counts->bins[i].right);
-            write_number(",", counts->bins[i].confidence);
+            write_number(stdout, ",", counts->bins[i].confidence);
             putchar(']');
         }
         printf("],\"accepted\":%zu,\"accepted_right\":%zu", counts->accepted, counts->accepted_right);
@@ -186,7 +186,7 @@ static bool fill_pool(invocation *run, const label_list *labels) {
         uint64_t id;
         show_progress("adding", i, run->pool_first);
         if (!add_example(run, labels->rows[i].path, labels->rows[i].text, &id, &error)) continue;
-        complain_of_image(labels->rows[i].line, labels->rows[i].path, &error);
+        complain_of_image(stderr, labels->rows[i].line, labels->rows[i].path, &error);
     }
     show_progress("adding", run->pool_first, run->pool_first);
     return true;
@@ -247,7 +247,7 @@ static void annotate(invocation *run, hard *h) {
         e2str_error error = {{0}};
         uint64_t id;
         if (add_example(run, row->path, row->text, &id, &error)) {
-            complain_of_image(row->line, row->path, &error);
+            complain_of_image(stderr, row->line, row->path, &error);
             continue;
         }
         h->outcomes[h->wrong[i]] = SHOWN;

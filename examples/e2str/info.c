@@ -10,8 +10,8 @@ static int model_info(const invocation *run, const char *path) {
         complain("%s: %s", path, error.message);
         return FAILED;
     }
-    write_text("model           ", path);
-    write_text("\nname            ", info.name);
+    write_text(stdout, "model           ", path);
+    write_text(stdout, "\nname            ", info.name);
     printf("\nchecksum        %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
     printf("file            %llu bytes\n", (unsigned long long)info.file_bytes);
     printf("parameters      %llu\n", (unsigned long long)info.parameters);
@@ -40,7 +40,7 @@ static int model_info(const invocation *run, const char *path) {
 
 static void write_note(void *user, const char *message) {
     (void)user;
-    write_text("note            ", message);
+    write_text(stdout, "note            ", message);
     putchar('\n');
 }
 

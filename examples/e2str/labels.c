@@ -9,10 +9,11 @@
 
 /* folder + name, or folder + "images/" + name if only that exists. folder ends in '/' or is empty. */
 static char *image_path(const char *folder, size_t folder_size, const char *name) {
-    size_t size = folder_size + strlen("images/") + strlen(name) + 1;
+    size_t size = folder_size + strlen("images/") + strlen(name) + sizeof "./";
     char *path = malloc(size);
     if (!path) return NULL;
     if (*name == '/') folder_size = 0;
+    if (!folder_size && !strcmp(name, "-")) name = "./-"; /* a file, not standard input */
     snprintf(path, size, "%.*s%s", (int)folder_size, folder, name);
     if (*name == '/' || access(path, F_OK) == 0) return path;
     snprintf(path, size, "%.*simages/%s", (int)folder_size, folder, name);
@@ -82,11 +83,13 @@ static bool parse(label_list *labels, const char *path, char *text, size_t size)
 
 bool labels_load(label_list *labels, const char *path) {
     *labels = (label_list){0};
-    FILE *file = fopen(path, "rb");
+    bool standard = !strcmp(path, "-");
+    FILE *file = standard ? stdin : fopen(path, "rb");
     size_t size = 0;
-    char *text = file ? read_file(file, &size) : NULL;
+    char *text = file ? read_file(file, MAX_FILE, &size) : NULL;
     int reason = errno;
-    if (file) fclose(file);
+    if (file && !standard) fclose(file);
+    if (standard) path = "standard input";
     char *ended = text ? realloc(text, size + 1) : NULL; /* room for the last line's NUL */
     if (!ended) {
         complain("%s: %s", path, strerror(reason));

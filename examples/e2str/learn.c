@@ -58,20 +58,22 @@ void print_report(const invocation *run, FILE *to, int width) {
         fputs("off: it does not help its own examples\n", to);
 }
 
-void write_json_report(const char *before, const invocation *run) {
+void write_json_report(FILE *to, const char *before, const invocation *run) {
     e2str_memory_report r;
-    fputs(before, stdout);
+    fputs(before, to);
     if (!pool_report(run, &r)) {
-        fputs("null", stdout);
+        fputs("null", to);
         return;
     }
-    printf("{\"examples\":%llu,\"doubtful\":%llu,\"characters\":%llu,\"tokens\":%u,\"new_characters\":%u,\"silent\":%u",
-           (unsigned long long)r.examples, (unsigned long long)r.doubtful, (unsigned long long)r.characters, r.tokens,
-           r.new_characters, r.silent);
-    printf(",\"letter_case\":%u", r.letter_case);
-    write_number(",\"strength\":", r.strength);
-    printf(",\"checked\":%llu,\"right_without\":%llu,\"right_with\":%llu}", (unsigned long long)r.checked,
-           (unsigned long long)r.right_without, (unsigned long long)r.right_with);
+    fprintf(
+        to,
+        "{\"examples\":%llu,\"doubtful\":%llu,\"characters\":%llu,\"tokens\":%u,\"new_characters\":%u,\"silent\":%u",
+        (unsigned long long)r.examples, (unsigned long long)r.doubtful, (unsigned long long)r.characters, r.tokens,
+        r.new_characters, r.silent);
+    fprintf(to, ",\"letter_case\":%u", r.letter_case);
+    write_number(to, ",\"strength\":", r.strength);
+    fprintf(to, ",\"checked\":%llu,\"right_without\":%llu,\"right_with\":%llu}", (unsigned long long)r.checked,
+            (unsigned long long)r.right_without, (unsigned long long)r.right_with);
 }
 
 int run_pool_learn(invocation *run) {

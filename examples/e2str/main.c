@@ -18,9 +18,12 @@ typedef struct command_row {
 } command_row;
 
 static const command_row commands[] = {
-    {NULL, "read", READ, 1, INT32_MAX, run_read, "IMAGE...",
+    {NULL, "read", READ, 0, INT32_MAX, run_read, "[IMAGE...]",
      "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP,\n"
-     "PBM, PGM, PPM), or - for standard input."},
+     "PBM, PGM, PPM), or - for standard input; --files-from has more of them, any number."},
+    {NULL, "page", PAGE, 1, 1, run_page, "IMAGE --boxes FILE",
+     "Reads the words of a page, in the boxes or quadrangles of any detector, and prints them in reading order.\n"
+     "Lines are those that the boxes say, else found by where boxes lie. IMAGE is a file or - as for read."},
     {"pool", "add", ADD, 1, INT32_MAX, run_pool_add, "POOL [IMAGE TEXT]...",
      "Adds examples to a pool file, which is made if there is none, and prints: id TAB text. Then the\n"
      "pool learns: its memory is made anew from all examples. With --labels, standard error tells what came of it."},
@@ -57,6 +60,12 @@ bool next_command(size_t *at, command_view *view) {
     return true;
 }
 
+#define EXIT_STATUS                                                                                                    \
+    "0 all is well; 1 something failed: an image, say, while the others are read all the same, or the\n"               \
+    "output cannot be written; 2 wrong usage: nothing was done. Where nobody reads the output any more, as in front "  \
+    "of\n"                                                                                                             \
+    "head, the command ends as by SIGPIPE (in a shell 141), without a message."
+
 static void print_usage(FILE *to, const char *before, const command_row *command) {
     fprintf(to, "%se2str %s%s%s [OPTION...] %s\n", before, command->group ? command->group : "",
             command->group ? " " : "", command->name, command->operands);
@@ -85,9 +94,7 @@ static void print_help(FILE *to, const char *group) {
             to);
     print_usages(to, group);
     fprintf(to, "       e2str help [COMMAND]\n%s\n",
-            group ? ""
-                  : "       e2str --version\n\nExit status: 0 all is well, 1 something failed (other images are still "
-                    "read), 2 wrong usage.");
+            group ? "" : "       e2str --version\n\nExit status: " EXIT_STATUS);
 }
 
 static bool is_group(const char *word) {
@@ -114,8 +121,9 @@ static void print_manual(void) {
         putchar('\n');
         print_manual_options(row->bit);
     }
-    puts(".SH EXIT STATUS\n0: all is well; 1: something failed (other images are still read); 2: wrong usage.\n"
-         ".SH ENVIRONMENT\n.TP\nE2STR_MODEL\nthe model file, where \\-m is not given\n"
+    puts(".SH EXIT STATUS");
+    write_roff(EXIT_STATUS);
+    puts("\n.SH ENVIRONMENT\n.TP\nE2STR_MODEL\nthe model file, where \\-m is not given\n"
          ".TP\nE2STR_CPU\nthe highest level of kernels to use, such as avx2");
 }
 
@@ -149,6 +157,8 @@ static int run_command(const command_row *command, int count, char **arguments) 
         return OK;
     }
     if (!outcome) outcome = check_operands(&run, command);
+    if (!outcome && has_idle_options(&run, command->bit)) outcome = USAGE;
+    wish_for_progress(run.progress);
     if (!outcome) outcome = command->run(&run);
     close_all(&run);
     if (outcome == USAGE) print_usage(stderr, "usage: ", command);
@@ -211,12 +221,22 @@ static bool nobody_reads(void) {
     return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
 }
 
+/* As a filter does: what was begun is finished or undone, then the signal that a write gave ends the process. */
+static int end_by_sigpipe(void (*handler)(int)) {
+    if (handler == SIG_IGN) return FAILED;
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+    return FAILED;
+}
+
 int main(int count, char **arguments) {
-    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write like a full disk */
+    void (*handler)(int) =
+        signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write like a full disk, until the end */
     int outcome = dispatch(count, arguments);
     bool failed = ferror(stdout) != 0, quietly = nobody_reads();
     if (fclose(stdout) != 0 || failed) {
-        if (!quietly) complain("cannot write the output: %s", strerror(errno));
+        if (quietly) return end_by_sigpipe(handler);
+        complain("cannot write the output: %s", strerror(errno));
         outcome = FAILED;
     }
     return outcome;

@@ -81,41 +81,45 @@ uint64_t *pool_ids(const invocation *run, size_t *count) {
     return ids;
 }
 
-char *read_file(FILE *file, size_t *size) {
+char *read_file(FILE *file, size_t most, size_t *size) {
     size_t capacity = 1 << 16, used = 0;
     char *data = malloc(capacity);
+    int reason = ENOMEM;
     while (data) {
         used += fread(data + used, 1, capacity - used, file);
+        if (ferror(file)) reason = errno;
         if (used < capacity) break;
-        char *grown = capacity <= SIZE_MAX / 2 ? realloc(data, capacity *= 2) : NULL;
+        char *grown = used <= most ? realloc(data, capacity *= 2) : NULL;
+        if (used > most) reason = EFBIG;
         if (!grown) free(data);
         data = grown;
     }
-    if (data && ferror(file)) {
+    if (data && (ferror(file) || used > most)) {
+        if (!ferror(file)) reason = EFBIG;
         free(data);
         data = NULL;
-    } else if (!data) {
-        errno = ENOMEM;
     }
+    errno = data ? 0 : reason;
     *size = used;
     return data;
 }
 
-static void warn(void *user, const char *message) {
-    (void)user;
-    complain("%s (read all the same)", message);
+static void warn(void *notes, const char *message) {
+    if (notes == stderr) wipe_progress();
+    complain_to(notes, "%s (read all the same)", message);
 }
 
-e2str_status load_image(const invocation *run, const char *path, e2str_image *image, e2str_error *error) {
+e2str_status load_image(const invocation *run, const char *path, e2str_image *image, FILE *notes, e2str_error *error) {
     e2str_status status;
     e2str_image_limits limits = run->image_limits;
     limits.log = warn;
+    limits.log_user = notes;
     *image = (e2str_image){0};
     if (strcmp(path, "-")) {
         status = e2str_image_load(path, &limits, image, error);
     } else {
         size_t size;
-        char *data = read_file(stdin, &size);
+        char *data = read_file(stdin, MAX_FILE, &size);
         if (data) {
             status = e2str_image_load_memory(data, size, &limits, image, error);
         } else {
@@ -131,7 +135,7 @@ e2str_status load_image(const invocation *run, const char *path, e2str_image *im
 
 e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error) {
     e2str_image image;
-    e2str_status status = load_image(run, path, &image, error);
+    e2str_status status = load_image(run, path, &image, stderr, error);
     if (!status) status = e2str_pool_add(run->pool, run->session, &image, label, SIZE_MAX, id, error);
     e2str_image_free(&image);
     return status;

@@ -99,6 +99,20 @@ static bool trimmed(const char *text, const option_row *row, void *value) {
     *(e2str_trim *)value = (e2str_trim)row->most;
     return true;
 }
+
+static bool progress(const char *text, const option_row *row, void *value) {
+    (void)text;
+    *(progress_wish *)value = (progress_wish)row->most;
+    return true;
+}
+
+static bool page_output(const char *text, const option_row *row, void *value) {
+    static const char *const names[] = {"text", "tsv", "hocr", "alto", "json"}; /* as page_format counts them */
+    (void)row;
+    for (int i = 0; i < 5; i++)
+        if (!strcmp(text, names[i])) return *(page_format *)value = (page_format)i, true;
+    return false;
+}
 const char *const precision_names[N_PRECISIONS] = {"file", "f32", "auto", "int8", "bf16"};
 
 static bool precision(const char *text, const option_row *row, void *value) {
@@ -121,34 +135,35 @@ static bool products(const char *text, const option_row *row, void *value) {
 /* ------------------------------------------------------------------------------------------------------- table -- */
 
 #define AT(member) offsetof(invocation, member)
-#define ENCODES    (READ | ADD | EVAL | SUGGEST)
+#define READS      (READ | PAGE | EVAL)
+#define ENCODES    (READS | ADD | SUGGEST)
 #define LEARNS     (ADD | REMOVE | EVAL | LEARN | AUDIT | SUGGEST)
-#define ALL        (READ | LIST | POOL_INFO | INFO | LEARNS)
+#define ALL        (READ | PAGE | LIST | POOL_INFO | INFO | LEARNS)
 
 /* clang-format off */
 static const option_row options[] = {
     {"model", 'm', ALL, "MODEL", path, AT(model_path), 0, 0,
      "model file; default E2STR_MODEL, else the shipped one"},
-    {"pool", 'p', READ | EVAL, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
-    {"examples", 'k', READ | EVAL, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
+    {"pool", 'p', READS, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
+    {"examples", 'k', READS, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
      "most similar examples put before each image, 0 to 64; default 2, or 0 with a pool that learnt from 8"},
-    {"memory", 0, READ | EVAL, "X", factor, AT(read.memory_factor), 0, 4,
+    {"memory", 0, READS, "X", factor, AT(read.memory_factor), 0, 4,
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},
-    {"threads", 't', READ | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
+    {"threads", 't', READ | PAGE | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
      "threads that work on an image, 1 to 256; default 1"},
-    {"precision", 0, READ | LEARNS | INFO, "TYPE", precision, AT(model_options.precision), 0, 0,
+    {"precision", 0, READ | PAGE | LEARNS | INFO, "TYPE", precision, AT(model_options.precision), 0, 0,
      "of products: auto (default: the fastest here), int8, bf16, f32, file (as the weights)"},
-    {"products", 0, READ | LEARNS, "WHO", products, AT(model_options.products), 0, 0,
+    {"products", 0, READ | PAGE | LEARNS, "WHO", products, AT(model_options.products), 0, 0,
      "own: our kernels multiply; openblas: that library; default auto: OpenBLAS where there is plain C only"},
-    {"beam", 0, READ | EVAL, "N", number, AT(read.beams), 1, E2STR_MAX_BEAMS,
+    {"beam", 0, READS, "N", number, AT(read.beams), 1, E2STR_MAX_BEAMS,
      "beams of the search, 1 to 16; default 1: greedy"},
-    {"min-similarity", 0, READ | EVAL, "X", similarity, AT(read.min_similarity), 0, 0,
+    {"min-similarity", 0, READS, "X", similarity, AT(read.min_similarity), 0, 0,
      "leave out examples less similar than X, -1 to 1; default: the model's own"},
-    {"everywhere", 0, READ | EVAL, NULL, number, AT(read.memory_everywhere), 1, 1,
+    {"everywhere", 0, READS, NULL, number, AT(read.memory_everywhere), 1, 1,
      "the memory is for every image, not only for those like its examples"},
-    {"max-tokens", 0, READ | EVAL, "N", number, AT(read.max_tokens), 1, UINT32_MAX,
+    {"max-tokens", 0, READS, "N", number, AT(read.max_tokens), 1, UINT32_MAX,
      "longest text in tokens, its end included; default 48"},
-    {"clean-up", 0, READ | EVAL, NULL, number, AT(read.clean_up), 1, 1,
+    {"clean-up", 0, READS, NULL, number, AT(read.clean_up), 1, 1,
      "drop the blank in \" .\", \" n't\" and the like"},
     {"rotate", 0, ENCODES, "DEGREES", degrees, AT(rotate), 0, 270,
      "turn images clockwise by 0, 90, 180 or 270 first; auto: as they read best"},
@@ -157,29 +172,29 @@ static const option_row options[] = {
     {"trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_ALWAYS,
      "leave even borders round the ink out, whatever the model's default"},
     {"no-trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_NEVER, "read the whole image"},
-    {"chars", 0, READ | EVAL, "SET", path, AT(constraint_options.characters), 0, 0,
+    {"chars", 0, READS, "SET", path, AT(constraint_options.characters), 0, 0,
      "read nothing but these characters: 0-9.,"},
-    {"pattern", 0, READ | EVAL, "PATTERN", path, AT(constraint_options.pattern), 0, 0,
+    {"pattern", 0, READS, "PATTERN", path, AT(constraint_options.pattern), 0, 0,
      "read nothing but texts like this: [A-Z]{2}[0-9]{6} (docs/constraints.md)"},
-    {"length", 0, READ | EVAL, "MIN-MAX", length_range, AT(constraint_options), 0, E2STR_MAX_LENGTH,
+    {"length", 0, READS, "MIN-MAX", length_range, AT(constraint_options), 0, E2STR_MAX_LENGTH,
      "read nothing but texts of so many characters: 8, 3-12, 3-, -12"},
-    {"lexicon", 0, READ | EVAL, "FILE", path, AT(constraint_options.lexicon_path), 0, 0,
+    {"lexicon", 0, READS, "FILE", path, AT(constraint_options.lexicon_path), 0, 0,
      "read nothing but its lines"},
-    {"lexicon-bonus", 0, READ | EVAL, "B", factor, AT(constraint_options.lexicon_bonus), 0, E2STR_MAX_BONUS,
+    {"lexicon-bonus", 0, READS, "B", factor, AT(constraint_options.lexicon_bonus), 0, E2STR_MAX_BONUS,
      "read other texts, too, but as if they were e^B times less likely"},
-    {"ignore-case", 0, READ | EVAL, NULL, number, AT(constraint_options.ignore_case), 1, 1,
+    {"ignore-case", 0, READS, NULL, number, AT(constraint_options.ignore_case), 1, 1,
      "letters fit these rules in either case"},
-    {"alternatives", 0, READ, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
+    {"alternatives", 0, READ | PAGE, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
      "with --json: best N tokens for each character, 0 to 8"},
-    {"influences", 0, READ, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
+    {"influences", 0, READ | PAGE, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
      "with --json: the N characters of examples that moved each character most, 0 to 16"},
-    {"places", 0, READ, NULL, number, AT(read.places), 1, 1, "with --json: where each character lies, in pixels"},
-    {"reject", 0, READ | EVAL, "X", share_of_1, AT(read.reject_below), 0, 1,
+    {"places", 0, READ | PAGE, NULL, number, AT(read.places), 1, 1, "with --json: where each character lies, in pixels"},
+    {"reject", 0, READS, "X", share_of_1, AT(read.reject_below), 0, 1,
      "give no text where it is right with a probability below X, 0 to 1; with --json say so"},
-    {"textless", 0, READ | EVAL, "X", share_of_1, AT(read.textless_from), 0, 1,
+    {"textless", 0, READS, "X", share_of_1, AT(read.textless_from), 0, 1,
      "give an empty text where there is none with a probability of X, 0 to 1; default 0.5"},
     {"json", 0, READ | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
-    {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0, "labelled images: `image TAB text` per line"},
+    {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0, "labelled images: `image TAB text` per line; - for standard input"},
     {"max-bytes", 0, ADD | EVAL, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,
      "most memory of all examples; 0: no limit"},
     {"storage", 0, ADD | EVAL, "TYPE", storage, AT(pool_options.storage), 0, 0,
@@ -189,7 +204,19 @@ static const option_row options[] = {
      "of the memory, 0 (off) to 4; default: the pool's own examples decide, read held out"},
     {"keep-doubtful", 0, ADD | REMOVE | EVAL | LEARN, NULL, number, AT(learn.keep_doubtful), 1, 1,
      "learn from labels that contradict their pictures, too"},
-    {"files", 0, SUGGEST, "FILE", path, AT(files_path), 0, 0, "more images: one path per line; - for standard input"},
+    {"files-from", 0, READ | SUGGEST, "FILE", path, AT(files_path), 0, 0,
+     "more images: one name per line, none of them standard input; - for a list from there"},
+    {"null", '0', READ | SUGGEST, NULL, number, AT(null_names), 1, 1,
+     "names in --files-from end in NUL bytes, as find -print0 writes them"},
+    {"jobs", 'j', READ, "N", number, AT(jobs), 1, E2STR_MAX_THREADS,
+     "images read at once, 1 to 256; default 1. The output is the same, in the same order"},
+    {"boxes", 0, PAGE, "FILE", path, AT(boxes_path), 0, 0,
+     "where words are: TSV with a header, Tesseract's too, or JSON (docs/pages.md); - for standard input"},
+    {"format", 0, PAGE, "FORMAT", page_output, AT(format), 0, 0,
+     "text (default), tsv (Tesseract's columns), hocr, alto (XML, version 4), json"},
+    {"split", 0, PAGE, NULL, number, AT(split), 1, 1, "the boxes are of whole lines: part them into words, at gaps"},
+    {"page-number", 0, PAGE, "N", number, AT(page_number), 1, UINT32_MAX,
+     "of boxes in pages (column page_num): those of page N"},
     {"number", 'n', SUGGEST, "N", wide_number, AT(suggestions), 1, SIZE_MAX, "how many to suggest; default 10"},
     {"seed", 0, EVAL, "S", seed, AT(seed), 0, UINT64_MAX,
      "shuffle the labels (Fisher-Yates, splitmix64 from S; the same on every machine)"},
@@ -202,6 +229,10 @@ static const option_row options[] = {
     {"skip", 0, EVAL, "N", wide_number, AT(skip), 0, SIZE_MAX, "leave out N labels (after those of the pool)"},
     {"limit", 0, EVAL, "N", wide_number, AT(limit), 0, SIZE_MAX, "read at most N images"},
     {"verbose", 0, EVAL, NULL, number, AT(verbose), 1, 1, "print each wrong read: path TAB label TAB text TAB score"},
+    {"progress", 0, READ | PAGE | ADD | EVAL | AUDIT | SUGGEST, NULL, progress, AT(progress), 0, PROGRESS_ALWAYS,
+     "show progress on standard error; default: if that is a terminal"},
+    {"no-progress", 0, READ | PAGE | ADD | EVAL | AUDIT | SUGGEST, NULL, progress, AT(progress), 0, PROGRESS_NEVER,
+     "show no progress"},
     {"help", 'h', ALL, NULL, NULL, 0, 0, 0, "this help"},
 };
 /* clang-format on */
@@ -267,7 +298,7 @@ static int wrong_option(int id, const char *last) {
 }
 
 static void set_defaults(invocation *run) {
-    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX, .suggestions = 10};
+    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX, .suggestions = 10, .jobs = 1};
     e2str_model_options_init(&run->model_options);
     e2str_session_options_init(&run->session_options);
     e2str_read_options_init(&run->read);

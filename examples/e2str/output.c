@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Messages, progress, and text written so that the reader of the output cannot be confused by it. */
+/* Messages, and text written so that the reader of the output cannot be confused by it. */
 #include "command.h"
 
 #include <limits.h>
@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 size_t utf8_next(const char *text, size_t size, uint32_t *code) {
     const unsigned char *bytes = (const unsigned char *)text;
@@ -37,70 +36,74 @@ static void escape(FILE *to, const char *text) {
     }
 }
 
-static bool progress_shown;
-
-static void wipe_progress(void) {
-    if (progress_shown) fputs("\r\033[K", stderr);
-    progress_shown = false;
-}
-
-void complain(const char *format, ...) {
-    wipe_progress();
+void complain_to(FILE *to, const char *format, ...) {
     char message[4 * PATH_MAX]; /* longer ones are cut */
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    fputs("e2str: ", stderr);
-    escape(stderr, message);
-    fputc('\n', stderr);
+    fputs("e2str: ", to);
+    escape(to, message);
+    fputc('\n', to);
 }
 
-void complain_of_image(size_t line, const char *path, const e2str_error *error) {
+void complain_of_image(FILE *to, size_t line, const char *path, const e2str_error *error) {
     char where[32] = "";
     if (line) snprintf(where, sizeof where, "line %zu: ", line);
     if (!strcmp(path, "-")) path = "standard input";
     if (!strncmp(error->message, path, strlen(path)))
-        complain("%s%s", where, error->message);
+        complain_to(to, "%s%s", where, error->message);
     else
-        complain("%s%s: %s", where, path, error->message);
+        complain_to(to, "%s%s: %s", where, path, error->message);
 }
 
-void show_progress(const char *what, size_t done, size_t total) {
-    static double shown_at;
-    if (total < 2 || !isatty(STDERR_FILENO)) return;
-    if (done == total) {
-        wipe_progress();
-        return;
-    }
-    double now = milliseconds();
-    if (progress_shown && now - shown_at < 100) return;
-    shown_at = now;
-    progress_shown = true;
-    fprintf(stderr, "\r%s %zu/%zu\033[K", what, done, total);
-    fflush(stderr);
+void write_text(FILE *to, const char *before, const char *text) {
+    fputs(before, to);
+    escape(to, text);
 }
 
-void write_text(const char *before, const char *text) {
-    fputs(before, stdout);
-    escape(stdout, text);
-}
-
-void write_json(const char *before, const char *text, size_t size) {
-    printf("%s%s", before, text ? "\"" : "null");
+void write_json(FILE *to, const char *before, const char *text, size_t size) {
+    fprintf(to, "%s%s", before, text ? "\"" : "null");
     if (!text) return;
     uint32_t code;
     for (size_t length; (length = utf8_next(text, size, &code)); text += length) {
         if (code == NO_CHARACTER) code = 0xfffd;
         if (code == 0xfffd || acts(code))
-            printf("\\u%04x", (unsigned)code);
+            fprintf(to, "\\u%04x", (unsigned)code);
         else if (code == '"' || code == '\\')
-            printf("\\%c", (int)code);
+            fprintf(to, "\\%c", (int)code);
         else
-            fwrite(text, 1, length, stdout);
+            fwrite(text, 1, length, to);
         if (size != SIZE_MAX) size -= length;
     }
-    putchar('"');
+    fputc('"', to);
+}
+
+/* RFC 4648, with padding. */
+static void write_base64(FILE *to, const char *text, size_t size) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *bytes = (const unsigned char *)text;
+    for (size_t i = 0; i < size; i += 3) {
+        uint32_t three = (uint32_t)bytes[i] << 16;
+        if (i + 1 < size) three |= (uint32_t)bytes[i + 1] << 8;
+        if (i + 2 < size) three |= bytes[i + 2];
+        fputc(digits[three >> 18], to);
+        fputc(digits[three >> 12 & 63], to);
+        fputc(i + 1 < size ? digits[three >> 6 & 63] : '=', to);
+        fputc(i + 2 < size ? digits[three & 63] : '=', to);
+    }
+}
+
+void write_json_name(FILE *to, const char *before, const char *member, const char *name) {
+    fprintf(to, "%s\"%s\":", before, member);
+    write_json(to, "", name, SIZE_MAX);
+    uint32_t code = 0;
+    const char *at = name;
+    for (size_t length; (length = utf8_next(at, SIZE_MAX, &code)) && code != NO_CHARACTER;) at += length;
+    if (!*at) return;
+    fprintf(to, ",\"%s_base64\":\"", member);
+    write_base64(to, name, strlen(name));
+    fputc('"', to);
 }
 
 void write_roff(const char *text) {
@@ -113,10 +116,10 @@ void write_roff(const char *text) {
     }
 }
 
-void write_number(const char *before, double value) {
+void write_number(FILE *to, const char *before, double value) {
     char number[32] = "null";
     if (isfinite(value)) snprintf(number, sizeof number, "%.6g", value);
-    printf("%s%s", before, number);
+    fprintf(to, "%s%s", before, number);
 }
 
 double milliseconds(void) {
@@ -126,7 +129,7 @@ double milliseconds(void) {
 }
 
 bool end_line(void) {
-    if (isatty(STDOUT_FILENO)) wipe_progress();
+    wipe_progress();
     putchar('\n');
     return fflush(stdout) == 0 && !ferror(stdout);
 }

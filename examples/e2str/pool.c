@@ -13,7 +13,7 @@ static bool add(invocation *run, size_t line, const char *path, const char *labe
     uint64_t id;
     e2str_status status = add_example(run, path, label, &id, &error);
     if (status) {
-        complain_of_image(line, path, &error);
+        complain_of_image(stderr, line, path, &error);
         *full = status == E2STR_ERROR_FULL || status == E2STR_ERROR_MEMORY;
         return false;
     }
@@ -40,7 +40,7 @@ static bool print_examples(const invocation *run, size_t first) {
         size_t size;
         char *label = pool_label(run, ids[i], &size);
         printf("%llu", (unsigned long long)ids[i]);
-        write_text("\t", label ? label : "");
+        write_text(stdout, "\t", label ? label : "");
         free(label);
         good = end_line();
     }
@@ -121,14 +121,14 @@ int run_pool_info(invocation *run) {
 int print_pool(const invocation *run, const char *path) {
     struct stat status = {0};
     stat(path, &status);
-    write_text("pool            ", path);
+    write_text(stdout, "pool            ", path);
     printf("\nexamples        %zu\n", e2str_pool_count(run->pool));
     printf("in memory       %llu bytes\n", (unsigned long long)e2str_pool_bytes(run->pool));
     printf("file            %llu bytes\n", (unsigned long long)status.st_size);
     e2str_memory_report report;
     if (model_learns(run) && !pool_report(run, &report)) puts("learnt          nothing yet: see e2str pool learn");
     print_report(run, stdout, 16);
-    write_text("model           ", run->model_found);
+    write_text(stdout, "model           ", run->model_found);
     printf("\nmodel checksum  %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
     return OK;
 }

@@ -13,7 +13,7 @@
 
 /* An image that might be labelled. All but `value` are from 0 to 1. */
 typedef struct crop {
-    const char *path;
+    char *path;
     char *text;      /* as it is read now */
     float *key;      /* retrieval key */
     double doubt;    /* how little is certain of the least certain character */
@@ -25,53 +25,47 @@ typedef struct crop {
 typedef struct crop_list {
     crop *crops;
     size_t count, width; /* width: of a key */
-    char *files;         /* the text of --files, cut into lines */
 } crop_list;
 
 static void free_crops(crop_list *list) {
     for (size_t i = 0; i < list->count; i++) {
+        free(list->crops[i].path);
         free(list->crops[i].text);
         free(list->crops[i].key);
     }
     free(list->crops);
-    free(list->files);
 }
 
 /* ----------------------------------------------------------------------------------------------------- gathering -- */
 
-static bool load_files(crop_list *list, const char *path, size_t *size) {
-    bool standard = !strcmp(path, "-");
-    FILE *file = standard ? stdin : fopen(path, "rb");
-    char *text = file ? read_file(file, size) : NULL, *ended = text ? realloc(text, *size + 1) : NULL;
-    if (!ended) {
-        complain("%s: %s", standard ? "standard input" : path, strerror(errno));
-        free(text);
-    } else {
-        ended[*size] = 0;
-        list->files = ended;
+static bool add_path(crop_list *list, size_t *capacity, const char *path) {
+    if (list->count == *capacity) {
+        size_t wanted = *capacity ? *capacity * 2 : 256;
+        crop *grown = realloc(list->crops, wanted * sizeof *grown);
+        if (!grown) return false;
+        list->crops = grown;
+        *capacity = wanted;
     }
-    if (file && !standard) fclose(file);
-    return ended;
+    list->crops[list->count] = (crop){.path = strdup(path)};
+    return list->crops[list->count++].path;
 }
 
-/* The paths of the operands, then of --files. */
-static bool list_paths(crop_list *list, const invocation *run) {
-    size_t size = 0, lines = 1;
-    if (run->files_path && !load_files(list, run->files_path, &size)) return false;
-    for (size_t i = 0; i < size; i++) lines += list->files[i] == '\n';
-    list->crops = calloc((size_t)run->n_operands + lines, sizeof *list->crops);
-    if (!list->crops) {
-        complain("out of memory");
-        return false;
+/* The paths of the operands, then of --files-from. *bad: entries that are none. */
+static bool list_paths(crop_list *list, const invocation *run, size_t *bad) {
+    name_list from;
+    char name[MAX_NAME + 1];
+    e2str_error error;
+    size_t capacity = 0;
+    bool good = names_open(&from, run, 1);
+    for (name_kind kind; good && (kind = next_name(&from, name, &error)) != NO_MORE_NAMES;) {
+        if (kind == NAME && !add_path(list, &capacity, name)) good = false;
+        if (kind == NAME) continue;
+        complain("%s", error.message);
+        ++*bad;
     }
-    for (int i = 1; i < run->n_operands; i++) list->crops[list->count++].path = run->operands[i];
-    for (char *line = list->files, *end = line + size; line && line < end;) {
-        size_t length = strcspn(line, "\n");
-        line[length] = 0;
-        if (length) list->crops[list->count++].path = line;
-        line += length + 1;
-    }
-    return true;
+    names_close(&from);
+    if (!good && from.path == NULL) complain("out of memory");
+    return good;
 }
 
 /* 1 - the probability of what is least certain in the text: a character, or its end. */
@@ -96,7 +90,7 @@ static e2str_status look_at(invocation *run, crop *c, size_t width, e2str_error 
     e2str_image image;
     c->key = malloc(width * sizeof *c->key);
     if (!c->key) return E2STR_ERROR_MEMORY;
-    e2str_status status = load_image(run, c->path, &image, error);
+    e2str_status status = load_image(run, c->path, &image, stderr, error);
     if (!status) status = e2str_encode(run->session, &image, 1, NULL, c->key, error);
     if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, error);
     e2str_image_free(&image);
@@ -119,7 +113,7 @@ static bool look_at_all(invocation *run, crop_list *list) {
         show_progress("reading", i, count);
         crop c = list->crops[i];
         if (look_at(run, &c, list->width, &error)) {
-            complain_of_image(0, c.path, &error);
+            complain_of_image(stderr, 0, c.path, &error);
             free(c.key);
         } else {
             list->crops[kept++] = c;
@@ -168,15 +162,15 @@ static void choose_next(crop_list *list, size_t first) {
 
 static bool write_crop(const invocation *run, const crop *c) {
     if (run->json) {
-        write_json("{\"image\":", c->path, SIZE_MAX);
-        write_json(",\"text\":", c->text, SIZE_MAX);
-        write_number(",\"value\":", c->value);
-        write_number(",\"doubt\":", c->doubt);
-        write_number(",\"distance\":", c->distance);
-        write_number(",\"likeness\":", c->likeness);
+        write_json_name(stdout, "{", "image", c->path);
+        write_json(stdout, ",\"text\":", c->text, SIZE_MAX);
+        write_number(stdout, ",\"value\":", c->value);
+        write_number(stdout, ",\"doubt\":", c->doubt);
+        write_number(stdout, ",\"distance\":", c->distance);
+        write_number(stdout, ",\"likeness\":", c->likeness);
         putchar('}');
     } else {
-        write_text("", c->path);
+        write_text(stdout, "", c->path);
         printf("\t%.3f", c->value);
     }
     return end_line();
@@ -184,19 +178,20 @@ static bool write_crop(const invocation *run, const crop *c) {
 
 int run_pool_suggest(invocation *run) {
     if (!run->files_path && run->n_operands < 2) {
-        complain("pool suggest: no images; give some, or --files FILE");
+        complain("pool suggest: no images; give some, or --files-from FILE");
         return USAGE;
     }
     crop_list list = {0};
     e2str_model_info info;
     e2str_model_info_init(&info);
-    bool opened = list_paths(&list, run) && open_model(run, true) && load_or_new_pool(run, run->operands[0]) &&
+    size_t bad = 0;
+    bool opened = list_paths(&list, run, &bad) && open_model(run, true) && load_or_new_pool(run, run->operands[0]) &&
                   learn_what_is_new(run) && !e2str_model_get_info(run->model, &info, NULL);
     bool good = false;
     if (opened) {
         list.width = info.visual_width;
         good = look_at_all(run, &list);
-        good = find_likeness(&list) && good;
+        good = find_likeness(&list) && good && !bad;
         for (size_t i = 0; i < list.count && i < run->suggestions; i++) {
             choose_next(&list, i);
             if (!write_crop(run, &list.crops[i])) break;

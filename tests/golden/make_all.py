@@ -14,6 +14,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 
 import gguf
+import make_cut
 import make_golden
 import make_resize
 import make_tokenizer
@@ -62,7 +63,7 @@ def jobs():
     beside = [os.path.join(ROOT, 'tests', folder, 'make.py') for folder in ('images', 'bad')]
     return (
         [(golden_models, model) for model in make_golden.MODELS]
-        + [(make_tokenizer.make, folder_for(HERE)), (make_resize.make, folder_for(HERE))]
+        + [(module.make, folder_for(HERE)) for module in (make_tokenizer, make_resize, make_cut)]
         + [(written_beside, script) for script in beside]
         + [(printed, script) for script in glob.glob(os.path.join(ROOT, 'lib', 'unicode_*.py'))]
     )

@@ -110,6 +110,25 @@ class TestPicture(Case):
         self.assertRaisesRegex(e2str.ArgumentError, "'auto'", e2str.Picture, rgb, rotate='left')
         self.assertRaisesRegex(e2str.ArgumentError, "'never'", e2str.Picture, rgb, trim='maybe')
 
+    def test_cut(self):
+        """quadrangles are pulled straight; a rectangle has the picture's own pixels"""
+        rgb = pixels(PNG)
+        corners = [(20, 10), (190, 10), (190, 70), (20, 70)]
+        for array, bgr in ((rgb, False), (rgb[:, :, 0].copy(), False), (rgb[::-1], False)):
+            picture = e2str.Picture(array, bgr=bgr, trim='never')
+            self.assertTrue(np.array_equal(picture.array(), array))
+            cut = picture.cut(np.array(corners, np.float32))
+            self.assertEqual((cut.width, cut.height), (170, 60))
+            self.assertTrue(np.array_equal(cut.array(), array[10:70, 20:190]))
+            self.reads_as(cut, e2str.Picture(array[10:70, 20:190].copy(), trim='never'))
+        turned = e2str.Picture(np.rot90(rgb).copy()).cut([(0, 231), (0, 0), (81, 0), (81, 231)])
+        self.assertEqual(self.reader.read(turned).text, 'OPEN')
+        half = e2str.Picture(rgb).cut(corners, 85, 30)
+        self.assertEqual(half.array().shape, (30, 85, 3))
+        self.assertRaisesRegex(ValueError, '6 numbers', e2str.Picture(rgb).cut, corners[:3])
+        self.assertRaisesRegex(e2str.ArgumentError, 'counter-clockwise', e2str.Picture(rgb).cut, corners[::-1])
+        self.assertRaises(e2str.ArgumentError, e2str.Picture(rgb).cut, corners, -1)
+
     def test_wrong(self):
         """what is no picture is refused by what is wrong with it"""
         self.assertRaisesRegex(TypeError, 'not NoneType', self.reader.read, None)

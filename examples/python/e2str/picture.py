@@ -93,6 +93,37 @@ class Picture:
         """Pixels, as stored, before `rotate`."""
         return int(self._view.height)
 
+    def cut(self, corners: Any, width: int = 0, height: int = 0) -> Picture:
+        """A quadrangle of it, pulled straight by perspective: a picture of its own, with this one's options.
+
+        corners: four (x, y), or an array [4][2]: left upper, right upper, right lower, left lower corner of the text,
+            as it is read, in pixels of the picture as it is stored.
+        width, height: of the cut, in pixels; 0: the longer of the two edges that run that way.
+        """
+        numbers = [float(number) for corner in corners for number in corner]
+        if len(numbers) != 8:
+            raise ValueError(f'four corners (x, y), not {len(numbers)} numbers')
+        made = Picture.__new__(Picture)
+        made._keep = []
+        made._view = _abi.struct('image')
+        size = [_abi.number(ctypes.c_uint32, value, 'a side') for value in (width, height)]
+        view = ctypes.byref(made._view)
+        _abi.call('image_cut', ctypes.byref(self._view), (ctypes.c_float * 8)(*numbers), *size, view)
+        weakref.finalize(made, _free, made._view).atexit = False
+        return made
+
+    def array(self) -> numpy.typing.NDArray[numpy.uint8]:
+        """A copy of its pixels: [height][width] grey, [height][width][3] RGB or BGR, [height][width][4] RGBA."""
+        import numpy
+
+        view = self._view
+        channels = {number: len(name) for name, number in _abi.HEADER.enums['e2str_format'].items()}
+        channels[_abi.HEADER.enums['e2str_format']['grey']] = 1
+        row = view.width * channels[view.format]
+        rows = [ctypes.string_at(view.pixels + y * view.stride, row) for y in range(view.height)]
+        pixels = numpy.frombuffer(b''.join(rows), numpy.uint8).copy()
+        return pixels.reshape(view.height, view.width, -1) if row > view.width else pixels.reshape(view.height, -1)
+
     def _load(self, source: Any, limits: dict[str, Any]) -> None:
         options, _ = _abi.options('image_limits', limits)
         what, view = ctypes.byref(options), ctypes.byref(self._view)
