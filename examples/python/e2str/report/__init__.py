@@ -1,0 +1,1 @@
+def main(a=None): return 0
