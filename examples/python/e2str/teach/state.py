@@ -215,8 +215,14 @@ class State:
                 'doing': self.doing,
                 'undo': len(self.history),
                 'curve': self.curve,
+                'expected': self._expected(),
                 'notes': [*(f'{LABELS}:{fault}: left out' for fault in self.faults), *map(_unnamable, self.left_out)],
             }
+
+    def _expected(self) -> list[float]:
+        """[sum of the confidences of what was read and has no label, how many these are]"""
+        rest = [crop.confidence for crop in self.crops if crop.label is None and crop.text is not None]
+        return [sum(rest), len(rest)]
 
     def is_stale(self, crop: Crop) -> bool:
         """Whether it is to be read: not yet, or not with what the pool knows now."""

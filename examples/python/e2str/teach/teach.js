@@ -90,6 +90,9 @@ function showAside() {
     spoken = lesson;
   }
   showAccuracy();
+  const [sum, count] = news.expected;
+  at('expected').textContent = count ? `Of the ${count} readings without a label ${percent(sum / count)} ` +
+    'are expected to be right, by their confidence.' : '';
   const flagged = [...crops.values()].filter((crop) => crop.flag);
   at('flagged-section').hidden = !flagged.length;
   at('flagged').replaceChildren(...flagged.map((crop) => {
@@ -111,7 +114,8 @@ function showAccuracy() {
   }
   const [labels, checked, without, having] = last;
   at('accuracy').replaceChildren(element('b', {}, percent(having / checked)),
-    ` of ${checked} labels, ${percent(without / checked)} without the pool`);
+    ` of ${checked} labels, ${percent(without / checked)} without the pool. `,
+    element('span', {class: 'soft small'}, 'You label the hardest first: of the others more are right.'));
   const width = 256, height = 112, left = 30, bottom = 20, most = Math.max(labels, 10);
   const x = (n) => left + (width - left - 8) * n / most, y = (share) => 8 + (height - bottom - 8) * (1 - share);
   const line = (index) => curve.map((point) => `${x(point[0]).toFixed(1)},${y(point[index] / point[1]).toFixed(1)}`).join(' ');
@@ -169,7 +173,9 @@ function stateOf(crop) {
   if (crop.fault) return element('span', {class: 'wrong', title: crop.fault}, 'cannot be learnt');
   if (crop.flag) return element('span', {class: 'wrong', title: crop.flag}, 'check this');
   if (crop.label !== null) return element('span', {class: 'done'}, '✓ labelled');
-  return element('span', {class: 'soft'}, crop.text === null ? '' : percent(crop.c));
+  if (crop.text === null) return '';
+  const changed = crop.was !== null && crop.changed === news.lesson;
+  return element('span', {class: 'soft'}, percent(crop.c), changed ? element('div', {class: 'done'}, 'changed') : '');
 }
 
 let toTell = 0;
@@ -208,27 +214,41 @@ function next() {
   return after.find((id) => crops.get(id).label === null && !crops.get(id).fault);
 }
 
+let sending = Promise.resolve();
+
+/** Sends one thing after the other, in the order in which they were done. */
+function send(path, body) {
+  const answer = sending.then(() => ask(path, body));
+  sending = answer.catch(() => {});
+  return answer;
+}
+
+/** Goes on at once; what follows may be typed while this label is on its way. */
 async function confirm() {
-  const id = current, text = field.value.trim(), had = crops.get(id).label;
+  const id = current, before = crops.get(id), text = field.value.trim();
   begun = true;
-  if (!text && had === null) return say('A label cannot be empty. ↓ goes on without one.', true);
+  if (!text && before.label === null) return say('A label cannot be empty. ↓ goes on without one.', true);
+  crops.set(id, {...before, label: text || null, flag: ''});
+  const following = next();
+  if (following === undefined) list.refresh(); else choose(following);
   try {
-    const {crop} = await ask('label', {id, text});
+    const {crop} = await send('label', {id, text});
     crops.set(id, {...crops.get(id), ...crop});
-    say(text ? `Confirmed: ${crop.label}` : `The label ${had} is gone.`);
-    if (current === id) {
-      const following = next();
-      if (following === undefined) { list.refresh(); say('All crops have labels.'); } else choose(following);
-    }
+    say(following === undefined ? 'All crops have labels.' :
+      text ? `Confirmed: ${crop.label}` : `The label ${before.label} is gone.`);
   } catch (error) {
+    crops.set(id, {...crops.get(id), label: before.label, flag: before.flag});
+    choose(id);
+    field.value = text;
     say(`Not saved: ${error.message}`, true);
   }
+  list.refresh();
 }
 
 async function undo() {
   begun = true;
   try {
-    const {crop} = await ask('undo', {});
+    const {crop} = await send('undo', {});
     if (!crop) return say('There is nothing to undo.');
     crops.set(crop.id, {...crops.get(crop.id), ...crop});
     current = null;

@@ -16,6 +16,7 @@ from ..tools import audit
 from .state import POOL, Crop, State
 
 _AT_ONCE = 24  # crops that are read between two looks at what is to be done
+_DOUBTFUL = 0.9  # doubt of a label that is marked: of the hardest crops, right labels have much as well (docs/teach.md)
 _SAVE_AFTER = 2.0  # seconds without a correction, before the pool is written
 
 
@@ -126,13 +127,13 @@ class Teacher(threading.Thread):
     def _flag(self) -> None:
         """Marks labels that look wrong."""
         for example, id in self._crops.items():
-            finding = audit.judge(self.pool, example, self._twins[example])
+            finding = audit.judge(self.pool, example, self._twins[example], _DOUBTFUL)
             crop, flag = self.state.crops[id], ''
             if finding and finding.reason == 'doubtful':
-                flag = f'neither the model nor the other labels read this (doubt {finding.score:.0%})'
+                flag = 'neither the model nor the other labels read this here'
             elif finding and finding.other is not None:
                 label, same = self.pool[finding.other], finding.reason == 'repeats'
-                flag = 'the same picture is there before' if same else f'the same picture is labelled {label!r}'
+                flag = 'the same picture has this label already' if same else f'the same picture is labelled {label!r}'
             if crop.flag != flag:
                 crop.flag = flag
                 self.state.touch(crop)

@@ -41,8 +41,9 @@ def same_pictures(pool: Pool, id: int) -> list[tuple[int, float]]:
     return [pair for pair in zip(ids[: found.value], cosines[: found.value]) if pair[0] != id]
 
 
-def judge(pool: Pool, id: int, others: list[tuple[int, float]]) -> Finding | None:
-    """One example, from the pool's last learning, against those of the same picture."""
+def judge(pool: Pool, id: int, others: list[tuple[int, float]], doubtful: float = WORTH_A_LOOK) -> Finding | None:
+    """One example, from the pool's last learning, against those of the same picture. doubtful: more doubt than this is
+    worth a look."""
     for other, cosine in others:
         if pool[other] != pool[id]:
             return Finding('contradicts', other, cosine)
@@ -50,6 +51,6 @@ def judge(pool: Pool, id: int, others: list[tuple[int, float]]) -> Finding | Non
         doubt = pool.doubt(id)
     except KeyError:
         doubt = 0.0
-    if doubt > WORTH_A_LOOK:
+    if doubt > doubtful:
         return Finding('doubtful', None, doubt)
     return next((Finding('repeats', other, cosine) for other, cosine in others if other < id), None)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import struct
 import zlib
 from typing import TYPE_CHECKING
@@ -44,34 +45,27 @@ def whole(picture: Picture) -> bytes:
     return encode(picture.width, picture.height, 8, 0 if channels == 1 else 2, data)
 
 
-def _steps(size: int, to: int) -> list[list[int]]:
-    """Where the samples of each of `to` pixels lie among `size`: up to three each."""
-    edges = [i * size / to for i in range(to + 1)]
-    spots = []
-    for left, right in zip(edges, edges[1:]):
-        wanted = max(1, min(3, round(right - left)))
-        spots.append([min(size - 1, int(left + (right - left) * (k + 0.5) / wanted)) for k in range(wanted)])
-    return spots
+def _samples(size: int, to: int) -> list[list[int]]:
+    """Where samples of each of `to` pixels lie among `size`: one to three lists of `to` places."""
+    each = max(1, min(3, round(size / to)))
+    return [[int((i + (k + 0.5) / each) * size / to) for i in range(to)] for k in range(each)]
 
 
-def shrink(picture: Picture, width: int, height: int) -> list[list[tuple[int, int, int]]]:
+def shrink(picture: Picture, width: int, height: int) -> list[list[tuple[int, ...]]]:
     """The picture's pixels, RGB, at another size: means of up to nine samples."""
     channels, rows = _rows(picture)
-    across = _steps(picture.width, width)
+    across = [operator.itemgetter(*places, 0) for places in _samples(picture.width, width)]
     pixels = []
-    for spots in _steps(picture.height, height):
-        lines = [rows[y] for y in spots]
-        row = []
-        for xs in across:
-            places = [x * channels for x in xs]
-            n = len(places) * len(lines)
-            sums = [sum(line[place + c] for line in lines for place in places) // n for c in range(channels)]
-            row.append((sums[0], sums[-1] if channels == 1 else sums[1], sums[-1]))
-        pixels.append(row)
+    for lines in zip(*_samples(picture.height, height)):
+        planes = []
+        for c in range(channels):
+            samples = [pick(rows[y][c::channels])[:-1] for y in lines for pick in across]
+            planes.append([sum(one) // len(samples) for one in zip(*samples)])
+        pixels.append(list(zip(*(planes * 3 if channels == 1 else planes))))
     return pixels
 
 
-def _sixteen(pixels: list[list[tuple[int, int, int]]]) -> bytes:
+def _sixteen(pixels: list[list[tuple[int, ...]]]) -> bytes:
     """PNG in 16 colours: the mean colour of each of 16 steps of lightness between the darkest and the lightest."""
     light = [[(299 * r + 587 * g + 114 * b) // 1000 for r, g, b in row] for row in pixels]
     low, high = min(map(min, light)), max(map(max, light))
