@@ -9,6 +9,7 @@ import sys
 
 from ..errors import Error
 from ..reader import Pool, Reader
+from ..tools import complain
 from ..tools.crops import SUFFIXES, Folder, parse_labels
 from .page import render
 from .rows import Rows
@@ -27,7 +28,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument('-p', '--pool', metavar='FILE', help='read with a pool; what changes by it is shown')
     parser.add_argument('-m', '--model', metavar='FILE', help='another model')
     parser.add_argument('-t', '--threads', type=int, default=min(os.cpu_count() or 1, 8), metavar='N')
-    parser.add_argument('--title', help="default: the first of CROPS, or the file of labels")
+    parser.add_argument('--title', help='default: the first of CROPS, or the file of labels')
     parser.add_argument('-o', '--output', metavar='FILE', default='report.html', help='default: report.html')
     given = parser.parse_args(arguments)
     if not given.crops and not given.labels:
@@ -53,7 +54,7 @@ def _labels(path: str) -> dict[str, str]:
     with open(path, 'rb') as file:
         labels = parse_labels(file.read())
     for fault in labels.faults:
-        print(f'e2str-report: {path}:{fault}: left out', file=sys.stderr)
+        complain('e2str-report', f'{path}:{fault}: left out')
     folder, found = os.path.dirname(path), {}
     for name, text in labels.texts.items():
         there = os.path.join(folder, name)
@@ -86,9 +87,9 @@ def main(arguments: list[str] | None = None) -> int:
         with open(given.output, 'wb') as file:
             file.write(page)
     except (OSError, Error, ValueError) as error:
-        print(f'e2str-report: {error}', file=sys.stderr)
+        complain('e2str-report', error)
         return 1
     print(f'{given.output}: {len(rows.rows)} crops, {len(page)} bytes')
     for path, why in rows.faults:
-        print(f'e2str-report: {path}: {why}', file=sys.stderr)
+        complain('e2str-report', f'{path}: {why}')
     return 1 if rows.faults else 0

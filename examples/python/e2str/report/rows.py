@@ -70,7 +70,16 @@ class Rows:
             self._character(one, picture.width, index < MOST_CHARACTERS) for index, one in enumerate(reading.characters)
         ]
         short = name if len(name) <= NAME else '…' + name[1 - NAME :]
-        return [short, image, text, label or 0, round(1000 * reading.confidence), 0 if was is None else [was], characters, grade]
+        return [
+            short,
+            image,
+            text,
+            label or 0,
+            round(1000 * reading.confidence),
+            0 if was is None else [was],
+            characters,
+            grade,
+        ]
 
     def _character(self, one: Character, width: int, whole: bool) -> list[Any]:
         chance = round(100 * one.probability)
@@ -111,6 +120,8 @@ def summary(rows: list[list[Any]]) -> dict[str, Any]:
             'before': sum(text == row[3] for text, row in zip(without, labelled)),
             'bins': [[count, round(confidence, 4), round(right, 4)] for count, confidence, right in bins],
             'error': round(error, 4),
-            'pairs': [[*pair, count] for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:40]],
+            'pairs': [
+                [*pair, count] for pair, count in sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:40]
+            ],
         }
     return found

@@ -6,12 +6,12 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import sys
 import webbrowser
 from typing import NoReturn
 
 from ..errors import Error
 from ..reader import Pool, Reader
+from ..tools import complain
 from ..tools.crops import Folder, parse_labels
 from .server import Server
 from .state import BadLabel, State
@@ -50,7 +50,7 @@ def _begin(given: argparse.Namespace) -> Server:
         with open(given.labels, 'rb') as file:
             labels = parse_labels(file.read())
         for fault in labels.faults:
-            print(f'e2str-teach: {given.labels}:{fault}: left out', file=sys.stderr)
+            complain('e2str-teach', f'{given.labels}:{fault}: left out')
         print(f'{state.import_labels(labels)} labels taken from {given.labels}')
     pool = Pool.load(reader, given.pool) if given.pool else Pool(reader)
     return Server(state, Teacher(state, reader, pool), given.port)
@@ -66,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         server = _begin(given)
     except (OSError, Error, BadLabel, OverflowError) as error:
-        print(f'e2str-teach: {error}', file=sys.stderr)
+        complain('e2str-teach', error)
         return 1
     signal.signal(signal.SIGTERM, _end)
     server.teacher.start()
@@ -78,5 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('\nsaving the pool', flush=True)
     server.server_close()
-    server.teacher.stop()
-    return 0
+    try:
+        server.teacher.stop()
+    except KeyboardInterrupt:
+        print('the pool is not saved; the labels are, and will make it anew')
+        return 1
+    return 0 if server.teacher.failure is None else 1

@@ -166,28 +166,28 @@ class State:
             crop = self.crops[id]
             before, after = crop.label, text or None
             if before != after:
-                self.history.append((crop.name, before, after))
-                self._set(crop, after, lambda: self.history.pop())
+                self._set(crop, after, [*self.history, (crop.name, before, after)])
             return crop
 
     def undo(self) -> Crop | None:
         """Takes back the last label that was given; None: there is nothing to undo."""
         with self.changed:
-            while self.history:
-                name, before, after = last = self.history.pop()
+            for last in range(len(self.history) - 1, -1, -1):
+                name, before, after = self.history[last]
                 crop = self._by_name.get(name)
                 if crop and crop.label == after:
-                    self._set(crop, before, lambda: self.history.append(last))
+                    self._set(crop, before, self.history[:last])
                     return crop
             return None
 
-    def _set(self, crop: Crop, label: str | None, take_back: Any) -> None:
-        before, crop.label = crop.label, label
+    def _set(self, crop: Crop, label: str | None, history: list[tuple[str, str | None, str | None]]) -> None:
+        """On the disk or not at all."""
+        before = crop.label, self.history
+        crop.label, self.history = label, history
         try:
             self._save()
         except OSError:
-            crop.label = before
-            take_back()
+            crop.label, self.history = before
             raise
         crop.flag = ''
         if label is None:

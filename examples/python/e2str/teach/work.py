@@ -36,8 +36,8 @@ class Teacher(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._ending:
-                if not self._teach() and not self._read():
+            while self._teach() or not self._ending:
+                if not self.state.pending and not self._ending and not self._read():
                     self._rest()
             self._save()
         except BaseException as failure:
@@ -48,7 +48,7 @@ class Teacher(threading.Thread):
             raise
 
     def stop(self) -> None:
-        """Ends it, with the pool saved."""
+        """Ends it, when the pool has all labels and is saved."""
         with self.state.changed:
             self._ending = True
             self.state.changed.notify_all()
@@ -80,8 +80,6 @@ class Teacher(threading.Thread):
         for done, (id, label) in enumerate(wanted.items()):
             if done % _AT_ONCE == 0:
                 self._say(f'looking at labels: {done} of {len(wanted)}' if len(wanted) > _AT_ONCE else 'learning')
-            if self._ending:
-                return True
             self._change(self.state.crops[id], label)
         self._say('learning')
         report = self.pool.learn()

@@ -104,7 +104,9 @@ def parse_labels(data: bytes) -> Labels:
         if not line:
             continue
         try:
-            why = '' if name and text else 'no image before the tab' if tab and not name else 'no tab and text behind it'
+            why = (
+                '' if name and text else 'no image before the tab' if tab and not name else 'no tab and text behind it'
+            )
             label = text.decode()
         except UnicodeDecodeError:
             why = 'the text is not UTF-8'
