@@ -97,7 +97,6 @@ class TestReport(Case):
             self.assertEqual((len(rows.rows), rows.faults), (60, []))
             empty = len(render(Rows(self.reader, pool), ''))
             mean = (len(render(rows, '')) - empty) / 60
-            print("#", mean, max(len(json.dumps(r)) for r in rows.rows), [r[2][:60] for r in rows.rows[:4]])
             self.assertLess(mean, MOST)
             self.assertGreater(mean, 1000)
             self.assertLess(empty, 40_000)

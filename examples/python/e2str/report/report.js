@@ -131,7 +131,7 @@ function detailsOf(row) {
   if (row[WAS]) told.push(`without the pool ${row[WAS][0] || 'nothing'}`);
   parts.push(element('p', {class: 'small'}, told.join(' · ')));
   const helped = row[CHARACTERS].some((one) => one[4]?.length);
-  parts.push(element('table', {}, element('tr', {}, element('th', {}, ''), element('th', {}, 'certain'),
+  parts.push(element('table', {}, element('tr', {}, element('th', {}, 'read'), element('th', {}, 'certain'),
     element('th', {}, 'or'), ...helped ? [element('th', {}, 'by these examples')] : []),
   ...row[CHARACTERS].map((one, index) => element('tr', {}, element('td', {class: 'one'}, visible(letters[index])),
     element('td', {class: 'number'}, `${one[0]} %`), element('td', {class: 'mono'}, othersOf(one[3] ?? [])),

@@ -140,7 +140,7 @@ class State:
     def _save(self) -> None:
         """History first: what it says of a label that did not reach teach.tsv is told by the label and passed over."""
         kept = {'history': self.history[-MAX_UNDO:], 'curve': self.curve}
-        self.folder.write(HISTORY, json.dumps(kept).encode())
+        self.folder.write(HISTORY, json.dumps(kept).encode(), durable=False)
         texts = self.others | {crop.name: crop.label for crop in self.crops if crop.label is not None}
         self.folder.write(LABELS, write_labels(dict(sorted(texts.items()))))
 

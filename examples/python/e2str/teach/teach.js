@@ -64,12 +64,14 @@ function take(found) {
     crop.seen = crop.changed >= 0 && before && before.changed !== crop.changed ? performance.now() : before?.seen ?? -1e9;
     crops.set(crop.id, crop);
   }
-  if (!begun) sort();
-  else {
+  if (!begun) {
+    sort();
+    const idle = [document.body, field].includes(document.activeElement);
+    if (order.length) choose(order[0], idle);
+  } else {
     list.refresh();
     if (!found.stale) at('sort').classList.toggle('due', isDue());
   }
-  if (current === null && order.length) choose(order[0], false);
   showAside();
 }
 
@@ -299,4 +301,3 @@ at('help').addEventListener('click', () => at('keys').showModal());
 at('keys').addEventListener('close', () => field.focus());
 setInterval(offerAnew, 150);
 follow();
-field.focus();

@@ -75,15 +75,18 @@ class Folder:
         except FileNotFoundError:
             return False
 
-    def write(self, name: str, data: bytes) -> None:
-        """Writes a file in the folder itself, whole or not at all, and on the disk when this is back."""
+    def write(self, name: str, data: bytes, *, durable: bool = True) -> None:
+        """Writes a file in the folder itself, whole or not at all, and on the disk when this is back. durable=False: a
+        loss of power may cost it, the end of the process not."""
         new = f'.{name}.new'
         with open(self._open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 'wb') as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(new, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
-        os.fsync(self._fd)
+        if durable:
+            os.fsync(self._fd)
 
 
 @dataclass
