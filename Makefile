@@ -138,6 +138,7 @@ help:
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make wheel         the Python package with all that it needs, in $(BUILD)/wheel'
 	@echo 'make python-test   its tests, in fresh environments; PYTHONS=two that are at hand'
+	@echo 'make teach-test    the pages of e2str-teach and e2str-report in a browser (chromium)'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
@@ -324,6 +325,18 @@ wheel: deps $(BUILD)/packaging/.ready
 python-test: wheel
 	@PYTHON=$(VENV_PYTHON) PYTHONS='$(PYTHONS)' TEST_SECONDS=3600 sh tests/run.sh tests/python/wheel.sh
 
+# The pages of the Python package in a browser: Debian's chromium, driven by Playwright.
+$(BUILD)/browser/.ready: tests/python/browser.txt
+	$(VENV_PYTHON) -m venv $(BUILD)/browser
+	$(BUILD)/browser/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+teach-test: deps
+	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install browser
+	+@$(MAKE) --no-print-directory shared $(BUILD)/browser/.ready
+	@PYTHONPATH=$(CURDIR)/examples/python E2STR_LIBRARY=$(abspath $(BUILD)/libe2str.so) \
+	    RUN=$(BUILD)/browser/bin/python sh tests/run.sh tests/python/browser.py
+
 # The tools of tests/lint/requirements.txt, in the versions that say what is right.
 $(BUILD)/lint/.ready: tests/lint/requirements.txt
 	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install lint
@@ -407,6 +420,6 @@ clean:
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
 .PHONY: $(INTERNAL) aarch64 all asan check clean demo deps examples format fuzz golden help install interop lib lint \
-    parity python-test shared test train-test tsan ubsan uninstall wheel
+    parity python-test shared teach-test test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

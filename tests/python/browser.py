@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The pages of e2str-teach and e2str-report in a headless browser: make teach-test
 
-    browser.py         with the packages of browser.txt, Debian's chromium (or $CHROMIUM), and the package e2str
+browser.py         with the packages of browser.txt, Debian's chromium (or $CHROMIUM), and the package e2str
 """
 
 import contextlib
@@ -91,7 +91,7 @@ class TestTeach(Case):
         return run, run.stdout.readline().strip()
 
     def settled(self, page, seconds=60):
-        self.until(page, "news.lesson !== undefined && crops.size > 0 && !news.stale && !news.learning", seconds)
+        self.until(page, 'news.lesson !== undefined && crops.size > 0 && !news.stale && !news.learning', seconds)
 
     def reading(self, page, name):
         return page.evaluate('(name) => [...crops.values()].find((crop) => crop.name === name)', name)
@@ -102,7 +102,10 @@ class TestTeach(Case):
             page.evaluate('(name) => choose([...crops.values()].find((crop) => crop.name === name).id)', name)
             page.locator('#field').fill(typed[name])
             page.keyboard.press('Enter')
-            self.until(page, "document.getElementById('status').textContent.startsWith('Confirmed') || news.labels === crops.size")
+            self.until(
+                page,
+                "document.getElementById('status').textContent.startsWith('Confirmed') || news.labels === crops.size",
+            )
 
     def test_teaching(self):
         """ten labels change other readings before one's eyes; undo and reload lose nothing"""
@@ -122,14 +125,16 @@ class TestTeach(Case):
         changed = [name for name in QUERIES if after[name]['text'] != before[name]]
         self.assertGreaterEqual(len(changed), 4)
         self.assertEqual(after[changed[0]]['was'] is None, False)
-        page.evaluate("(name) => list.reveal([...crops.values()].find((crop) => crop.name === name).id)", changed[0])
+        page.evaluate('(name) => list.reveal([...crops.values()].find((crop) => crop.name === name).id)', changed[0])
         row = page.locator(f'.row:has(img[alt="{changed[0]}"])')
         self.assertIn('was ', row.locator('.was').text_content())
         self.assertEqual(page.locator('#curve svg').count(), 1)
         self.assertRegex(page.locator('#accuracy').text_content(), r'^\d+ % of \d+ labels')
         page.reload()
         self.settled(page)
-        self.assertEqual({name: self.reading(page, name)['label'] for name in names}, {name: POOL[name] for name in names})
+        self.assertEqual(
+            {name: self.reading(page, name)['label'] for name in names}, {name: POOL[name] for name in names}
+        )
         page.get_by_role('button', name='Undo').click()
         self.until(page, "document.getElementById('status').textContent.startsWith('Undone')")
         self.settled(page)
@@ -146,7 +151,9 @@ class TestTeach(Case):
             again.get_by_role('link', name='teach.pool').click()
         self.assertEqual(download.value.path().read_bytes()[:4], b'GGUF')
         self.assertEqual([one for one in self.complaints if 'ERR_' not in one], [])  # while the server was dead
-        self.assertEqual({re.match(r'(?:http://127\.0\.0\.1:\d+/[\w-]{32}|data:)', one) is None for one in self.requests}, {False})
+        self.assertEqual(
+            {re.match(r'(?:http://127\.0\.0\.1:\d+/[\w-]{32}|data:)', one) is None for one in self.requests}, {False}
+        )
 
     def test_keyboard(self):
         """everything by keyboard, focus in sight; typing right behind Enter loses no letter"""
@@ -184,7 +191,9 @@ class TestTeach(Case):
         self.assertEqual((page.evaluate(here), page.evaluate('document.activeElement.id')), (order[7], 'field'))
         self.settled(page)
         page.keyboard.press('Alt+s')
-        rest = page.evaluate('order.map((id) => crops.get(id)).filter((crop) => crop.label === null).map((crop) => crop.c)')
+        rest = page.evaluate(
+            'order.map((id) => crops.get(id)).filter((crop) => crop.label === null).map((crop) => crop.c)'
+        )
         self.assertEqual(rest, sorted(rest))
         self.assertEqual(page.evaluate('order.indexOf(current)'), 0)
         page.keyboard.press('Control+/')
@@ -229,7 +238,9 @@ class TestTeach(Case):
         self.settled(page)
         page.reload()
         self.settled(page)
-        self.assertEqual(sorted(page.locator('.row img').evaluate_all('(all) => all.map((one) => one.alt)')), sorted(names))
+        self.assertEqual(
+            sorted(page.locator('.row img').evaluate_all('(all) => all.map((one) => one.alt)')), sorted(names)
+        )
         self.assertEqual(page.locator('[onerror], [onload], .row script').count(), 0)
         self.assertIn(label, page.locator('.label').all_text_contents())
         self.assertEqual(self.complaints, [])
@@ -239,8 +250,12 @@ class TestTeach(Case):
         self.fill()
         _, url = self.serve()
         port, token = re.match(r'http://127\.0\.0\.1:(\d+)/(.*)/', url).groups()
-        for other in (url.replace(token, 'x' * 32), f'http://127.0.0.1:{port}/', f'http://rebound.example:{port}/{token}/',
-                      f'http://127.0.0.1:{port}/{token}/../../etc/passwd'):  # fmt: skip
+        for other in (
+            url.replace(token, 'x' * 32),
+            f'http://127.0.0.1:{port}/',
+            f'http://rebound.example:{port}/{token}/',
+            f'http://127.0.0.1:{port}/{token}/../../etc/passwd',
+        ):
             page = self.open(other)
             self.assertIn(self.answer.status, (403, 404), other)
             self.assertEqual(page.locator('img').count(), 0)
@@ -249,17 +264,21 @@ class TestTeach(Case):
         self.addCleanup(elsewhere.shutdown)
         threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
         page = self.open(f'http://127.0.0.1:{elsewhere.server_port}/')
-        sent = page.evaluate("""async ([url, body]) => { const found = [];
+        sent = page.evaluate(
+            """async ([url, body]) => { const found = [];
             for (const type of ['text/plain', 'application/json'])
                 for (const mode of ['no-cors', 'cors'])
                     try {
-                        const answer = await fetch(url + 'label', {method: 'POST', mode, body, headers: {'Content-Type': type}});
+                        const answer = await fetch(url + 'label', {method: 'POST', mode, body,
+                            headers: {'Content-Type': type}});
                         found.push([answer.type, answer.status]);
                     } catch (error) { found.push(['refused', 0]); }
-            return found; }""", [url, '{"id":0,"text":"x"}'])  # fmt: skip
+            return found; }""",
+            [url, '{"id":0,"text":"x"}'],
+        )
         self.assertLessEqual({tuple(one) for one in sent}, {('opaque', 0), ('refused', 0)})
         self.assertFalse((self.folder / 'teach.tsv').exists())
-        page.evaluate("(url) => { const frame = document.createElement('iframe'); frame.src = url; document.body.append(frame); }", url)
+        page.evaluate("(url) => document.body.append(Object.assign(document.createElement('iframe'), {src: url}))", url)
         page.wait_for_timeout(500)
         self.assertEqual(page.frames[-1].url[:14], 'chrome-error:/')
 
@@ -268,8 +287,9 @@ class TestTeach(Case):
         names = [(folder, name) for folder, known in (('pool', POOL), ('queries', QUERIES)) for name in known]
         for i in range(2000):
             folder, name = names[i % len(names)]
-            os.link(ROOT / 'examples/demo' / folder / name, self.folder / f'{i:04d}.jpg') if same_disk(self.folder) else (
-                shutil.copy(f'examples/demo/{folder}/{name}', self.folder / f'{i:04d}.jpg'))
+            os.link(ROOT / 'examples/demo' / folder / name, self.folder / f'{i:04d}.jpg') if same_disk(
+                self.folder
+            ) else (shutil.copy(f'examples/demo/{folder}/{name}', self.folder / f'{i:04d}.jpg'))
         begin = time.monotonic()
         page = self.open(self.serve()[1])
         self.until(page, 'crops.size === 2000 && [...crops.values()].some((crop) => crop.text !== null)')
@@ -290,9 +310,9 @@ class TestTeach(Case):
         self.assertLess(page.locator('.row').count(), 40)
         gaps = sorted(page.evaluate('gaps'))
         waits.sort()
-        print(f'# 2,000 crops: the first read after {first:.1f} s, all (again) after {whole:.1f} s; a label on the disk and '
-              f'on the page: median {waits[5] * 1000:.0f} ms, longest {waits[-1] * 1000:.0f}; longest frame {gaps[-1]:.0f} ms, '
-              f'99 % within {gaps[int(len(gaps) * 0.99)]:.0f}')  # fmt: skip
+        print(f'# 2,000 crops: the first read after {first:.1f} s, all (again) after {whole:.1f} s')
+        print(f'# a label on the disk and the page: median {waits[5] * 1000:.0f} ms, longest {waits[-1] * 1000:.0f}')
+        print(f'# frames: longest {gaps[-1]:.0f} ms, 99 % within {gaps[int(len(gaps) * 0.99)]:.0f}')
         self.assertLess(gaps[int(len(gaps) * 0.99)], 500)
         self.assertLess(waits[5], 3)
         self.assertEqual(self.complaints, [])
@@ -300,8 +320,11 @@ class TestTeach(Case):
 
 class TestReport(Case):
     def report(self, *arguments):
-        subprocess.run([sys.executable, '-m', 'e2str', 'report', *arguments, '-o', self.folder / 'a.html'], check=True,
-                       stdout=subprocess.DEVNULL)  # fmt: skip
+        subprocess.run(
+            [sys.executable, '-m', 'e2str', 'report', *arguments, '-o', self.folder / 'a.html'],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         return f'file://{self.folder}/a.html'
 
     def test_reading(self):
@@ -367,8 +390,10 @@ class TestReport(Case):
         begin = time.monotonic()
         page.locator('#sort').select_option('reading')
         sorted_in = time.monotonic() - begin
-        print(f'# 10,000 crops, {path.stat().st_size / 1e6:.1f} MB: open after {opened:.1f} s, longest frame while '
-              f'scrolling {gaps[-1]:.0f} ms, sorted anew in {sorted_in * 1000:.0f} ms')  # fmt: skip
+        print(
+            f'# 10,000 crops, {path.stat().st_size / 1e6:.1f} MB: open after {opened:.1f} s, longest frame while '
+            f'scrolling {gaps[-1]:.0f} ms, sorted anew in {sorted_in * 1000:.0f} ms'
+        )
         self.assertLess(page.locator('.row').count(), 40)
         self.assertLess(opened, 20)
         self.assertLess(gaps[int(len(gaps) * 0.9)], 500)

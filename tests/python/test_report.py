@@ -130,9 +130,14 @@ class TestReport(Case):
         run = self.command(self.folder, '-o', self.folder / 'a.html', status=1)
         self.assertIn('broken.png', run.stderr)
         self.assertEqual(len(data_of((self.folder / 'a.html').read_text('utf-8'))['rows']), 1)
-        for arguments, status in (([], 2), (['none.png', '-o', self.folder / 'a'], 1), ([tempfile.mkdtemp(dir=self.folder)], 1),
-                                  (['--labels', 'none'], 1), ([CROPS[0][0], '-p', 'none'], 1),
-                                  ([CROPS[0][0], '-o', self.folder / 'no' / 'a'], 1)):  # fmt: skip
+        for arguments, status in (
+            ([], 2),
+            (['none.png', '-o', self.folder / 'a'], 1),
+            ([tempfile.mkdtemp(dir=self.folder)], 1),
+            (['--labels', 'none'], 1),
+            ([CROPS[0][0], '-p', 'none'], 1),
+            ([CROPS[0][0], '-o', self.folder / 'no' / 'a'], 1),
+        ):
             self.command(*arguments, status=status)
 
     def test_summary(self):

@@ -287,17 +287,35 @@ class TestTeach(Case):
                 [f'localhost:{port}'] * 2,
             ):
                 self.assertEqual(page.ask('GET', '', headers={'Host': host})[0], 403, host)
-            for headers in ({'Origin': None}, {'Origin': 'null'}, {'Origin': 'http://evil.example'},
-                            {'Origin': f'https://127.0.0.1:{port}'}, {'Sec-Fetch-Site': 'cross-site'}):  # fmt: skip
+            for headers in (
+                {'Origin': None},
+                {'Origin': 'null'},
+                {'Origin': 'http://evil.example'},
+                {'Origin': f'https://127.0.0.1:{port}'},
+                {'Sec-Fetch-Site': 'cross-site'},
+            ):
                 self.assertEqual(page.ask('POST', 'label', body, headers)[0], 403, headers)
             for headers, status in (
-                ({'Content-Type': 'text/plain'}, 415), ({'Content-Type': 'application/x-www-form-urlencoded'}, 415),
-                ({'Content-Length': str(MAX_BODY + 1)}, 413), ({'Content-Length': '-1'}, 411), ({'Content-Length': '1e3'}, 411),
-                ({'Content-Length': None}, 411), ({'Transfer-Encoding': 'chunked'}, 411),
-            ):  # fmt: skip
+                ({'Content-Type': 'text/plain'}, 415),
+                ({'Content-Type': 'application/x-www-form-urlencoded'}, 415),
+                ({'Content-Length': str(MAX_BODY + 1)}, 413),
+                ({'Content-Length': '-1'}, 411),
+                ({'Content-Length': '1e3'}, 411),
+                ({'Content-Length': None}, 411),
+                ({'Transfer-Encoding': 'chunked'}, 411),
+            ):
                 self.assertEqual(page.ask('POST', 'label', body, headers)[0], status, headers)
-            for data in (b'{', b'[' * 50000, b'\xff', b'[]', b'{"id":"0","text":"x"}', b'{"id":-1,"text":"x"}',
-                         b'{"id":2,"text":"x"}', b'{"id":0}', b'{"id":0,"text":5}'):  # fmt: skip
+            for data in (
+                b'{',
+                b'[' * 50000,
+                b'\xff',
+                b'[]',
+                b'{"id":"0","text":"x"}',
+                b'{"id":-1,"text":"x"}',
+                b'{"id":2,"text":"x"}',
+                b'{"id":0}',
+                b'{"id":0,"text":5}',
+            ):
                 self.assertEqual(page.ask('POST', 'label', data)[0], 400, data[:30])
             self.assertEqual(page.ask('POST', 'visible', {'ids': 5})[0], 400)
             self.assertEqual(page.ask('POST', 'nothing', {})[0], 404)
@@ -306,6 +324,8 @@ class TestTeach(Case):
             self.assertEqual(page.ask('GET', 'news?' + '&'.join(f'a{i}=1' for i in range(20)))[0], 400)
             self.assertEqual(page.ask('GET', 'news?since=1e9')[0], 400)
             self.assertFalse(os.path.exists(os.path.join(self.folder, 'teach.tsv')))
+            for name in ('look.css', 'list.js', 'teach.css', 'teach.js'):
+                self.assertIn('SPDX', page.get(name).decode())
             _, headers, data = page.ask('GET', '')
             self.assertIn("default-src 'none'; script-src 'self'", headers['Content-Security-Policy'])
             self.assertEqual(
@@ -331,8 +351,20 @@ class TestTeach(Case):
             self.assertEqual(
                 names, sorted([*(os.path.basename(p) for p, _ in POOL[:2]), f'below/{os.path.basename(POOL[3][0])}'])
             )
-            for path in ('../../etc/passwd', 'image/../../../etc/passwd', 'image/%2e%2e%2f', '..%2f..%2fetc/passwd', 'teach.json',
-                         'server.py', 'image/-1', 'image/3', 'image/', 'image/1/..', './', '//etc/passwd'):  # fmt: skip
+            for path in (
+                '../../etc/passwd',
+                'image/../../../etc/passwd',
+                'image/%2e%2e%2f',
+                '..%2f..%2fetc/passwd',
+                'teach.json',
+                'server.py',
+                'image/-1',
+                'image/3',
+                'image/',
+                'image/1/..',
+                './',
+                '//etc/passwd',
+            ):
                 self.assertIn(page.ask('GET', path)[0], (400, 404), path)
             self.assertTrue(page.get(f'image/{len(names) - 1}').startswith(b'\xff\xd8'))
             os.remove(os.path.join(self.folder, names[0]))  # replaced while the server runs

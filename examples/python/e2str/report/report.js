@@ -30,7 +30,9 @@ const text = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 const SORTS = {
   unsure: ['least certain first', (a, b) => a[SURE] - b[SURE]],
   sure: ['most certain first', (a, b) => b[SURE] - a[SURE]],
-  ...withLabels && {mistakes: ['wrong and certain first', (a, b) => (a[GRADE] || 9) - (b[GRADE] || 9) || b[SURE] - a[SURE]]},
+  ...withLabels && {
+    mistakes: ['wrong and certain first', (a, b) => (a[GRADE] || 9) - (b[GRADE] || 9) || b[SURE] - a[SURE]],
+  },
   order: ['as given', () => 0],
   name: ['file', (a, b) => text(a[NAME], b[NAME])],
   reading: ['reading', (a, b) => text(a[TEXT], b[TEXT])],
@@ -74,11 +76,10 @@ function update() {
 
 // ---- a row ----
 
-const picture = (row) => element('img', {src: `data:image/png;base64,${row[PICTURE]}`, alt: row[NAME], decoding: 'async'});
-
 /** The crop, and below it the room of each character. */
 function figureOf(row, named) {
-  const image = picture(row), made = element('figure', {}, image), letters = [...row[TEXT]];
+  const image = element('img', {src: `data:image/png;base64,${row[PICTURE]}`, alt: row[NAME], decoding: 'async'});
+  const made = element('figure', {}, image), letters = [...row[TEXT]];
   if (data.places) {
     made.append(element('span', {class: 'strip', 'aria-hidden': 'true'}, ...row[CHARACTERS].flatMap((one, index) => {
       if (!(one[2] > one[1])) return [];
@@ -103,7 +104,8 @@ function draw(index, old) {
     old.setAttribute('aria-selected', isHere);
     return old;
   }
-  const made = element('div', {class: 'row', role: 'option', id: `row-${index}`, 'aria-selected': isHere}, figureOf(row, false),
+  const made = element('div', {class: 'row', role: 'option', id: `row-${index}`, 'aria-selected': isHere},
+    figureOf(row, false),
     element('div', {}, element('div', {class: 'text'}, ...shaded(row[TEXT], row[CHARACTERS].map((one) => one[0]))),
       ...row[WAS] ? [element('div', {class: 'was'}, `without the pool ${row[WAS][0] || '(nothing)'}`)] : []),
     element('div', {}, ...verdict(row), element('div', {class: 'name', title: row[NAME]}, row[NAME])),
@@ -151,9 +153,10 @@ function helpersOf(helpers) {
   const told = [];
   for (let i = 0; i < helpers.length; i += 3) {
     const [example, place, amount] = helpers.slice(i, i + 3), letters = [...data.examples[example]];
+    const by = ` ${amount > 0 ? '+' : ''}${(amount / 100).toFixed(1)}`;
     told.push(element('div', {class: amount < 0 ? 'against' : ''}, element('span', {class: 'mono'},
       letters.slice(0, Math.max(place, 0)).join(''), element('u', {}, place < 0 ? '' : letters[place] ?? '⏎'),
-      place < 0 ? letters.join('') : letters.slice(place + 1).join('')), ` ${amount > 0 ? '+' : ''}${(amount / 100).toFixed(1)}`));
+      place < 0 ? letters.join('') : letters.slice(place + 1).join('')), by));
   }
   return told;
 }
@@ -180,16 +183,19 @@ function showGraphs() {
     x: x(index / all.bins.length) + 1, width: 210 / all.bins.length - 2, y: y(right), height: 88 * right + 0.5,
     opacity: (0.25 + 0.75 * Math.sqrt(count / Math.max(...all.bins.map((bin) => bin[0])))).toFixed(2)},
   shape('title', {}, `${count} readings, ${percent(confidence)} certain, ${percent(right)} right`)) : shape('g'));
-  at('graphs').append(element('div', {}, element('h2', {}, `Right by confidence; calibration error ${percent(all.error, 1)}`),
+  at('graphs').append(element('div', {},
+    element('h2', {}, `Right by confidence; calibration error ${percent(all.error, 1)}`),
     shape('svg', {viewBox: '0 0 250 116', role: 'img', 'aria-label': 'Share of right readings by confidence'}, ...bars,
       shape('path', {class: 'axis ideal', d: `M${x(0)} ${y(0)}L${x(1)} ${y(1)}`}),
       shape('path', {class: 'axis', d: `M${x(0)} ${y(1)}V${y(0)}H${x(1)}`}),
-      ...[0, 0.5, 1].flatMap((share) => [shape('text', {x: 26, y: y(share) + 4, 'text-anchor': 'end'}, String(100 * share)),
+      ...[0, 0.5, 1].flatMap((share) => [
+        shape('text', {x: 26, y: y(share) + 4, 'text-anchor': 'end'}, `${100 * share}`),
         shape('text', {x: x(share), y: 112, 'text-anchor': 'middle'}, `${100 * share}`)]))));
   if (!all.pairs.length) return;
   at('graphs').append(element('div', {}, element('h2', {}, 'Confusions: label → read'),
     element('div', {id: 'pairs'}, ...all.pairs.map(([label, read, count]) => {
-      const button = element('button', {type: 'button', 'aria-pressed': 'false'}, `${visible(label)}→${visible(read)} ${count}`);
+      const button = element('button', {type: 'button', 'aria-pressed': 'false'},
+        `${visible(label)}→${visible(read)} ${count}`);
       button.addEventListener('click', () => {
         const isOn = button.getAttribute('aria-pressed') === 'true';
         for (const other of at('pairs').children) other.setAttribute('aria-pressed', 'false');

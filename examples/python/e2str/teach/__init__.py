@@ -6,7 +6,10 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import tempfile
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
 from ..errors import Error
@@ -56,6 +59,16 @@ def _begin(given: argparse.Namespace) -> Server:
     return Server(state, Teacher(state, reader, pool), given.port)
 
 
+@contextmanager
+def _opened(url: str) -> Iterator[None]:
+    """Opens the browser, through a file that only this user can read: other users see the arguments of programs."""
+    with tempfile.NamedTemporaryFile('w', suffix='.html') as file:
+        file.write(f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={url}">')
+        file.flush()
+        webbrowser.open(f'file://{file.name}')
+        yield
+
+
 def _end(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
@@ -71,16 +84,18 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _end)
     server.teacher.start()
     print(f'{len(server.state.crops)} crops; open this in a browser, Ctrl+C ends it:\n{server.url}', flush=True)
-    if given.open:
-        webbrowser.open(server.url)
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        print('\nsaving the pool', flush=True)
+    with _opened(server.url) if given.open else nullcontext():
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print('\nsaving the pool', flush=True)
     server.server_close()
     try:
         server.teacher.stop()
     except KeyboardInterrupt:
         print('the pool is not saved; the labels are, and will make it anew')
         return 1
-    return 0 if server.teacher.failure is None else 1
+    if server.teacher.failure is not None:
+        complain('e2str-teach', f'the pool is not saved: {server.teacher.failure}')
+        return 1
+    return 0

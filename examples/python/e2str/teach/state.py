@@ -117,7 +117,7 @@ class State:
             return Labels()
         try:
             kept = json.loads(self.folder.read(HISTORY))
-            self.history = [(str(name), before, after) for name, before, after in kept['history']]
+            self.history = [(str(name), _known(before), _known(after)) for name, before, after in kept['history']]
             self.curve = [[int(number) for number in point[:4]] for point in kept['curve']]
         except (OSError, ValueError, KeyError, TypeError):
             self.history, self.curve = [], []  # not ours: what can be undone is lost, no label is
@@ -236,6 +236,13 @@ class State:
 
 def _fits(name: str) -> bool:
     return not any(one in name for one in '\t\n\r')
+
+
+def _known(label: object) -> str | None:
+    """A label of the history."""
+    if label is not None and not isinstance(label, str):
+        raise TypeError(label)
+    return check_label(label) if label is not None else None
 
 
 def _unnamable(name: str) -> str:

@@ -34,7 +34,8 @@ async function follow() {
       lost = false;
     } catch (error) {
       lost = true;
-      say(`No answer from e2str-teach: is it still running? Labels that were confirmed are saved. (${error.message})`, true);
+      say('No answer from e2str-teach: is it still running? Labels that were confirmed are saved. ' +
+        `(${error.message})`, true);
       await new Promise((done) => setTimeout(done, 1500));
     }
   }
@@ -61,7 +62,8 @@ function take(found) {
   news = found;
   for (const crop of found.crops) {
     const before = crops.get(crop.id);
-    crop.seen = crop.changed >= 0 && before && before.changed !== crop.changed ? performance.now() : before?.seen ?? -1e9;
+    const isNew = before && crop.changed >= 0 && before.changed !== crop.changed;
+    crop.seen = isNew ? performance.now() : before?.seen ?? -1e9;
     crops.set(crop.id, crop);
   }
   if (!begun) {
@@ -80,9 +82,9 @@ function showAside() {
   at('title').textContent = folder;
   document.title = `${folder} – e2str teach`;
   const read = total - labels - stale;
-  at('progress').textContent = `${labels} of ${total} labelled` +
-    (learning ? ` · ${doing || 'learning'}` : stale ? ` · ${unread ? 'reading' : 'reading again'}: ${stale} to go` : '') +
-    (doing && !learning ? ` · ${doing}` : '');
+  const reading = stale ? `${unread ? 'reading' : 'reading again'}: ${stale} to go` : '';
+  at('progress').textContent = [`${labels} of ${total} labelled`, doing || (learning ? 'learning' : ''),
+    learning ? '' : reading].filter(Boolean).join(' · ');
   at('bar').hidden = !stale;
   at('bar').value = total - labels ? read / (total - labels) : 1;
   at('undo').disabled = !news.undo;
@@ -120,7 +122,8 @@ function showAccuracy() {
     element('span', {class: 'soft small'}, 'You label the hardest first: of the others more are right.'));
   const width = 256, height = 112, left = 30, bottom = 20, most = Math.max(labels, 10);
   const x = (n) => left + (width - left - 8) * n / most, y = (share) => 8 + (height - bottom - 8) * (1 - share);
-  const line = (index) => curve.map((point) => `${x(point[0]).toFixed(1)},${y(point[index] / point[1]).toFixed(1)}`).join(' ');
+  const spot = (point, index) => `${x(point[0]).toFixed(1)},${y(point[index] / point[1]).toFixed(1)}`;
+  const line = (index) => curve.map((point) => spot(point, index)).join(' ');
   at('curve').replaceChildren(shape('svg', {viewBox: `0 0 ${width} ${height}`, role: 'img',
     'aria-label': `Held-out accuracy by number of labels: ${percent(having / checked)} at ${labels}`},
   ...[0, 0.5, 1].flatMap((share) => [shape('path', {class: 'axis', d: `M${left} ${y(share)}H${width - 8}`}),
@@ -133,12 +136,13 @@ function showAccuracy() {
 
 // ---- rows ----
 
-const field = element('input', {type: 'text', id: 'field', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false'});
+const field = element('input',
+  {type: 'text', id: 'field', autocomplete: 'off', autocapitalize: 'off', spellcheck: 'false'});
 const list = new VirtualList(at('crops'), HEIGHT, draw, tellVisible);
 
 /** What a row shows of a crop, to draw it anew only when that changes. */
-const looks = (crop) => [news.lesson, crop.id === current, crop.label, crop.text, crop.c, crop.at, crop.was, crop.changed,
-  crop.fault, crop.flag].join('\u0001');
+const looks = (crop) => [news.lesson, crop.id === current, crop.label, crop.text, crop.c, crop.at, crop.was,
+  crop.changed, crop.fault, crop.flag].join('\u0001');
 
 function draw(id, old) {
   const crop = crops.get(id), key = looks(crop);
@@ -289,7 +293,8 @@ field.addEventListener('keydown', (event) => {
 });
 document.addEventListener('keydown', (event) => {
   const control = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
-  if (control && key === 'z' && !event.shiftKey && (document.activeElement !== field || field.value === field.offered)) undo();
+  const isTyped = document.activeElement === field && field.value !== field.offered;
+  if (control && key === 'z' && !event.shiftKey && !isTyped) undo();
   else if (event.altKey && key === 's') sortAgain();
   else if (control && key === '/') at('keys').showModal();
   else return;

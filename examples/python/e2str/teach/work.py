@@ -8,7 +8,7 @@ import heapq
 import os
 import threading
 
-from ..errors import ConflictError, Error
+from ..errors import Error
 from ..picture import Picture
 from ..reader import Pool, Reader
 from ..results import Reading
@@ -39,7 +39,10 @@ class Teacher(threading.Thread):
             while self._teach() or not self._ending:
                 if not self.state.pending and not self._ending and not self._read():
                     self._rest()
-            self._save()
+            try:
+                self._save()
+            except (OSError, Error) as error:
+                self.failure = error
         except BaseException as failure:
             self.failure = failure
             with self.state.changed:
@@ -192,7 +195,7 @@ class Teacher(threading.Thread):
                 return
         try:
             self._save()
-        except (OSError, ConflictError) as error:  # the labels are safe: they make it anew
+        except (OSError, Error) as error:  # the labels are safe: they make it anew
             self._unsaved = False
             self._say(f'the pool cannot be saved: {error}')
 

@@ -51,7 +51,7 @@ function differing(text, before) {
   return marks;
 }
 
-/** Rows of one height in a scrolling box. keys: what is shown, in order; draw(key, element or null) -> element of it. */
+/** Rows of one height in a scrolling box. keys: what is shown, in order; draw(key, its element or null) -> element. */
 class VirtualList {
   constructor(box, height, draw, scrolled = () => {}) {
     Object.assign(this, {box, height, draw, scrolled, keys: [], rows: new Map(), kept: null});
