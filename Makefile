@@ -138,6 +138,7 @@ help:
 	@echo "make deb           Debian's packages, in $(BUILD)/deb; MAINTAINER='Name <address>' DEB_BUILD_OPTIONS=nocheck"
 	@echo 'make abi           the interface against that of the last release (abigail-tools); UPDATE=1 replaces that'
 	@echo 'make package-test  what is installed and packed, as users and packagers of every kind meet it'
+	@echo 'make teach-test    the pages of e2str-teach and e2str-report in a browser (chromium)'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
@@ -335,6 +336,17 @@ python-test: wheel
 # What pages show is what happens.
 docs-test: deps all
 	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/docs.py
+# The pages of the Python package in a browser: Debian's chromium, driven by Playwright.
+$(BUILD)/browser/.ready: tests/python/browser.txt
+	$(VENV_PYTHON) -m venv $(BUILD)/browser
+	$(BUILD)/browser/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+teach-test: deps
+	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install browser
+	+@$(MAKE) --no-print-directory shared $(BUILD)/browser/.ready
+	@PYTHONPATH=$(CURDIR)/examples/python E2STR_LIBRARY=$(abspath $(BUILD)/libe2str.so) \
+	    RUN=$(BUILD)/browser/bin/python sh tests/run.sh tests/python/browser.py
 
 # The tools of tests/lint/requirements.txt, in the versions that say what is right.
 $(BUILD)/lint/.ready: tests/lint/requirements.txt
@@ -374,7 +386,7 @@ clean:
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
 .PHONY: $(INTERNAL) aarch64 abi all asan check clean deb demo deps dist docs-test examples format fuzz golden help \
-    install install-strip interop lib lint package-test parity python-test shared test train-test tsan ubsan \
-    uninstall wheel
+    install install-strip interop lib lint package-test parity python-test shared teach-test test train-test tsan \
+    ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -29,6 +29,20 @@ expect 'e2str pool add --help' 0 "$e2str" pool add --help
 holds '--max-bytes N'
 expect 'e2str --version' 0 "$e2str" --version
 holds "e2str $(sed -nE 's/^#define E2STR_VERSION_[A-Z]+ ([0-9]+)$/\1/p' include/e2str.h | paste -sd.)"
+# ---- programs of the Python package ----
+mkdir "$work/bin"
+printf '#!/bin/sh\nprintf "%%s|" "$0" "$@"\nexit 3\n' > "$work/bin/e2str-teach"
+chmod +x "$work/bin/e2str-teach"
+expect 'e2str teach is e2str-teach' 3 env PATH="$work/bin:$PATH" "$e2str" teach --port 1 'a b' ''
+holds "/bin/e2str-teach|--port|1|a b||"
+expect 'e2str help teach asks it' 3 env PATH="$work/bin:$PATH" "$e2str" help teach
+holds 'e2str-teach|--help|'
+expect 'without it, its name is told' 1 env PATH="$work" "$e2str" report x
+says 'e2str-report is not in PATH: it comes with the Python package'
+chmod -x "$work/bin/e2str-teach"
+expect 'one that is not to be run' 1 env PATH="$work/bin" "$e2str" teach x
+says 'e2str-teach: Permission denied'
+
 for how in 'help pool' 'pool --help' 'pool help' 'pool -h'; do
     # shellcheck disable=SC2086 # several words
     expect "e2str $how" 0 "$e2str" $how

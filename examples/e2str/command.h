@@ -61,6 +61,16 @@ int run_pool_suggest(invocation *run);
 int run_eval(invocation *run);
 int run_info(invocation *run);
 
+/* ---- commands that are programs of their own (external.c) ---- */
+typedef struct external_row {
+    const char *name, *operands, *help;
+} external_row;
+extern const external_row externals[]; /* ends with a row of NULLs */
+const external_row *find_external(const char *name);
+/* Becomes the program; an exit status if that fails. arguments: NULL behind the last, as main() has them; the first is
+ * replaced. */
+int run_external(const external_row *row, char **arguments);
+
 /* Indexed by e2str_precision. */
 #define N_PRECISIONS 5
 extern const char *const precision_names[N_PRECISIONS];

@@ -85,6 +85,8 @@ static void print_usages(FILE *to, const char *group) {
         print_usage(to, before, row);
         before = "       ";
     }
+    for (const external_row *row = externals; row->name && !group; row++)
+        fprintf(to, "       e2str %s [OPTION...] %s\n", row->name, row->operands);
 }
 
 static void print_help(FILE *to, const char *group) {
@@ -113,6 +115,8 @@ static void print_manual(void) {
         write_roff(row->operands);
         puts("\n.br");
     }
+    for (const external_row *row = externals; row->name; row++)
+        printf(".B e2str %s\n[OPTION...] %s\n.br\n", row->name, row->operands);
     puts(".B e2str help\n[COMMAND]\n.SH DESCRIPTION");
     puts("Gets better on a new domain by being shown examples: a pool file keeps them and what was learnt from them.");
     for (const command_row *row = commands; row < commands + N_COMMANDS; row++) {
@@ -121,6 +125,8 @@ static void print_manual(void) {
         putchar('\n');
         print_manual_options(row->bit);
     }
+    for (const external_row *row = externals; row->name; row++)
+        printf(".SS e2str %s\n%s It is e2str\\-%s, of the Python package.\n", row->name, row->help, row->name);
     puts(".SH EXIT STATUS");
     write_roff(EXIT_STATUS);
     puts("\n.SH ENVIRONMENT\n.TP\nE2STR_MODEL\nthe model file, where \\-m is not given\n"
@@ -197,6 +203,11 @@ static int dispatch(int count, char **arguments) {
     if (is_version(first)) {
         printf("e2str %s (kernels: %s)\n", e2str_version(), e2str_cpu_name());
         return OK;
+    }
+    const external_row *external = find_external(is_help(first) ? second : first);
+    if (external) {
+        static char asked[] = "--help", *help_only[] = {NULL, asked, NULL};
+        return run_external(external, is_help(first) ? help_only : arguments + 1);
     }
     if (is_help(first) && help(arguments + 2, count - 2) == OK) return OK;
     if (is_group(first) && is_help(second)) return help(arguments + 1, 1);

@@ -86,8 +86,12 @@ def is_make(path):
     return path.endswith('.mk') or os.path.basename(path) == 'Makefile'
 
 
+def is_web(path):
+    return path.endswith(('.js', '.css', '.html'))
+
+
 def is_source(path):
-    return is_c(path) or is_python(path) or is_shell(path) or is_make(path)
+    return is_c(path) or is_python(path) or is_shell(path) or is_make(path) or is_web(path)
 
 
 def is_written(path):
@@ -338,7 +342,7 @@ CHECKS = {
 
 def fix():
     for path in unlicensed():
-        comment = f'/* {SPDX} */\n' if is_c(path) else f'# {SPDX}\n'
+        comment = f'/* {SPDX} */\n' if is_c(path) or path.endswith(('.js', '.css')) else f'# {SPDX}\n'
         first, rest = (shebang(path) + '\n', text(path).partition('\n')[2]) if shebang(path) else ('', text(path))
         with open(os.path.join(ROOT, path), 'w') as file:
             file.write(first + comment + rest)

@@ -100,6 +100,50 @@ class TestReader(Case):
         self.assertRaises(e2str.ArgumentError, e2str.Reader, TINY, threads=0)
         self.assertEqual(self.reader.read(PATHS[0], beams=None), self.reader.read(PATHS[0]))
 
+    def test_wrong_types(self):
+        """what has the wrong type is a TypeError that names what is accepted, a handle of another kind as well"""
+        reader, path = self.reader, PATHS[0]
+        pool = e2str.Pool(reader)
+        first = pool.add(path, TEXTS[0])
+        prompt, key = pool.prompt([first]), pool.key(first)
+        digits = e2str.Constraint(characters='0-9')
+        for accepted, call in (
+            ('a picture is a path, bytes, an array .*, not int', lambda: reader.read(5)),
+            ('image 1: a picture is .*, not int', lambda: reader.read_batch([path, 5])),
+            ('images is an iterable of pictures, not int', lambda: reader.read_batch(5)),
+            ('images is an iterable of pictures, not int', lambda: reader.encode(5)),
+            ('pool is a Pool, not Reader', lambda: reader.read(path, reader)),
+            ('memory is a Memory, not Prompt', lambda: reader.read(path, memory=prompt)),
+            ('memory is a Memory, not Pool', lambda: reader.read(path, memory=pool)),
+            ('prompt is a Prompt, not int', lambda: reader.read(path, prompt=5)),
+            ('constraint is a Constraint, not str', lambda: reader.read(path, constraint='[0-9]')),
+            ('beams is a number, not Prompt', lambda: reader.read(path, beams=prompt)),
+            ('beams is an integer, not float', lambda: reader.read(path, beams=2.0)),
+            ('memory_factor is a number, not str', lambda: reader.read(path, memory_factor='1')),
+            ('examples is a sequence of ids, not int', lambda: reader.read(path, pool, examples=5)),
+            ('an id is an integer, not str', lambda: reader.read(path, pool, examples=['1'])),
+            ('model is a path, or the bytes of a file, not int', lambda: e2str.Reader(5)),
+            ('threads is an integer, not str', lambda: e2str.Reader(TINY, threads='2')),
+            ("precision is an integer or 'file', .*, not float", lambda: e2str.Reader(TINY, precision=1.5)),
+            ('reader is a Reader, not str', lambda: e2str.Pool(TINY)),
+            ('reader is a Reader, not str', lambda: e2str.Pool.load(TINY, 'a.pool')),
+            ('path is a path .*, not int', lambda: e2str.Pool.load(reader, 5)),
+            ('path is a path .*, not NoneType', lambda: pool.save(None)),
+            ('label is a str, not bytes', lambda: pool.add(path, b'EXIT')),
+            ('an id is an integer, not str', lambda: pool.remove('1')),
+            ('an id is an integer, not str', lambda: pool['1']),
+            ('ids is a sequence of ids, not int', lambda: pool.prompt(5)),
+            ('k is an integer, not str', lambda: pool.nearest(key, '5')),
+            ('min_similarity is a number, not str', lambda: pool.nearest(key, 5, min_similarity='0')),
+            ('pool is a Pool, not Reader', lambda: e2str.Memory(reader)),
+            ('pattern is a str, not int', lambda: e2str.Constraint(pattern=5)),
+            ('lexicon_path is a path .*, not int', lambda: e2str.Constraint(lexicon_path=5)),
+            ('accept is a function of a str, not str', lambda: e2str.Constraint(accept='[0-9]')),
+            ('text is a str, not bytes', lambda: digits.matches(b'1')),
+            ("rotate is an integer or 'auto', not float", lambda: e2str.Picture(path, rotate=90.0)),
+        ):
+            self.assertRaisesRegex(TypeError, f'^{accepted}$', call)
+
     def test_models(self):
         """models from a path and from bytes; a broken one is an exception"""
         data = Path(TINY).read_bytes()

@@ -17,6 +17,14 @@ in_venv() {
 }
 # reads NAME: the installed package reads, from a folder that has nothing of ours
 reads() { [ "$(cd / && "$work/$1/bin/python" -c "$script" "$image")" = Coffee ]; }
+# commands_work NAME: both programs, from a folder that has nothing of ours. Interrupted, teach saves its pool.
+commands_work() {
+    mkdir -p "$work/crops" && cp "$image" "$work/crops" && rm -f "$work/crops/teach.pool"
+    (cd / && quietly "$work/$1/bin/e2str-report" "$image" -o "$work/report.html") &&
+        grep -qF 'class VirtualList' "$work/report.html" &&
+        (cd / && quietly timeout --preserve-status -s INT 5 "$work/$1/bin/e2str-teach" "$work/crops") &&
+        test -s "$work/crops/teach.pool"
+}
 # What the loader takes that is neither the C library nor in the wheel; manylinux has zlib.
 loads_its_own() {
     local library
@@ -44,6 +52,7 @@ for python in $PYTHONS; do
     version=$("$python" -c 'import platform; print(platform.python_version())') || { check "$python" false; continue; }
     check "Python $version: the wheel installs" in_venv "$python" "$version" --no-index "$wheel"
     check "Python $version: and reads, without NumPy" reads "$version"
+    check "Python $version: e2str-teach and e2str-report are commands" commands_work "$version"
     check "Python $version: with libpng and libjpeg of its own" loads_its_own "$version"
     licences=("$work/$version"/lib/*/site-packages/e2str/licences/lib{png,jpeg}*)
     check "Python $version: and their licences" test -f "${licences[0]}" -a -f "${licences[1]:-}"

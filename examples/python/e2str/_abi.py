@@ -92,6 +92,8 @@ class Handle:
     """Base of what can be closed. A call of another thread that has begun goes on with what was closed meanwhile."""
 
     _owner: Owner | None = None
+    _option = ''
+    """The option whose value it is."""
 
     def _held(self) -> Owner:
         owner = self._owner
@@ -113,38 +115,75 @@ class Handle:
 # ---- structures ----
 
 
-def number(kind: Any, value: Any, name: str) -> Any:
-    """The value, unless C would see another one."""
-    value = float(value) if kind is ctypes.c_float else operator.index(value)
+def wrong(name: str, accepted: str, value: object) -> TypeError:
+    """NAME is ACCEPTED, not what it is."""
+    return TypeError(f'{name} is {accepted}, not {type(value).__name__}')
+
+
+def number(kind: Any, value: Any, name: str, accepted: str = '') -> Any:
+    """The value, unless C would see another one. TypeError: it is no number; `accepted` says what else it may be."""
+    try:
+        if kind is not ctypes.c_float:
+            value = operator.index(value)
+        elif isinstance(value, (str, bytes, bytearray)):
+            raise TypeError
+        else:
+            value = float(value)
+    except TypeError:
+        accepted = accepted or ('a number' if kind is ctypes.c_float else 'an integer')
+        raise wrong(name, accepted, value) from None
     if kind is not ctypes.c_float and kind(value).value != value:
         raise ArgumentError(f'{name} is {value}')
     return value
 
 
-def ids(values: Sequence[int]) -> Any:
+def text(value: Any, name: str) -> bytes:
+    """A str as UTF-8."""
+    if not isinstance(value, str):
+        raise wrong(name, 'a str', value)
+    return value.encode()
+
+
+def path(value: Any, name: str, accepted: str = 'a path (str, bytes or os.PathLike)') -> bytes:
+    """A path as the system has it."""
+    try:
+        return os.fsencode(value)
+    except TypeError:
+        raise wrong(name, accepted, value) from None
+
+
+def ids(values: Sequence[int], name: str = 'ids') -> Any:
     """uint64_t[]"""
+    try:
+        values = list(values)
+    except TypeError:
+        raise wrong(name, 'a sequence of ids', values) from None
     return (ctypes.c_uint64 * len(values))(*(number(ctypes.c_uint64, value, 'an id') for value in values))
 
 
 def _member(kind: Any, name: str, value: Any, keep: list[object]) -> Any:
     """A value of Python as what the member of this name takes. What must stay alive meanwhile goes to `keep`."""
-    if isinstance(value, Handle):
+    if kind is ctypes.c_void_p or isinstance(value, Handle):
+        if not isinstance(value, Handle) or value._option != name:
+            raise wrong(name, f'a {name.capitalize()}' if kind is ctypes.c_void_p else 'a number', value)
         keep.append(owner := value._held())
         return owner.pointer
     if kind in HEADER.callbacks.values():
         keep.append(function := kind(value))
         return function
     if kind is ctypes.c_char_p:
-        text = os.fsencode(value) if name.endswith('_path') else value.encode()
-        if b'\0' in text:
+        data = path(value, name) if name.endswith('_path') else text(value, name)
+        if b'\0' in data:
             raise ArgumentError(f'{name} has a NUL')
-        return text
+        return data
     choices = HEADER.choices(name)
-    if isinstance(value, str) and choices:
+    if not choices:
+        return number(kind, value, name)
+    if isinstance(value, str):
         if value not in choices:
             raise ArgumentError(f'{name} is {value!r}, not one of {", ".join(map(repr, choices))}')
         return choices[value]
-    return number(kind, value, name)
+    return number(kind, value, name, f'an integer or {", ".join(map(repr, choices))}')
 
 
 def fill(target: Any, given: Mapping[str, Any], keep: list[object]) -> None:
@@ -158,9 +197,9 @@ def fill(target: Any, given: Mapping[str, Any], keep: list[object]) -> None:
         if value is None:
             continue
         if f'n_{name}' in kinds:
-            value = list(value)
-            setattr(target, f'n_{name}', len(value))
-            setattr(target, name, ids(value))
+            array = ids(value, name)
+            setattr(target, f'n_{name}', len(array))
+            setattr(target, name, array)
             continue
         value = _member(kind, name, value, keep)
         setattr(target, name, value)

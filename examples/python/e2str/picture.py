@@ -75,7 +75,7 @@ class Picture:
         elif hasattr(source, '__array__') or hasattr(source, '__array_interface__'):
             self._of_array(source, bgr)
         else:
-            raise TypeError(f'a path, bytes, an array of uint8, a PIL image or a Picture, not {type(source).__name__}')
+            raise _abi.wrong('a picture', 'a path, bytes, an array of uint8, a PIL image or a Picture', source)
         _abi.fill(self._view, of_view, self._keep)
 
     @staticmethod

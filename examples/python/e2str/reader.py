@@ -121,7 +121,7 @@ class Reader(Handle):
                 'model_open_memory', 'model_close', model, len(model), ctypes.byref(settings), keep=(model,)
             )
         else:
-            path = os.fsencode(default_model() if model is None else model)
+            path = _abi.path(default_model() if model is None else model, 'model', 'a path, or the bytes of a file')
             self._owner = Owner('model_open', 'model_close', path, ctypes.byref(settings))
         self._threads = threads
         self._idle = [_Session(self._owner, threads)]
@@ -170,7 +170,7 @@ class Reader(Handle):
 
     def _read(self, pictures: list[Picture], pool: Pool | None, given: Mapping[str, Any]) -> list[Reading]:
         options, keep = _abi.options('read_options', given)
-        owner = pool._held() if pool is not None else None
+        owner = _held(pool, Pool, 'pool') if pool is not None else None
         with self._session() as session:
             n, results = len(pictures), session.results(len(pictures))
             arguments = n, owner and owner.pointer, ctypes.byref(options), (ctypes.c_void_p * n)(*results)
@@ -216,12 +216,12 @@ class Pool(Handle, Mapping[int, str]):
     def load(cls, reader: Reader, path: Path, **options: Unpack[PoolOptions]) -> Self:
         """The pool that save() wrote, with what it had learnt."""
         pool = cls.__new__(cls)
-        pool._open(reader, 'pool_load', options, os.fsencode(path))
+        pool._open(reader, 'pool_load', options, _abi.path(path, 'path'))
         return pool
 
     def _open(self, reader: Reader, make: str, given: Mapping[str, Any], *arguments: Any) -> None:
         options, _ = _abi.options('pool_options', given)
-        model = reader._held()
+        model = _held(reader, Reader, 'reader')
         self._reader = reader
         self._owner = Owner(make, 'pool_free', model.pointer, *arguments, ctypes.byref(options), keep=(model,))
 
@@ -233,7 +233,7 @@ class Pool(Handle, Mapping[int, str]):
     def add(self, image: Source, label: str) -> int:
         """Adds an example, and gives its id. It counts in prompts from the next read on, in the memory from the next
         learn() on."""
-        owner, picture, text, new = self._held(), Picture.of(image), label.encode(), ctypes.c_uint64()
+        owner, picture, text, new = self._held(), Picture.of(image), _abi.text(label, 'label'), ctypes.c_uint64()
         with self._reader._session() as session:
             arguments = ctypes.byref(picture._view), text, len(text), ctypes.byref(new)
             _abi.call('pool_add', owner.pointer, session.pointer, *arguments)
@@ -286,18 +286,19 @@ class Pool(Handle, Mapping[int, str]):
         """The k examples nearest to a key, as (id, cosine), most similar first. Needs NumPy."""
         import numpy
 
-        owner, room = self._held(), max(0, min(k, len(self)))
+        owner, room = self._held(), max(0, min(_abi.number(ctypes.c_ssize_t, k, 'k'), len(self)))
+        least = _abi.number(ctypes.c_float, min_similarity, 'min_similarity')
         key = numpy.ascontiguousarray(key, numpy.float32)
         if key.shape != (self._reader.info.visual_width,):
             raise ValueError(f'a key is [{self._reader.info.visual_width}], not {list(key.shape)}')
         ids, cosines, found = (ctypes.c_uint64 * (room or 1))(), (ctypes.c_float * (room or 1))(), ctypes.c_size_t()
-        _abi.call('pool_nearest', owner.pointer, _floats(key), room, min_similarity, ids, cosines, ctypes.byref(found))
+        _abi.call('pool_nearest', owner.pointer, _floats(key), room, least, ids, cosines, ctypes.byref(found))
         return list(zip(ids[: found.value], cosines[: found.value]))
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Writes one file, whole or not at all. ConflictError: somebody else has changed it since it was loaded or
         saved; overwrite=True replaces it all the same."""
-        _abi.call('pool_overwrite' if overwrite else 'pool_save', self._held().pointer, os.fsencode(path))
+        _abi.call('pool_overwrite' if overwrite else 'pool_save', self._held().pointer, _abi.path(path, 'path'))
 
     # ---- memory ----
 
@@ -338,8 +339,10 @@ class Pool(Handle, Mapping[int, str]):
 class Memory(Handle):
     """What a pool had learnt when this was made; immutable, stays when the pool changes or goes."""
 
+    _option = 'memory'
+
     def __init__(self, pool: Pool) -> None:
-        owner = pool._held()
+        owner = _held(pool, Pool, 'pool')
         self._owner = Owner('pool_memory', 'memory_free', owner.pointer, keep=(owner,))
 
     @property
@@ -351,8 +354,10 @@ class Memory(Handle):
 class Prompt(Handle):
     """Examples that were run through the decoder once; immutable, stays when the pool changes or goes."""
 
+    _option = 'prompt'
+
     def __init__(self, pool: Pool, ids: Sequence[int]) -> None:
-        owner, chosen = pool._held(), _abi.ids(ids)
+        owner, chosen = _held(pool, Pool, 'pool'), _abi.ids(ids)
         with pool._reader._session() as session:
             arguments = session.pointer, owner.pointer, chosen, len(chosen)
             self._owner = Owner('prompt_new', 'prompt_free', *arguments, keep=(owner,))
@@ -372,8 +377,12 @@ class Constraint(Handle):
         reader.read('date.png', constraint=Constraint(pattern='[0-9]{2}[.][0-9]{2}[.]20[0-9]{2}'))
     """
 
+    _option = 'constraint'
+
     def __init__(self, *, accept: Callable[[str], bool] | None = None, **options: Unpack[ConstraintOptions]) -> None:
         given: dict[str, Any] = dict(options)
+        if accept is not None and not callable(accept):
+            raise _abi.wrong('accept', 'a function of a str', accept)
         if accept is not None:
             given['accept'] = lambda _, text, size: bool(accept(ctypes.string_at(text, size).decode()))
         made, keep = _abi.options('constraint_options', given)
@@ -381,7 +390,7 @@ class Constraint(Handle):
 
     def matches(self, text: str) -> bool:
         """Whether a text fits."""
-        data = text.encode()
+        data = _abi.text(text, 'text')
         return bool(lib.e2str_constraint_matches(self._held().pointer, data, len(data)))
 
     @property
@@ -400,17 +409,31 @@ def default_model() -> str:
     return os.fsdecode(path.value)
 
 
+def _held(value: Any, kind: type[Handle], name: str) -> Owner:
+    """What a Reader or Pool owns."""
+    if not isinstance(value, kind):
+        raise _abi.wrong(name, f'a {kind.__name__}', value)
+    return value._held()
+
+
 def _id(value: int) -> int:
-    if not 0 <= operator.index(value) < 1 << 64:
+    try:
+        index = operator.index(value)
+    except TypeError:
+        raise _abi.wrong('an id', 'an integer', value) from None
+    if not 0 <= index < 1 << 64:
         raise NotFoundError(f'no example {value}')
-    return value
+    return index
 
 
 def _pictures(images: Iterable[Source]) -> Iterator[list[Picture]]:
     """Groups of pictures. A failure says which one it was."""
     if isinstance(images, (str, bytes, os.PathLike, Picture)):
         raise TypeError(f'several pictures, not one {type(images).__name__}')
-    numbered = enumerate(images)
+    try:
+        numbered = enumerate(images)
+    except TypeError:
+        raise _abi.wrong('images', 'an iterable of pictures', images) from None
     while group := list(islice(numbered, _AT_ONCE)):
         pictures = []
         for index, image in group:
@@ -418,6 +441,8 @@ def _pictures(images: Iterable[Source]) -> Iterator[list[Picture]]:
                 pictures.append(Picture.of(image))
             except Error as error:
                 raise type(error)(f'image {index}: {error}') from None
+            except TypeError as error:
+                raise TypeError(f'image {index}: {error}') from None
         yield pictures
 
 
