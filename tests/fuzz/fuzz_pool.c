@@ -91,7 +91,8 @@ static void use(e2str_pool *pool) {
     options.alternatives = 2;
     options.influences = 2;
     require(e2str_result_new(&result, NULL) == E2STR_OK);
-    require(e2str_read(f.session, &f.images[0], pool, &options, result, NULL) == E2STR_OK);
+    e2str_status status = e2str_read(f.session, &f.images[0], pool, &options, result, NULL);
+    require(!status || status == E2STR_ERROR_LIMIT); /* finite tokens can be huge */
     check_result(result);
     e2str_result_free(result);
 }
