@@ -228,14 +228,15 @@ $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBS) -lm
 
 # It makes each allocation of the library fail in turn.
-$(BUILD)/tests/test_alloc: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+comma := ,
+wrap = $(patsubst %,-Wl$(comma)--wrap=%,$(1))
+$(BUILD)/tests/test_alloc: WRAP = $(call wrap,malloc calloc realloc aligned_alloc pthread_create pthread_mutex_init \
+    pthread_cond_init pthread_rwlock_init)
 
 # It makes each call to the system fail in turn, and more.
-comma := ,
-$(BUILD)/tests/test_faults: WRAP = $(patsubst %,-Wl$(comma)--wrap=%,open openat read pread write pwrite fsync \
-    renameat fstat clock_gettime)
+$(BUILD)/tests/test_faults: WRAP = $(call wrap,open openat read pread write pwrite fsync renameat fstat clock_gettime)
 
-$(BUILD)/tests/test_limits: WRAP = -Wl,--wrap=jpeg_start_decompress
+$(BUILD)/tests/test_limits: WRAP = $(call wrap,jpeg_start_decompress)
 
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
 $(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_SECONDS),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
