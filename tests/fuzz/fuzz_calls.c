@@ -12,7 +12,7 @@
 #include "input.h"
 
 #define SLOTS 3
-#define CALLS 120
+#define CALLS 60
 #define MOST  12 /* examples of a pool */
 
 /* What a pool, or a file of one, should hold. */

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Mutation score: would the tests notice a small fault in lib/ or kernels/? (make mutants)
 
-    mutate.py --sample N [--seed S] [--minutes M] [--again] [--sanitized] [PATH...]
+    mutate.py --sample N [--seed S] [--minutes M] [--keep] [--again] [--sanitized] [PATH...]
 
 Works on a copy of the tree in $BUILD/mutants. There every test runs once with gcov, which tells the lines that it
 covers. Of all mutants (operators, conditions, numbers, statements, returned values: faults()) the first N in an order
@@ -185,7 +185,7 @@ def coverage(plain):
     if os.path.exists(kept):
         with open(kept) as file:
             known = json.load(file)
-    library, build = digest('lib', 'kernels', 'include', 'tests/tiny_model.h', 'tests/pool_fixture.h'), None
+    library, build = digest('lib', 'kernels'), None
     for test in all_tests():
         source = test if test.startswith('tests/') else f'tests/{test}.c'
         made_of = library + digest(source)
@@ -424,13 +424,15 @@ def main():
     parser.add_argument('--seed', default='1')
     parser.add_argument('--minutes', type=float, default=1e9)
     parser.add_argument('--slowest', type=float, default=1e9, help='seconds of CPU: tests that take more are left out')
+    parser.add_argument('--keep', action='store_true', help='the copy of the tree as it is')
     parser.add_argument('--again', action='store_true')
     parser.add_argument('--sanitized', action='store_true')
     parser.add_argument('paths', nargs='*')
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit('stopped'))  # with what `finally` asks for
     until = time.time() + 60 * options.minutes
-    copy_tree()
+    if not options.keep:
+        copy_tree()
     plain = Build('plain')
     covered = coverage(plain)
     build = Build('sanitized') if options.sanitized else plain
