@@ -89,7 +89,6 @@ SUPPORT_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 SHELL_TESTS = $(wildcard tests/test_*.sh)
 FUZZ_SRC = $(wildcard tests/fuzz/fuzz_*.c)
 FUZZERS = $(FUZZ_SRC:%.c=$(BUILD)/%)
-FUZZ_SECONDS ?= 60
 
 ifeq ($(V),1)
 Q =
@@ -125,7 +124,7 @@ help:
 	@echo 'make asan          the tests under AddressSanitizer, in $(BUILD)/asan'
 	@echo 'make ubsan         ... UndefinedBehaviorSanitizer'
 	@echo 'make tsan          ... ThreadSanitizer'
-	@echo 'make fuzz          replay hostile files; FUZZER=1 CC=clang fuzzes, FUZZ_SECONDS each (60)'
+	@echo 'make fuzz          kept inputs, MUTATIONS changed copies of each (2000); MINUTES=n: clang searches, each target so long'
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
@@ -238,24 +237,26 @@ $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBS) -lm
 
 # It makes each allocation of the library fail in turn.
-$(BUILD)/tests/test_alloc: WRAP = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=aligned_alloc
+comma := ,
+wrap = $(patsubst %,-Wl$(comma)--wrap=%,$(1))
+$(BUILD)/tests/test_alloc: WRAP = $(call wrap,malloc calloc realloc aligned_alloc pthread_create pthread_mutex_init \
+    pthread_cond_init pthread_rwlock_init)
 
 # It makes each call to the system fail in turn, and more.
-wrap_comma := ,
-$(BUILD)/tests/test_faults: WRAP = $(patsubst %,-Wl$(wrap_comma)--wrap=%,open openat read pread write pwrite fsync \
-    renameat fstat clock_gettime)
+$(BUILD)/tests/test_faults: WRAP = $(call wrap,open openat read pread write pwrite fsync renameat fstat clock_gettime)
 
-$(BUILD)/tests/test_limits: WRAP = -Wl,--wrap=jpeg_start_decompress
+$(BUILD)/tests/test_power: WRAP = $(call wrap,openat write pwrite fsync renameat)
+$(BUILD)/tests/test_limits: WRAP = $(call wrap,jpeg_start_decompress)
 
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
-$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_SECONDS),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(if $(FUZZER),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(if $(FUZZ_SECONDS),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
 
 # ---- checks ----
 
 # Tests that call make or the compiler do it as this make does.
-EXPORTED = BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS CC CXX BUILD PKG_CONFIG PYTHON FUZZER FUZZ_SECONDS
+EXPORTED = BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS CC CXX BUILD PKG_CONFIG PYTHON
 export $(EXPORTED)
 
 check: test
@@ -281,12 +282,17 @@ ubsan: deps
 tsan: deps
 	+@RUN="$$(setarch -R true 2>/dev/null && echo setarch -R)" $(SANITIZED) CFLAGS='-O1 -g -fsanitize=thread'
 
+# Without MINUTES: kept inputs, and changed copies of them, the same each time. With: libFuzzer searches.
+MUTATIONS ?= 2000
+FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 fuzz: deps
-	+@MUTATIONS=2000 $(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz$(if $(FUZZER),er) fuzz-tests \
-	    CFLAGS='-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all $(FUZZ_SANITIZERS)'
-FUZZ_SANITIZERS = -fsanitize=address,undefined $(if $(FUZZER),-fsanitize=fuzzer-no-link)
+	@$(if $(MINUTES),CC=clang sh tests/deps.sh install fuzz)
+	+@TEST_SECONDS=604800 MUTATIONS=$(MUTATIONS) $(if $(MINUTES),FUZZ_SECONDS=$$((60 * $(MINUTES)))) $(MAKE) \
+	    --no-print-directory BUILD=$(BUILD)/$(if $(MINUTES),fuzzer CC=clang,fuzz) fuzz-tests \
+	    CFLAGS='$(FUZZ_CFLAGS) -fsanitize=address,undefined$(if $(MINUTES),$(comma)fuzzer-no-link)'
 fuzz-tests: $(FUZZERS)
-	@TEST_SECONDS=86400 sh tests/run.sh tests/test_fuzz.sh
+	@sh tests/run.sh tests/test_fuzz.sh
+	@! test -n "$$FUZZ_SECONDS" || grep -A1 '^# inputs' $(BUILD)/tests/test_fuzz.sh.log
 
 # Another CPU: only the kernels, which need no library, and their tests, under qemu's emulation of Linux; the second run
 # is on a CPU without dotprod.

@@ -19,7 +19,7 @@
 #endif
 
 static e2str_status io_failed(const char *path, const char *what, e2str_error *error) {
-    return e2_fail(error, E2STR_ERROR_IO, "%s: cannot %s: %s", path, what, strerror(errno));
+    return e2_fail(error, e2_system_status(errno), "%s: cannot %s: %s", path, what, strerror(errno));
 }
 
 static int open_at(int directory, const char *name, int flags, mode_t mode) {

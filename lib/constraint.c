@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "constraint.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "unicode.h"
+#include "whole_file.h"
 
 /* ----------------------------------------------------------------------------------------------------- making -- */
 
@@ -44,29 +43,6 @@ static e2str_status make_rules(const e2str_constraint_options *o, e2_automaton *
     return status;
 }
 
-/* The whole file, or one byte more than a lexicon may have; the caller frees. */
-static e2str_status load(const char *path, char **text, size_t *size, e2str_error *error) {
-    size_t room = (size_t)1 << 16;
-    FILE *file = fopen(path, "rb");
-    if (!file) return e2_fail(error, E2STR_ERROR_IO, "%s: %s", path, strerror(errno));
-    *size = 0;
-    *text = malloc(room);
-    while (*text && *size <= E2_MAX_LEXICON_BYTES) {
-        *size += fread(*text + *size, 1, room - *size, file);
-        if (*size < room) break;
-        char *grown = realloc(*text, room *= 2);
-        if (!grown) free(*text);
-        *text = grown;
-    }
-    e2str_status status = E2STR_OK;
-    if (!*text)
-        status = e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory", path);
-    else if (ferror(file))
-        status = e2_fail(error, E2STR_ERROR_IO, "%s: cannot be read", path);
-    fclose(file);
-    return status;
-}
-
 static e2str_status make_lexicon(const e2str_constraint_options *o, e2str_constraint *c, e2str_error *error) {
     const e2_automaton *rules = c->rules.n ? &c->rules : NULL;
     size_t size = o->lexicon_size;
@@ -74,10 +50,10 @@ static e2str_status make_lexicon(const e2str_constraint_options *o, e2str_constr
         if (size == SIZE_MAX) size = strlen(o->lexicon);
         return e2_lexicon_make(o->lexicon, size, c->fold, rules, &c->lexicon, error);
     }
-    char *text = NULL;
-    e2str_status status = load(o->lexicon_path, &text, &size, error);
+    uint8_t *text;
+    e2str_status status = e2_read_whole_file(o->lexicon_path, E2_MAX_LEXICON_BYTES, &text, &size, error);
     if (!status) {
-        status = e2_lexicon_make(text, size, c->fold, rules, &c->lexicon, error);
+        status = e2_lexicon_make((const char *)text, size, c->fold, rules, &c->lexicon, error);
         if (status) e2_within(error, status, o->lexicon_path);
     }
     free(text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format
     }
     return status;
 }
+
+e2str_status e2_system_status(int number) { return number == ENOMEM ? E2STR_ERROR_MEMORY : E2STR_ERROR_IO; }
 
 e2str_status e2_within(e2str_error *error, e2str_status status, const char *what) {
     if (error) {

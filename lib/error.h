@@ -18,6 +18,9 @@
  */
 e2str_status e2_fail(e2str_error *error, e2str_status status, const char *format, ...) E2_PRINTF(3, 4);
 
+/* The status of a call to the system that failed with this errno: MEMORY where that says so, else IO. */
+e2str_status e2_system_status(int number);
+
 /* Puts "what: " before the message already there, for a caller that knows the file's name. Returns status. */
 e2str_status e2_within(e2str_error *error, e2str_status status, const char *what);
 

@@ -34,7 +34,7 @@ static e2str_status read_range(const struct e2_gguf_source *source, size_t offse
     for (char *at = to; size;) {
         ssize_t got = pread(source->file, at, size, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return e2_fail(error, E2STR_ERROR_IO, "cannot be read: %s", strerror(errno));
+        if (got < 0) return e2_fail(error, e2_system_status(errno), "cannot be read: %s", strerror(errno));
         if (got == 0) return e2_fail(error, E2STR_ERROR_IO, "became shorter while it was read");
         at += got;
         offset += (size_t)got;
@@ -101,7 +101,8 @@ static e2str_status open_file(const char *path, struct e2_gguf_source *source, e
     struct stat *about = &source->opened;
     do source->file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     while (source->file < 0 && errno == EINTR);
-    if (source->file < 0 || fstat(source->file, about)) return e2_fail(error, E2STR_ERROR_IO, "%s", strerror(errno));
+    if (source->file < 0 || fstat(source->file, about))
+        return e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
     if (S_ISDIR(about->st_mode)) return e2_fail(error, E2STR_ERROR_IO, "is a directory");
     if (!S_ISREG(about->st_mode)) return e2_fail(error, E2STR_ERROR_IO, "is not a regular file");
     if (!about->st_size) return e2_fail(error, E2STR_ERROR_FORMAT, "the file is empty");
@@ -148,7 +149,7 @@ static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec ==
 /* Whether nobody wrote to the file since it was opened, as far as its times tell. */
 static e2str_status check_unchanged(const struct e2_gguf_source *source, e2str_error *error) {
     struct stat now;
-    if (fstat(source->file, &now)) return e2_fail(error, E2STR_ERROR_IO, "%s", strerror(errno));
+    if (fstat(source->file, &now)) return e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
     if (now.st_size == source->opened.st_size && same_time(now.st_mtim, source->opened.st_mtim)) return E2STR_OK;
     return e2_fail(error, E2STR_ERROR_IO, "changed while it was read");
 }

@@ -3,14 +3,10 @@
  *
  * Both libraries leave an error by longjmp. The function that calls setjmp therefore holds nothing: all that decoding
  * changes lives in a structure of its caller. Both are made silent, and both get their input from memory. */
-#include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -20,11 +16,11 @@
 #include "exif.h"
 #include "image.h"
 #include "picture.h"
+#include "whole_file.h"
 
 #define MAX_FILE_BYTES   ((size_t)512 << 20)
 #define JPEG_BASE_MEMORY ((size_t)64 << 20) /* libjpeg's own tables and rows: far more than it needs */
 #define PNG_TAIL_BYTES   ((size_t)64 << 10) /* see png_limit_tail */
-#define PIPE_BYTES       ((size_t)64 << 10) /* read at first of a file whose size is not known */
 
 static const e2str_image_limits default_limits = {
     .size = sizeof default_limits, .max_pixels = 64u << 20, .max_side = E2_MAX_SIDE, .max_scans = 100};
@@ -365,50 +361,6 @@ e2str_status e2str_image_load_memory(const void *data, size_t size, const e2str_
     return status ? status : decode(data, size, NULL, &known, image, error);
 }
 
-/* Doubles *data, of `room` bytes; one byte more than may be is enough to see that there are more. */
-static bool make_room(uint8_t **data, size_t *room) {
-    const size_t more = *room < MAX_FILE_BYTES / 2 ? 2 * *room : MAX_FILE_BYTES + 1;
-    uint8_t *grown = realloc(*data, more);
-    if (!grown) return false;
-    *data = grown;
-    *room = more;
-    return true;
-}
-
-/* The whole file, malloc'ed. A pipe is read to its end. */
-static e2str_status read_open_file(int file, const char *path, uint8_t **data, size_t *size, e2str_error *error) {
-    struct stat about;
-    if (fstat(file, &about)) return e2_fail(error, E2STR_ERROR_IO, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(about.st_mode)) return e2_fail(error, E2STR_ERROR_IO, "%s: is a directory", path);
-    const bool regular = S_ISREG(about.st_mode);
-    if (!regular && !S_ISFIFO(about.st_mode) && !S_ISSOCK(about.st_mode))
-        return e2_fail(error, E2STR_ERROR_IO, "%s: neither a regular file nor a pipe", path);
-    size_t room = regular && (uintmax_t)about.st_size <= MAX_FILE_BYTES ? (size_t)about.st_size + 1 : PIPE_BYTES;
-    bool too_large = regular && (uintmax_t)about.st_size > MAX_FILE_BYTES;
-    *data = too_large ? NULL : e2_alloc(room, 1);
-    for (*size = 0; *data && !too_large;) {
-        const ssize_t got = read(file, *data + *size, room - *size);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return e2_fail(error, E2STR_ERROR_IO, "%s: %s", path, strerror(errno));
-        if (got == 0) return E2STR_OK;
-        *size += (size_t)got;
-        too_large = *size > MAX_FILE_BYTES;
-        if (*size == room && !too_large && !make_room(data, &room)) break;
-    }
-    return too_large ? e2_fail(error, E2STR_ERROR_LIMIT, "%s: larger than %zu MiB", path, MAX_FILE_BYTES >> 20)
-                     : e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory for reading it", path);
-}
-
-static e2str_status read_file(const char *path, uint8_t **data, size_t *size, e2str_error *error) {
-    int file;
-    do file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY); /* of a FIFO: waits until somebody writes */
-    while (file < 0 && errno == EINTR);
-    if (file < 0) return e2_fail(error, E2STR_ERROR_IO, "%s: %s", path, strerror(errno));
-    const e2str_status status = read_open_file(file, path, data, size, error);
-    close(file);
-    return status;
-}
-
 e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits, e2str_image *image,
                               e2str_error *error) {
     e2str_image_limits known;
@@ -416,7 +368,7 @@ e2str_status e2str_image_load(const char *path, const e2str_image_limits *limits
     if (status) return status;
     uint8_t *data = NULL;
     size_t size = 0;
-    status = read_file(path, &data, &size, error);
+    status = e2_read_whole_file(path, MAX_FILE_BYTES, &data, &size, error);
     if (!status) {
         status = decode(data, size, path, &known, image, error);
         if (status) e2_within(error, status, path);

@@ -170,8 +170,8 @@ static bool is_equal(const e2_lexicon *l, uint32_t node, const e2_lexicon_edge *
 /* Closes the open node at this depth, the deepest. */
 static bool close_node(maker *m, uint32_t depth, uint32_t *closed) {
     e2_lexicon *l = m->out;
-    const e2_lexicon_edge *edges = m->open + m->begin[depth];
     size_t n = m->n_open - m->begin[depth];
+    const e2_lexicon_edge *edges = n ? m->open + m->begin[depth] : NULL;
     bool ends = m->nearest[depth] == 0;
     if (!make_room(m)) return false;
     m->n_open = m->begin[depth];

@@ -20,14 +20,14 @@ typedef struct fixture {
     e2str_image images[FIXTURE_IMAGES];
 } fixture;
 
-static uint32_t fixture_random(uint32_t *state) {
+static inline uint32_t fixture_random(uint32_t *state) {
     *state ^= *state << 13;
     *state ^= *state >> 17;
     *state ^= *state << 5;
     return *state;
 }
 
-static int fixture_open(fixture *f, const tiny_model_options *options) {
+static inline int fixture_open(fixture *f, const tiny_model_options *options) {
     size_t size;
     *f = (fixture){.file = tiny_model_build(options, &size)};
     uint32_t state = 2463534242u;

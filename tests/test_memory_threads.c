@@ -71,9 +71,19 @@ static e2str_session *new_session(uint32_t threads) {
     return session;
 }
 
+/* A batch, by whatever memory there is. */
+static void read_several(e2str_session *session, size_t image) {
+    e2str_result *results[3] = {NULL, NULL, NULL};
+    e2str_read_options options = memory_options(1, 1);
+    for (size_t i = 0; i < 3; i++) check(e2str_result_new(&results[i], NULL) == E2STR_OK);
+    check(e2str_read_batch(session, &f.images[image % (FIXTURE_IMAGES - 3)], 3, pool, &options, results, NULL) ==
+          E2STR_OK);
+    for (size_t i = 0; i < 3; i++) e2str_result_free(results[i]);
+}
+
 static void *reader(void *argument) {
     uint32_t seed = 1 + (uint32_t)(uintptr_t)argument;
-    e2str_session *session = new_session(1);
+    e2str_session *session = new_session(seed); /* one alone, one with a helper */
     e2str_result *result = NULL;
     check(e2str_result_new(&result, NULL) == E2STR_OK);
     for (int i = 0; session && result && i < ROUNDS; i++) {
@@ -90,6 +100,7 @@ static void *reader(void *argument) {
         options.memory = kept;
         check(e2str_read(session, &f.images[image], pool, &options, result, NULL) == E2STR_OK);
         check(memory_same(expected[image], result));
+        read_several(session, image);
         float doubt;
         e2str_status status = e2str_pool_doubt(pool, 1 + image % PERMANENT, &doubt, NULL);
         check(status == E2STR_OK ? doubt >= 0.0f && doubt <= 1.0f : status == E2STR_ERROR_NOT_FOUND);

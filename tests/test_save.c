@@ -17,7 +17,11 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#ifdef __linux__
+#include <sys/xattr.h>
+#endif
 #include <time.h>
 #include <unistd.h>
 
@@ -307,6 +311,37 @@ static void rights_never_widen(void **state) {
     e2str_pool_free(pool);
 }
 
+/* As setfacl writes it: the owner, user 1234, the group, the mask, others; each with what it may. */
+static void access_lists_are_not_widened(void **state) {
+    (void)state;
+#ifdef __linux__
+    static const uint16_t entries_of_list[5][4] = {
+        {1, 6, 0xFFFF, 0xFFFF}, {2, 4, 1234, 0}, {4, 0, 0xFFFF, 0xFFFF}, {16, 4, 0xFFFF, 0xFFFF}, {32, 0, 0xFFFF, 0xFFFF}};
+    uint8_t list[4 + sizeof entries_of_list] = {2};
+    e2str_pool *pool = new_pool();
+    memcpy(list + 4, entries_of_list, sizeof entries_of_list);
+    assert_int_equal(e2str_pool_save(pool, path, NULL), E2STR_OK);
+    if (setxattr(path, "system.posix_acl_access", list, sizeof list, 0)) {
+        e2str_pool_free(pool);
+        skip(); /* the file system has none */
+    }
+    assert_int_equal(about(path).st_mode & 0777, 0640); /* the group's are the mask */
+    assert_int_equal(e2str_pool_save(pool, path, NULL), E2STR_OK);
+    assert_int_equal(getxattr(path, "system.posix_acl_access", NULL, 0), -1);
+    assert_int_equal(about(path).st_mode & 0777, 0600);
+
+    /* One that every new file of the directory inherits */
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(setxattr(directory, "system.posix_acl_default", list, sizeof list, 0), 0);
+    assert_int_equal(e2str_pool_save(pool, path, NULL), E2STR_OK);
+    assert_int_equal(about(path).st_mode & 0777, 0600);
+    assert_int_equal(removexattr(directory, "system.posix_acl_default"), 0);
+    e2str_pool_free(pool);
+#else
+    skip();
+#endif
+}
+
 static void links_to_nothing(void **state) {
     (void)state;
     e2str_error error = {0};
@@ -367,6 +402,51 @@ static void the_rounding_mode_is_the_callers(void **state) {
     }
 }
 
+static volatile sig_atomic_t alarms;
+static void count_alarm(int number) {
+    (void)number;
+    alarms++;
+}
+
+/* A host with a timer, whose handler does not ask for system calls to be continued. */
+static void signals_all_the_time(void **state) {
+    (void)state;
+    struct sigaction before;
+    const struct itimerval often = {{0, 150}, {0, 150}}, never = {{0, 0}, {0, 0}};
+    const struct sigaction counting = {.sa_handler = count_alarm};
+    e2str_session_options options;
+    e2str_session *session;
+    e2str_session_options_init(&options);
+    options.threads = 3;
+    e2str_pool *pool = new_pool();
+    float key[FIXTURE_KEY], same[FIXTURE_KEY];
+    e2str_error error = {0};
+    assert_int_equal(e2str_encode(f.session, &f.images[0], 1, NULL, key, NULL), E2STR_OK);
+    assert_int_equal(sigaction(SIGALRM, &counting, &before), 0);
+    setitimer(ITIMER_REAL, &often, NULL);
+    e2str_status status = e2str_session_new(f.model, &options, &session, NULL);
+    for (int i = 0; i < 300 && !status; i++) {
+        e2str_image image = {0};
+        uint64_t id;
+        status = e2str_image_load("tests/images/ok-baseline.jpg", NULL, &image, &error);
+        if (!status) status = e2str_pool_add(pool, session, &image, "Ab1", 3, &id, &error);
+        if (!status) status = e2str_pool_save(pool, path, &error);
+        e2str_pool_free(pool);
+        pool = NULL;
+        if (!status) status = e2str_pool_load(f.model, path, NULL, &pool, &error);
+        if (!status && i % 10 == 9) e2str_pool_clear(pool);
+        if (!status) status = e2str_encode(session, &f.images[0], 1, NULL, same, &error);
+        e2str_image_free(&image);
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+    if (status) fail_msg("%s", error.message);
+    assert_memory_equal(key, same, sizeof key);
+    assert_true(alarms > 20);
+    e2str_pool_free(pool);
+    e2str_session_free(session);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, empty)
 
 int main(void) {
@@ -378,9 +458,11 @@ int main(void) {
         TEST(killed_at_any_time),
         TEST(killed_by_its_file_size_limit),
         TEST(rights_never_widen),
+        TEST(access_lists_are_not_widened),
         TEST(links_to_nothing),
         TEST(a_child_frees_what_it_inherited),
         TEST(the_rounding_mode_is_the_callers),
+        TEST(signals_all_the_time),
     };
     return cmocka_run_group_tests_name("save", tests, open_fixture, close_fixture);
 }

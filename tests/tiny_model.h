@@ -407,7 +407,7 @@ static tiny_model_options tiny_defaults(const tiny_model_options *options) {
 }
 
 /* The file's bytes, malloc'ed: the caller frees them. */
-static uint8_t *tiny_model_build(const tiny_model_options *options, size_t *size) {
+static inline uint8_t *tiny_model_build(const tiny_model_options *options, size_t *size) {
     tiny_model_options o = tiny_defaults(options);
     tiny_builder b = {.writer = tiny_checked(e2_gguf_writer_new()),
                       .random = 0x9e3779b97f4a7c15 ^ o.seed * 0xbf58476d1ce4e5b9,

@@ -3,24 +3,16 @@
  * Fuzz target: any bytes as a constraint: flags, a pattern, characters and a lexicon, one after the other with a
  * newline between them. What is made must walk any text, and its lexicon hold its own entries.
  */
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "e2str.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "input.h"
 
 /* The next line as a string of its own. */
-static char *take_line(const uint8_t **data, size_t *size) {
-    const uint8_t *end = *size ? memchr(*data, '\n', *size) : NULL;
-    size_t length = end ? (size_t)(end - *data) : *size;
+static char *take_string(input *in) {
+    size_t length;
+    const char *start = take_line(in, SIZE_MAX, &length);
     char *line = malloc(length + 1);
-    if (!line) abort();
-    if (length) memcpy(line, *data, length);
+    require(line != NULL);
+    if (length) memcpy(line, start, length);
     line[length] = 0;
-    *data += length + (end != NULL);
-    *size -= length + (end != NULL);
     return line;
 }
 
@@ -36,12 +28,12 @@ static void look_up(const e2str_constraint *constraint, const char *lexicon, siz
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    uint8_t flags = size ? data[0] : 0;
-    if (size) data++, size--;
-    char *pattern = take_line(&data, &size), *characters = take_line(&data, &size);
-    char *lexicon = malloc(size ? size : 1);
-    if (!lexicon) abort();
-    if (size) memcpy(lexicon, data, size);
+    input in = {data, size};
+    uint8_t flags = take(&in);
+    char *pattern = take_string(&in), *characters = take_string(&in), *lexicon = malloc(in.size ? in.size : 1);
+    require(lexicon != NULL);
+    size = in.size;
+    if (size) memcpy(lexicon, in.data, size);
     e2str_constraint_options options;
     e2str_constraint_options_init(&options);
     options.pattern = flags & 1 ? NULL : pattern;
