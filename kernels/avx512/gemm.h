@@ -27,6 +27,10 @@
 #include "kernels.h"
 #include "simd/math.h"
 
+#ifndef ROUGH_GELU /* int8 defines it as 1 */
+#define ROUGH_GELU 0
+#endif
+
 #define TILE_ROWS   12
 #define STEP_BYTES  128           /* of a panel */
 #define BLOCK_BYTES (384u * 1024) /* of activations that stay in L2 while one panel after the other is used */
@@ -157,7 +161,7 @@ static inline void tile_activated(tile_fn *multiply, tile *t, size_t rows, const
     multiply(t);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < 2; i++) {
-            vec v = vec_activated(vec_load(sums + r * E2_PANEL + i * VEC_LANES), epilogue->activation);
+            vec v = vec_activated(vec_load(sums + r * E2_PANEL + i * VEC_LANES), epilogue->activation, ROUGH_GELU);
             write_out(v, epilogue->gate, epilogue->accumulate, t->columns[i].mask, c + r * c_stride + i * VEC_LANES);
         }
 }

@@ -6,6 +6,7 @@
 
 #include <float.h>
 
+#define ROUGH_GELU 1
 #include "avx512/gemm.h"
 
 /* The largest magnitude in each lane. Of x[0 .. 63] those count whose bit in mask is set; no other is read. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #if defined(__aarch64__)
 
-#define GROUP 1
+#define GROUP      1
+#define ROUGH_GELU 1
 #include "simd/gemm.h"
 #include "simd/prepare.h"
 

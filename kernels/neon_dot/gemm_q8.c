@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #if defined(__aarch64__)
 
-#define GROUP 4
+#define GROUP      4
+#define ROUGH_GELU 1
 #include "simd/gemm.h"
 
 /* sum + the four products of bytes in each 32-bit lane; those of x all come from one lane, known to the compiler. */

@@ -19,6 +19,10 @@
 #include "kernels.h"
 #include "simd/math.h"
 
+#ifndef ROUGH_GELU /* int8 defines it as 1 */
+#define ROUGH_GELU 0
+#endif
+
 #define PANEL_VECS  (E2_PANEL / VEC_LANES)
 #define STEP_BYTES  128  /* of a panel */
 #define BLOCK_STEPS 256  /* a multiple of GROUP */
@@ -121,7 +125,7 @@ E2_INLINE void finish_rows(const product *p, const e2_epilogue *e, e2_epilogue_a
         for (size_t lane = 0; lane < columns; lane += VEC_LANES) {
             vec v = vec_load(sums + lane);
             if (scales) v = vec_mul(vec_of_int(v), vec_mul(row_scale, vec_load(scales + lane)));
-            v = vec_activated(vec_add(v, bias[lane / VEC_LANES]), activation);
+            v = vec_activated(vec_add(v, bias[lane / VEC_LANES]), activation, ROUGH_GELU);
             v = vec_fma(gate, v, e->accumulate ? load_columns(c + lane, columns - lane) : zero);
             store_columns(c + lane, columns - lane, v);
         }
