@@ -101,10 +101,11 @@ void e2_unpack_row(const e2_matrix *w, size_t row, float *out);
  * by largest |x| / 127. */
 typedef void e2_prepare_fn(const float *x, size_t m, size_t k, size_t stride, void *prepared);
 typedef e2_prepare_fn e2_prepare_bf16_fn, e2_prepare_q8_fn;
+static inline size_t e2_prepared_values(size_t k) { return (k + 63) / 64 * 64; }
 static inline size_t e2_prepared_bytes(e2_weight_type type, size_t m, size_t k) {
-    size_t row = (k + 63) / 64 * 64;
+    size_t row = e2_prepared_values(k);
     if (type == E2_WEIGHT_BF16) return m * row * 2;
-    return type == E2_WEIGHT_Q8 ? m * (row + 64) : 0;
+    return type == E2_WEIGHT_Q8 ? m * (2 * row + 64) : 0; /* some levels multiply them in 16 bits */
 }
 
 typedef enum e2_epilogue_activation {

@@ -31,7 +31,10 @@
 #define ROUGH_GELU 0
 #endif
 
-#define TILE_ROWS   12
+#define TILE_ROWS 12
+#ifndef ROW_STEP
+#define ROW_STEP 4 /* bytes of a row of activations in a step */
+#endif
 #define STEP_BYTES  128           /* of a panel */
 #define BLOCK_BYTES (384u * 1024) /* of activations that stay in L2 while one panel after the other is used */
 #define AHEAD_BYTES 4096          /* where a panel is used once only, it is prefetched this far ahead */
@@ -111,7 +114,7 @@ E2_INLINE void write_out(vec v, float gate, int accumulate, __mmask16 mask, floa
 #define TILE_START(r) sums_t left##r = sums_start(&t->columns[0]), right##r = sums_start(&t->columns[1]);
 #define TILE_STEP(r)                                                                                                   \
     {                                                                                                                  \
-        row_t row = row_at(a[(r) / 3] + (r) % 3 * a_stride + at);                                                      \
+        row_t row = row_at(a[(r) / 3] + (r) % 3 * a_stride + ROW_STEP / 4 * at);                                       \
         left##r = sums_step(left##r, row, left);                                                                       \
         right##r = sums_step(right##r, row, right);                                                                    \
     }
