@@ -46,6 +46,10 @@ typedef struct e2_attention_args {
 } e2_attention_args;
 typedef void e2_attention_fn(const e2_attention_args *args);
 
+/* The same beside products in int8, which are no more exact: a level may round queries, keys, values and weights to
+ * integers. Then a NaN among them counts as 0, and an infinity makes the result NaN. */
+typedef e2_attention_fn e2_attention_int_fn;
+
 #define E2_ATTENTION_ROWS 32 /* most query rows whose scores are held at a time */
 static inline size_t e2_attention_scratch(size_t n_keys, size_t head_size) {
     size_t keys = (n_keys + 63) / 64 * 64, width = (head_size + 63) / 64 * 64;
@@ -97,10 +101,11 @@ void e2_unpack_row(const e2_matrix *w, size_t row, float *out);
  * by largest |x| / 127. */
 typedef void e2_prepare_fn(const float *x, size_t m, size_t k, size_t stride, void *prepared);
 typedef e2_prepare_fn e2_prepare_bf16_fn, e2_prepare_q8_fn;
+static inline size_t e2_prepared_values(size_t k) { return (k + 63) / 64 * 64; }
 static inline size_t e2_prepared_bytes(e2_weight_type type, size_t m, size_t k) {
-    size_t row = (k + 63) / 64 * 64;
+    size_t row = e2_prepared_values(k);
     if (type == E2_WEIGHT_BF16) return m * row * 2;
-    return type == E2_WEIGHT_Q8 ? m * (row + 64) : 0;
+    return type == E2_WEIGHT_Q8 ? m * (2 * row + 64) : 0; /* some levels multiply them in 16 bits */
 }
 
 typedef enum e2_epilogue_activation {
@@ -110,7 +115,8 @@ typedef enum e2_epilogue_activation {
     E2_EPILOGUE_RELU
 } e2_epilogue_activation;
 
-/* What happens to a finished element v = sum over k of a w: c = (accumulate ? c : 0) + gate * activation(v + bias). */
+/* What happens to a finished element v = sum over k of a w: c = (accumulate ? c : 0) + gate * activation(v + bias).
+ * With Q8, whose factors are rounded by more, GELU may be off by 8e-5. */
 typedef struct e2_epilogue {
     const float *bias; /* [n], or NULL */
     e2_epilogue_activation activation;
@@ -145,6 +151,7 @@ typedef struct e2_kernels {
     e2_relu_fn *relu;
     e2_similarity_fn *similarity;
     e2_attention_fn *attention;
+    e2_attention_int_fn *attention_int;
     e2_cached_attention_fn *cached_attention;
     e2_prepare_bf16_fn *prepare_bf16;
     e2_prepare_q8_fn *prepare_q8;

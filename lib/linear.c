@@ -222,7 +222,7 @@ bool e2_block_finish(const e2_compute *compute, const e2_block_end *end, const f
 /* --------------------------------------------------------------------------------------------------- attention -- */
 
 typedef struct attention {
-    const e2_compute *compute;
+    e2_attention_fn *run;
     const e2_attention_job *jobs;
     uint32_t heads, head_size;
     float *scratch; /* [workers][scratch_step] */
@@ -234,25 +234,27 @@ static void attention_part(void *context, size_t part, unsigned worker) {
     const attention *a = context;
     const e2_attention_job *job = &a->jobs[part / a->heads];
     size_t column = part % a->heads * a->head_size;
-    a->compute->kernels->attention(&(e2_attention_args){.query = job->query.data + column,
-                                                        .key = job->key.data + column,
-                                                        .value = job->value.data + column,
-                                                        .out = job->out + column,
-                                                        .n_queries = job->query.rows,
-                                                        .n_keys = job->key.rows,
-                                                        .head_size = a->head_size,
-                                                        .query_stride = job->query.stride,
-                                                        .key_stride = job->key.stride,
-                                                        .value_stride = job->value.stride,
-                                                        .out_stride = (size_t)a->heads * a->head_size,
-                                                        .scale = 1.0f / sqrtf((float)a->head_size),
-                                                        .scratch = a->scratch + worker * a->scratch_step});
+    a->run(&(e2_attention_args){.query = job->query.data + column,
+                                .key = job->key.data + column,
+                                .value = job->value.data + column,
+                                .out = job->out + column,
+                                .n_queries = job->query.rows,
+                                .n_keys = job->key.rows,
+                                .head_size = a->head_size,
+                                .query_stride = job->query.stride,
+                                .key_stride = job->key.stride,
+                                .value_stride = job->value.stride,
+                                .out_stride = (size_t)a->heads * a->head_size,
+                                .scale = 1.0f / sqrtf((float)a->head_size),
+                                .scratch = a->scratch + worker * a->scratch_step});
 }
 
-bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads,
-                  uint32_t head_size) {
+bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads, uint32_t head_size,
+                  bool exact) {
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    attention a = {.compute = compute, .jobs = jobs, .heads = heads, .head_size = head_size};
+    bool rounded = !exact && compute->model->precision == E2STR_PRECISION_INT8;
+    attention a = {.jobs = jobs, .heads = heads, .head_size = head_size};
+    a.run = rounded ? compute->kernels->attention_int : compute->kernels->attention;
     size_t longest = 0, work = 0, workers = e2_threads_count(compute->threads);
     for (size_t i = 0; i < n; i++) {
         if (jobs[i].key.rows > longest) longest = jobs[i].key.rows;

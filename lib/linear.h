@@ -48,12 +48,14 @@ typedef struct e2_rows {
     size_t rows, stride;
 } e2_rows;
 
-/* One attention without a mask: out = softmax(query key^T / sqrt(head_size)) value, head by head. */
+/* One attention without a mask: out = softmax(query key^T / sqrt(head_size)) value, head by head. `exact`: in f32; else
+ * in integers beside products in int8, which suits the many layers of a vision transformer: in a resampler, a query
+ * picks few keys and its error is that of the image. */
 typedef struct e2_attention_job {
     e2_rows query, key, value; /* key and value have the same number of rows */
     float *out;                /* [query.rows][heads * head_size] */
 } e2_attention_job;
-bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads,
-                  uint32_t head_size);
+bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_t n, uint32_t heads, uint32_t head_size,
+                  bool exact);
 
 #endif

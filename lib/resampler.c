@@ -53,7 +53,7 @@ static bool run_layer(const e2_compute *compute, const e2_resampler_layer *layer
     }
     if (!e2_linear_apply(compute, &layer->query, y, n * latents, E2_NO_ACTIVATION, query) ||
         !e2_linear_apply(compute, &layer->key_value, both, total, E2_NO_ACTIVATION, key_value) ||
-        !e2_attention(compute, jobs, n, resampler->heads, resampler->head_size))
+        !e2_attention(compute, jobs, n, resampler->heads, resampler->head_size, true))
         return false;
     e2_block_end end = {.out = &layer->out,
                         .out_gate = 1.0f,

@@ -97,8 +97,12 @@ static void average(const e2str_image *image, const reduced *r, uint32_t *sums, 
     }
 }
 
-static void mean_of_three(const uint8_t *a, const uint8_t *b, const uint8_t *c, size_t count, uint8_t *out) {
-    for (size_t i = 0; i < count; i++) out[i] = (uint8_t)((a[i] + b[i] + c[i] + 1) / 3);
+/* 21846 / 65536 is a third as far as sums of three bytes go: 16 bits are enough, which vectors do fast. */
+static void mean_of_three(const uint8_t *a, const uint8_t *b, const uint8_t *c, size_t count, uint8_t *restrict out) {
+    for (size_t i = 0; i < count; i++) {
+        const uint16_t sum = (uint16_t)(a[i] + b[i] + c[i] + 1);
+        out[i] = (uint8_t)(sum * 21846u >> 16);
+    }
 }
 
 /* By 3 x 3, in place; the ends have themselves for the neighbour they lack. */
@@ -270,7 +274,8 @@ static void row_distances(const reduced *r, const curve *row, const uint8_t *pix
         float far = far_from(row, 0, us[x], pixel[0]);
         if (r->channels == 3)
             far = larger(far, larger(far_from(row, 1, us[x], pixel[1]), far_from(row, 2, us[x], pixel[2])));
-        out[x] = far < 254.5f ? (uint8_t)(far + 0.5f) : 255;
+        far = far < 254.5f ? far + 0.5f : 255.0f;
+        out[x] = (uint8_t)far;
     }
 }
 

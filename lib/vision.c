@@ -125,7 +125,7 @@ static bool run_block(const e2_compute *compute, const e2_block *block, const ui
                                      .out = attended + first * width};
     }
     e2_block_end end = e2_block_end_of(block, vision->epsilon, vision->activation);
-    bool ok = e2_attention(compute, jobs, n, vision->heads, vision->width / vision->heads) &&
+    bool ok = e2_attention(compute, jobs, n, vision->heads, vision->width / vision->heads, false) &&
               e2_block_finish(compute, &end, attended, x, total);
     e2_arena_release(compute->arena, mark);
     return ok;

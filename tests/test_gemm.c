@@ -215,6 +215,8 @@ static double activate(e2_epilogue_activation activation, double v) {
     }
 }
 
+#define ROUGH_GELU 8e-5 /* int8: so far may it be from GELU (kernels.h) */
+
 /* Columns first .. end of every row against double precision; everything else in c as it was. The slope of no
  * activation is above 1.13. */
 static void check_result(const problem *p, size_t first, size_t end, double tolerance) {
@@ -237,6 +239,8 @@ static void check_result(const problem *p, size_t first, size_t end, double tole
                 magnitude += fabs(term);
             }
             double expected = old + e->gate * activate(e->activation, v);
+            bool rough = p->w.matrix.type == E2_WEIGHT_Q8 && e->activation == E2_EPILOGUE_GELU;
+            if (rough && fabs(*c - expected) <= ROUGH_GELU * fabs(e->gate)) continue;
             assert_close(c, &expected, 1, 1.13 * fabs(e->gate) * magnitude + fabs(old), tolerance);
         }
     }

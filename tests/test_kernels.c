@@ -207,6 +207,8 @@ static void check_attention(e2_attention_fn *attention, double tolerance) {
     }
 }
 
+static void check_attention_int(e2_attention_fn *attention, double tolerance) { check_attention(attention, tolerance); }
+
 static void check_cached_attention(e2_cached_attention_fn *attention, double tolerance) {
     for (int round = 0; round < 100; round++) {
         size_t heads = 1 + random_below(4), head_size = random_head_size(), width = heads * head_size;

@@ -27,7 +27,14 @@
 #include "kernels.h"
 #include "simd/math.h"
 
-#define TILE_ROWS   12
+#ifndef ROUGH_GELU /* int8 defines it as 1 */
+#define ROUGH_GELU 0
+#endif
+
+#define TILE_ROWS 12
+#ifndef ROW_STEP
+#define ROW_STEP 4 /* bytes of a row of activations in a step */
+#endif
 #define STEP_BYTES  128           /* of a panel */
 #define BLOCK_BYTES (384u * 1024) /* of activations that stay in L2 while one panel after the other is used */
 #define AHEAD_BYTES 4096          /* where a panel is used once only, it is prefetched this far ahead */
@@ -107,7 +114,7 @@ E2_INLINE void write_out(vec v, float gate, int accumulate, __mmask16 mask, floa
 #define TILE_START(r) sums_t left##r = sums_start(&t->columns[0]), right##r = sums_start(&t->columns[1]);
 #define TILE_STEP(r)                                                                                                   \
     {                                                                                                                  \
-        row_t row = row_at(a[(r) / 3] + (r) % 3 * a_stride + at);                                                      \
+        row_t row = row_at(a[(r) / 3] + (r) % 3 * a_stride + ROW_STEP / 4 * at);                                       \
         left##r = sums_step(left##r, row, left);                                                                       \
         right##r = sums_step(right##r, row, right);                                                                    \
     }
@@ -157,7 +164,7 @@ static inline void tile_activated(tile_fn *multiply, tile *t, size_t rows, const
     multiply(t);
     for (size_t r = 0; r < rows; r++)
         for (size_t i = 0; i < 2; i++) {
-            vec v = vec_activated(vec_load(sums + r * E2_PANEL + i * VEC_LANES), epilogue->activation);
+            vec v = vec_activated(vec_load(sums + r * E2_PANEL + i * VEC_LANES), epilogue->activation, ROUGH_GELU);
             write_out(v, epilogue->gate, epilogue->accumulate, t->columns[i].mask, c + r * c_stride + i * VEC_LANES);
         }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #if defined(__aarch64__)
 
-#define GROUP 1
+#define GROUP      1
+#define ROUGH_GELU 1
 #include "simd/gemm.h"
 #include "simd/prepare.h"
 
@@ -46,7 +47,7 @@ void e2_gemm_q8_neon(const void *a, size_t m, size_t a_stride, const e2_matrix *
                      const e2_epilogue *epilogue, float *c, size_t c_stride) {
     (void)a_stride;
     size_t row = e2_prepared_bytes(E2_WEIGHT_Q8, 1, w->k);
-    product p = {wide, half, 4, a, m, row, (w->k + 3) / 4, row - 64};
+    product p = {wide, half, 4, a, m, row, (w->k + 3) / 4, e2_prepared_values(w->k)};
     gemm(&p, w, first_panel, n_panels, epilogue, c, c_stride);
 }
 

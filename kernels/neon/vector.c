@@ -5,4 +5,6 @@
 #include "simd/attention.h"
 #include "simd/norm.h"
 #include "simd/similarity.h"
+
+void e2_attention_int_neon(const e2_attention_args *args) { e2_attention_neon(args); }
 #endif

@@ -36,3 +36,5 @@ void e2_cached_attention_ref(const float *query, const float *keys, const float 
         }
     }
 }
+
+void e2_attention_int_ref(const e2_attention_args *args) { e2_attention_ref(args); }

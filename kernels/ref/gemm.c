@@ -5,8 +5,8 @@
 #include "kernels.h"
 #include "ref/math.h"
 
-/* A prepared row is 64-byte padded; behind a q8 row stand 64 bytes that begin with its scale. */
-static size_t padded(size_t k) { return (k + 63) / 64 * 64; }
+/* A prepared row is 64-byte padded; behind the values of a q8 row stands its scale. */
+static size_t padded(size_t k) { return e2_prepared_values(k); }
 
 void e2_prepare_bf16_ref(const float *x, size_t m, size_t k, size_t stride, void *prepared) {
     size_t row = padded(k);
@@ -17,7 +17,7 @@ void e2_prepare_bf16_ref(const float *x, size_t m, size_t k, size_t stride, void
 }
 
 void e2_prepare_q8_ref(const float *x, size_t m, size_t k, size_t stride, void *prepared) {
-    size_t row = padded(k) + 64;
+    size_t row = e2_prepared_bytes(E2_WEIGHT_Q8, 1, k);
     int8_t *out = prepared;
     memset(prepared, 0, e2_prepared_bytes(E2_WEIGHT_Q8, m, k));
     for (size_t r = 0; r < m; r++) {
@@ -85,7 +85,7 @@ void e2_gemm_bf16_ref(const void *a, size_t m, size_t a_stride, const e2_matrix 
 void e2_gemm_q8_ref(const void *a, size_t m, size_t a_stride, const e2_matrix *w, size_t first_panel, size_t n_panels,
                     const e2_epilogue *epilogue, float *c, size_t c_stride) {
     (void)a_stride;
-    size_t row = padded(w->k) + 64, groups = (w->k + 3) / 4;
+    size_t row = e2_prepared_bytes(E2_WEIGHT_Q8, 1, w->k), groups = (w->k + 3) / 4;
     for (size_t p = first_panel; p < first_panel + n_panels; p++) {
         const int8_t *panel = (const int8_t *)w->panels + p * groups * 4 * E2_PANEL;
         for (size_t r = 0; r < m; r++) {

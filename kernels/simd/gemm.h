@@ -5,8 +5,8 @@
  * In all three weight types one step of k is 128 bytes of a panel (E2_PANEL lanes of 4 bytes: one f32, a pair of bf16
  * or four int8) and 4 bytes of each row of activations, so that one driver serves all. The includer defines what a step
  * does, step_fn, and makes the tiles from it with TILES_OF_4 or TILES_OF_6; and, before this header, GROUP, the steps
- * that are done at once, 1 or 4. A lane adds up its sum step after step whatever the shape of the tile, so a shape
- * never changes a bit of the result.
+ * that are done at once, 1 or 4, and ROW_STEP where a step is more than 4 bytes of a row. A lane adds up its sum step
+ * after step whatever the shape of the tile, so a shape never changes a bit of the result.
  *
  * A tile is some rows, half a panel (all of it when there are no more than 3 rows) and at most BLOCK_STEPS steps, whose
  * weights stay in L1 while one tile after the other uses them. From one block of steps to the next, sums are in memory.
@@ -19,7 +19,14 @@
 #include "kernels.h"
 #include "simd/math.h"
 
-#define PANEL_VECS  (E2_PANEL / VEC_LANES)
+#ifndef ROUGH_GELU /* int8 defines it as 1 */
+#define ROUGH_GELU 0
+#endif
+
+#define PANEL_VECS (E2_PANEL / VEC_LANES)
+#ifndef ROW_STEP
+#define ROW_STEP 4 /* bytes of a row of activations in a step */
+#endif
 #define STEP_BYTES  128  /* of a panel */
 #define BLOCK_STEPS 256  /* a multiple of GROUP */
 #define BLOCK_ROWS  132  /* whose sums are held */
@@ -59,12 +66,12 @@ E2_INLINE void tile(step_fn *step, size_t rows, size_t vecs, const char *a, size
         UNROLLED
         for (size_t v = 0; v < vecs; v++) sum[r][v] = vec_load(sums + r * E2_PANEL + v * VEC_LANES);
     }
-    for (; steps >= GROUP; steps -= GROUP, a += 4 * GROUP, b += STEP_BYTES * GROUP) {
+    for (; steps >= GROUP; steps -= GROUP, a += ROW_STEP * GROUP, b += STEP_BYTES * GROUP) {
         if (vecs == PANEL_VECS) /* at the speed of memory: nothing is read twice */
             for (size_t i = 0; i < STEP_BYTES * GROUP; i += 64) __builtin_prefetch(b + AHEAD + i);
         step(rows, vecs, GROUP, a, a_stride, b, sum);
     }
-    for (; steps > 0; steps--, a += 4, b += STEP_BYTES) step(rows, vecs, 1, a, a_stride, b, sum);
+    for (; steps > 0; steps--, a += ROW_STEP, b += STEP_BYTES) step(rows, vecs, 1, a, a_stride, b, sum);
     UNROLLED
     for (size_t r = 0; r < rows; r++) {
         UNROLLED
@@ -121,7 +128,7 @@ E2_INLINE void finish_rows(const product *p, const e2_epilogue *e, e2_epilogue_a
         for (size_t lane = 0; lane < columns; lane += VEC_LANES) {
             vec v = vec_load(sums + lane);
             if (scales) v = vec_mul(vec_of_int(v), vec_mul(row_scale, vec_load(scales + lane)));
-            v = vec_activated(vec_add(v, bias[lane / VEC_LANES]), activation);
+            v = vec_activated(vec_add(v, bias[lane / VEC_LANES]), activation, ROUGH_GELU);
             v = vec_fma(gate, v, e->accumulate ? load_columns(c + lane, columns - lane) : zero);
             store_columns(c + lane, columns - lane, v);
         }
@@ -178,7 +185,7 @@ static inline void multiply(const product *p, const char *a, size_t rows, const 
     memset(sums, 0, rows * E2_PANEL * sizeof *sums);
     for (size_t i = 0; i < p->steps; i += BLOCK_STEPS) {
         size_t steps = p->steps - i < BLOCK_STEPS ? p->steps - i : BLOCK_STEPS;
-        multiply_block(p, a + 4 * i, rows, b + STEP_BYTES * i, steps, columns, sums);
+        multiply_block(p, a + ROW_STEP * i, rows, b + STEP_BYTES * i, steps, columns, sums);
     }
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Activations rounded or quantised for a product, in the format of ref/gemm.c: rows padded with 0 to 64 values, behind
- * a q8 row 64 bytes that begin with its scale. The includer defines for prepare_q8 E2_INLINE void quantise(const float
- * *x, vec factor, int8_t *out): QUANTISED values, factor * x rounded to nearest even, 0 for NaN; no magnitude is above
- * 127.5.
+ * Activations rounded or quantised for a product: rows padded with 0 to 64 values, behind the values of a q8 row its
+ * scale. The includer defines for prepare_q8 E2_INLINE void quantise(const float *x, vec factor, int8_t *out):
+ * QUANTISED values, factor * x rounded to nearest even, 0 for NaN; no magnitude is above 127.5; and, before this
+ * header, VALUE_BYTES where such a value takes more than one byte.
  */
 #ifndef E2_SIMD_PREPARE_H
 #define E2_SIMD_PREPARE_H
@@ -11,13 +11,17 @@
 #include <float.h>
 #include <string.h>
 
+#include "kernels.h"
 #include "simd/vec.h"
 
+#ifndef VALUE_BYTES
+#define VALUE_BYTES 1
+#endif
 #define QUANTISED (4 * VEC_LANES)
 
 /* To nearest even; a NaN stays one. */
 E2_INLINE void prepare_bf16(const float *x, size_t m, size_t k, size_t stride, void *prepared) {
-    size_t row = (k + 63) / 64 * 64;
+    size_t row = e2_prepared_values(k);
     for (size_t r = 0; r < m; r++) {
         const float *in = x + r * stride;
         uint16_t *out = (uint16_t *)prepared + r * row;
@@ -43,21 +47,21 @@ E2_INLINE vec largest_of(const float *x, vec largest) {
 
 E2_INLINE void prepare_q8(const float *x, size_t m, size_t k, size_t stride, void *prepared,
                           void quantise(const float *x, vec factor, int8_t *out)) {
-    size_t row = (k + 63) / 64 * 64, whole = k / QUANTISED * QUANTISED;
+    size_t row = e2_prepared_values(k), whole = k / QUANTISED * QUANTISED, b = VALUE_BYTES;
     for (size_t r = 0; r < m; r++) {
         const float *in = x + r * stride;
-        int8_t *out = (int8_t *)prepared + r * (row + 64);
+        int8_t *out = (int8_t *)prepared + r * e2_prepared_bytes(E2_WEIGHT_Q8, 1, k);
         float rest[QUANTISED] = {0};
         memcpy(rest, in + whole, (k - whole) * sizeof *rest);
         vec lanes = largest_of(rest, vec_set(0.0f));
         for (size_t i = 0; i < whole; i += QUANTISED) lanes = largest_of(in + i, lanes);
         float largest = vec_largest(lanes), inverse = 127.0f / largest;
         vec factor = vec_set(inverse <= FLT_MAX ? inverse : 0.0f);
-        for (size_t i = 0; i < whole; i += QUANTISED) quantise(in + i, factor, out + i);
-        memset(out + whole, 0, row - whole);
-        if (whole < k) quantise(rest, factor, out + whole);
+        for (size_t i = 0; i < whole; i += QUANTISED) quantise(in + i, factor, out + b * i);
+        memset(out + b * whole, 0, b * (row - whole));
+        if (whole < k) quantise(rest, factor, out + b * whole);
         float scale = largest / 127.0f;
-        memcpy(out + row, &scale, sizeof scale);
+        memcpy(out + b * row, &scale, sizeof scale);
     }
 }
 

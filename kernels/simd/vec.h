@@ -19,6 +19,9 @@
 
 #define E2_INLINE static inline __attribute__((always_inline))
 
+/* As many 32-bit integers; with operators, and a cast to `vec` and back keeps the bits. */
+typedef int32_t ivec __attribute__((vector_size(E2_VECTOR / 8), may_alias));
+
 /*
  * vec_load_part     the first n < VEC_LANES floats at p, the other lanes from fill; touches nothing beyond them
  * vec_store_part    the first n < VEC_LANES lanes
@@ -29,6 +32,9 @@
  * vec_of_int        of lanes that hold 32-bit integers
  * vec_sum           of all lanes, vec_largest likewise
  * vec_columns       out[c] lane i = rows[i][c] for c = 0 .. 3: a transposed block of VEC_LANES rows
+ * vec_or_zero       0 in the lanes that are NaN
+ * ivec_rounded      to nearest even
+ * ivec_below        all bits set in the first n < VEC_LANES lanes
  */
 #if E2_VECTOR == 512
 
@@ -83,6 +89,16 @@ E2_INLINE void vec_columns(const float *const rows[VEC_LANES], size_t column, ve
     out[2] = _mm512_shuffle_ps(high0, high1, 0x44);
     out[3] = _mm512_shuffle_ps(high0, high1, 0xee);
 }
+
+E2_INLINE vec vec_or_zero(vec a) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, a, _CMP_ORD_Q), a); }
+E2_INLINE ivec ivec_set(int32_t a) { return (ivec)_mm512_set1_epi32(a); }
+E2_INLINE ivec ivec_load(const int32_t *p) { return (ivec)_mm512_loadu_si512(p); }
+E2_INLINE void ivec_store(int32_t *p, ivec a) { _mm512_storeu_si512(p, (__m512i)a); }
+E2_INLINE ivec ivec_rounded(vec a) { return (ivec)_mm512_cvtps_epi32(a); }
+E2_INLINE ivec ivec_max(ivec a, ivec b) { return (ivec)_mm512_max_epi32((__m512i)a, (__m512i)b); }
+E2_INLINE int32_t ivec_sum(ivec a) { return _mm512_reduce_add_epi32((__m512i)a); }
+E2_INLINE int32_t ivec_largest(ivec a) { return _mm512_reduce_max_epi32((__m512i)a); }
+E2_INLINE ivec ivec_below(size_t n) { return (ivec)_mm512_maskz_set1_epi32(vec_mask(n), -1); }
 
 #elif E2_VECTOR == 256
 
@@ -139,6 +155,24 @@ E2_INLINE void vec_columns(const float *const rows[VEC_LANES], size_t column, ve
     out[2] = _mm256_shuffle_ps(high0, high1, 0x44);
     out[3] = _mm256_shuffle_ps(high0, high1, 0xee);
 }
+
+E2_INLINE vec vec_or_zero(vec a) { return _mm256_and_ps(a, _mm256_cmp_ps(a, a, _CMP_ORD_Q)); }
+E2_INLINE ivec ivec_set(int32_t a) { return (ivec)_mm256_set1_epi32(a); }
+E2_INLINE ivec ivec_load(const int32_t *p) { return (ivec)_mm256_loadu_si256((const __m256i *)(const void *)p); }
+E2_INLINE void ivec_store(int32_t *p, ivec a) { _mm256_storeu_si256((__m256i *)(void *)p, (__m256i)a); }
+E2_INLINE ivec ivec_rounded(vec a) { return (ivec)_mm256_cvtps_epi32(a); }
+E2_INLINE ivec ivec_max(ivec a, ivec b) { return (ivec)_mm256_max_epi32((__m256i)a, (__m256i)b); }
+E2_INLINE int32_t ivec_sum(ivec a) {
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128((__m256i)a), _mm256_extracti128_si256((__m256i)a, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+}
+E2_INLINE int32_t ivec_largest(ivec a) {
+    __m128i half = _mm_max_epi32(_mm256_castsi256_si128((__m256i)a), _mm256_extracti128_si256((__m256i)a, 1));
+    half = _mm_max_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    return _mm_cvtsi128_si32(_mm_max_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+}
+E2_INLINE ivec ivec_below(size_t n) { return (ivec)vec_mask(n); }
 
 #elif E2_VECTOR == 128
 
