@@ -16,13 +16,13 @@ sys.path.insert(0, 'weights/train')
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from alphabet import ASCII, CHARSET, base, upper  # noqa: E402
-from data import Worker, batch  # noqa: E402
+from data import Stream, Worker, batch  # noqa: E402
 from hand import CAN_WRITE, Hand  # noqa: E402
 from kinds import KINDS, KindRenderer  # noqa: E402
 from model import BOS, END, FIRST, IMAGE, PAD, STEM, TOKEN, UNKNOWN, Reader, Sizes  # noqa: E402
 from PIL import Image  # noqa: E402
 from render import DOMAINS, FREE_LENGTH, Renderer  # noqa: E402
-from styles import Dice, sequence  # noqa: E402
+from styles import Dice, convention, sequence  # noqa: E402
 from text import MAX_LENGTH, Text  # noqa: E402
 
 BUILD = os.environ.get('BUILD', 'build')
@@ -45,6 +45,10 @@ def check_text():
             for some in drawn.values()
             for t in some
         ),
+    )
+    check(
+        'every character in another case, or as another convention writes it, is one of the alphabet',
+        all(set(convention(random.Random(i), CHARSET)) <= set(CHARSET) for i in range(50)),
     )
     check('texts differ', all(len(set(some)) > 100 for some in drawn.values()))
     check(
@@ -114,6 +118,20 @@ def check_kinds(renderer):
     )
     families = [{face.family for face in r.fonts.faces} for r in (renderer, kinds)]
     check('kinds are drawn from families that training never sees', all(families) and not families[0] & families[1])
+
+
+def check_dead_worker():
+    """Training does not wait for ever for one that draws no more."""
+    stream = Stream(1, '1', (8, 4), (1,), 0, 4)
+    next(stream)
+    stream.workers[0].kill()
+    stream.workers[0].join()
+    try:
+        for _ in range(9):  # more than it had drawn in advance
+            next(stream)
+    except RuntimeError as error:
+        return check('a worker that has ended is missed', 'worker' in str(error))
+    check('a worker that has ended is missed', False)
 
 
 def check_batches():
@@ -377,6 +395,7 @@ def main():
     check_kinds(renderer)
     samples = [s for s in samples if s.text]
     check_batches()
+    check_dead_worker()
     net = check_learning(samples)
     with tempfile.TemporaryDirectory() as folder:
         check_training(folder)

@@ -80,7 +80,15 @@ def base(c):
     return LOOKS_LIKE.get(c, plain if plain in ASCII else '.')
 
 
+def recased(text, case):
+    """Character by character; those that become none, several or another than one of CHARSET (micro, I with a dot) stay."""
+    pairs = ((c, case(c)) for c in text)
+    return ''.join(other if len(other) == 1 and other in CHARSET else c for c, other in pairs)
+
+
 def upper(text):
-    """Upper case, character by character; those whose capital is not one character of CHARSET stay."""
-    capitals = ((c, c.upper()) for c in text)
-    return ''.join(big if len(big) == 1 and big in CHARSET else c for c, big in capitals)
+    return recased(text, str.upper)
+
+
+def lower(text):
+    return recased(text, str.lower)

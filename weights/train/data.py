@@ -91,8 +91,12 @@ class Stream:
     def __init__(self, workers, seed, patch, lengths, curriculum, size):
         self.queue = mp.Queue(2 * workers + 2)
         self.progress = mp.Value('q', 0)  # samples taken, for the curriculum
-        for w in range(workers):
-            mp.Process(target=self._work, args=(f'{seed}.{w}', patch, lengths, curriculum, size), daemon=True).start()
+        arguments = (patch, lengths, curriculum, size)
+        self.workers = [
+            mp.Process(target=self._work, args=(f'{seed}.{w}', *arguments), daemon=True) for w in range(workers)
+        ]
+        for worker in self.workers:
+            worker.start()
 
     def _work(self, seed, patch, lengths, curriculum, size):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -115,7 +119,13 @@ class Stream:
         return False
 
     def __next__(self):
-        made = self.queue.get()
+        made = None
+        while made is None:
+            try:
+                made = self.queue.get(timeout=30)
+            except queue.Empty:
+                if not all(worker.is_alive() for worker in self.workers):
+                    raise RuntimeError('a worker that draws has ended') from None
         with self.progress.get_lock():
             self.progress.value += len(made[0])
         return made

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
-from alphabet import ASCII, DIGITS
+from alphabet import ASCII, DIGITS, lower, upper
 from text import MAX_LENGTH
 
 
@@ -129,5 +129,5 @@ def vary(r, text):
 def convention(r, text):
     """The label as someone else would write it."""
     u = r.random()
-    text = text.upper() if u < 0.6 else text.lower() if u < 0.75 else text
+    text = upper(text) if u < 0.6 else lower(text) if u < 0.75 else text
     return ''.join(c for c in text if c.isalnum()) if u > 0.3 else text

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from string import ascii_lowercase, ascii_uppercase
 
+import alphabet
 from alphabet import ASCII, CHARSET, DIGITS, LETTERS, base
 
 MAX_LENGTH = 24  # of the text of a picture of 32 x 128
@@ -180,17 +181,17 @@ class Text:
 def spelled(r, word, upper, lower, way):
     """The word in capitals, small letters or with a capital, as `way` in 0..1 says for the whole phrase."""
     if way < upper:
-        return word.upper()
+        return alphabet.upper(word)
     if way < upper + lower:
-        return word.lower()
-    return word[:1].upper() + word[1:]
+        return alphabet.lower(word)
+    return alphabet.upper(word[:1]) + word[1:]
 
 
 def cased(r, word, upper, lower):
     u = r.random()
     if u < upper + lower or r.random() < 0.9:
         return spelled(r, word, upper, lower, u)
-    return ''.join(r.choice((c.lower(), c.upper())) for c in word)
+    return ''.join(r.choice((alphabet.lower(c), alphabet.upper(c))) for c in word)
 
 
 def mark(r, word):
