@@ -11,7 +11,7 @@ corpora() {
     [ ! -d "tests/fuzz/corpus/$1" ] || echo "tests/fuzz/corpus/$1"
     case $1 in
     gguf | read | pool) echo tests/bad tests/golden tests/released ;;
-    image | jpeg | png) echo tests/images examples/images ;;
+    cut | image | jpeg | png) echo tests/images examples/images ;;
     esac
 }
 

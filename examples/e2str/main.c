@@ -54,10 +54,13 @@ static const command_row commands[] = {
 #define N_COMMANDS (sizeof commands / sizeof *commands)
 
 bool next_command(size_t *at, command_view *view) {
-    if (*at == N_COMMANDS) return false;
-    const command_row *row = &commands[(*at)++];
-    *view = (command_view){row->group, row->name, row->help, row->bit};
-    return true;
+    size_t i = (*at)++;
+    const external_row *external = i < N_COMMANDS ? NULL : &externals[i - N_COMMANDS];
+    if (external)
+        *view = (command_view){NULL, external->name, external->help, 0};
+    else
+        *view = (command_view){commands[i].group, commands[i].name, commands[i].help, commands[i].bit};
+    return view->name;
 }
 
 #define EXIT_STATUS                                                                                                    \
