@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SPDX = 'SPDX-License-Identifier: MIT'
 C = ('.c', '.h', '.cpp', '.hpp', '.def')
 WIDTH, MARKDOWN_WIDTH = 120, 150
-WITH_TABS = ('Makefile', '.mk', 'debian/rules', '.tsv', 'tokenizer.txt')
+WITH_TABS = ('Makefile', '.mk', 'debian/rules', '.go', '.tsv', 'tokenizer.txt')
 
 # Hidden functions that no other file of the library calls: where tests and programs get hold of a part.
 SEAMS = {
@@ -86,8 +86,12 @@ def is_make(path):
     return path.endswith('.mk') or os.path.basename(path) == 'Makefile'
 
 
+def is_foreign(path):
+    return path.endswith(('.rs', '.go', '.java'))
+
+
 def is_source(path):
-    return is_c(path) or is_python(path) or is_shell(path) or is_make(path)
+    return is_c(path) or is_python(path) or is_shell(path) or is_make(path) or is_foreign(path)
 
 
 def is_written(path):
@@ -323,7 +327,7 @@ CHECKS = {
 
 def fix():
     for path in unlicensed():
-        comment = f'/* {SPDX} */\n' if is_c(path) else f'# {SPDX}\n'
+        comment = f'/* {SPDX} */\n' if is_c(path) or is_foreign(path) else f'# {SPDX}\n'
         first, rest = (shebang(path) + '\n', text(path).partition('\n')[2]) if shebang(path) else ('', text(path))
         with open(os.path.join(ROOT, path), 'w') as file:
             file.write(first + comment + rest)
