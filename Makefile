@@ -206,9 +206,13 @@ $(BUILD)/libe2str.so: $(BUILD)/$(SONAME)
 
 # ---- programs ----
 
-$(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
+# Alone it can lie anywhere. Distributions want COMMAND_LINK=shared: what repairs the library repairs the command.
+COMMAND_LINK ?= static
+COMMAND_LIB = $(BUILD)/libe2str.$(if $(filter shared,$(COMMAND_LINK)),so,a)
+$(BUILD)/e2str: $(CLI_OBJ) $(COMMAND_LIB)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(if $(findstring -static,$(LDFLAGS)),,-pie) $(HARDEN_LINK) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(if $(findstring -static,$(LDFLAGS)),,-pie) $(HARDEN_LINK) $(LDFLAGS) $^ -o $@ \
+	    -Wl,--as-needed $(LIBS)
 
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@

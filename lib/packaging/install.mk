@@ -45,7 +45,7 @@ $(BUILD)/packaging/_e2str: HELP = --completion zsh
 $(BUILD)/packaging/e2str.fish: HELP = --completion fish
 $(WRITTEN): $(COMMAND)
 	@mkdir -p $(@D)
-	$(Q)$(BUILD)/e2str help $(HELP) > $@.new || : > $@.new
+	$(Q)LD_LIBRARY_PATH="$(BUILD):$$LD_LIBRARY_PATH" $(BUILD)/e2str help $(HELP) > $@.new || : > $@.new
 	$(Q)mv $@.new $@
 
 # The header is the manual: its page is the header.
