@@ -55,8 +55,8 @@ $(BUILD)/packaging/e2str.3: include/e2str.h lib/packaging/manual.awk
 
 # Pages and programs as they lie here. Links to files that are not among them become plain words.
 DOCS := $(sort LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md \
-    $(wildcard docs/*.* weights/*.md weights/*.png weights/train/*.md examples/*.c examples/*.cpp examples/read*.py) \
-    $(shell find examples/rust examples/go examples/java -type f 2>/dev/null))
+    $(wildcard docs/*.* weights/*.md weights/*.png weights/train/*.md examples/*.c examples/*.cpp examples/read*.py \
+    $(addprefix examples/,rust/*.toml rust/*.rs rust/*.py rust/src/*.rs rust/tests/*.rs go/*.* java/*.*)))
 $(BUILD)/packaging/doc: $(DOCS) lib/packaging/doc.sh
 	$(Q)rm -rf $@ && sh lib/packaging/doc.sh $@ include/e2str.h include/e2str.hpp $(DOCS)
 
