@@ -140,7 +140,7 @@ help:
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
-	@echo '           BLAS=openblas or none'
+	@echo '           BLAS=openblas or none COMMAND_LINK=static or shared'
 
 # ---- what has to be installed ----
 

@@ -22,8 +22,11 @@ fn main() {
     let flags = match env::var("E2STR_LIB_DIR") {
         Ok(folder) => vec![format!("-L{folder}"), "-le2str".into()],
         Err(_) => {
-            // 0.1: the same minor version while the major one is 0.
-            let found = pkg_config(&["--print-errors", "e2str >= 0.1", "e2str < 0.2"]);
+            // The same minor version while the major one is 0.
+            let part = |name| env::var(name).unwrap().parse::<u32>().unwrap();
+            let (major, minor) = (part("CARGO_PKG_VERSION_MAJOR"), part("CARGO_PKG_VERSION_MINOR"));
+            let (from, below) = (format!("e2str >= {major}.{minor}"), format!("e2str < {major}.{}", minor + 1));
+            let found = pkg_config(&["--print-errors", &from, &below]);
             let linking = if archive { &["--static", "--libs", "e2str"][..] } else { &["--libs", "e2str"] };
             found
                 .and_then(|_| pkg_config(linking))

@@ -68,7 +68,7 @@ put = $(Q)! test -s $(2) || $(INSTALL) -D -m $(1) $(2) "$(DESTDIR)$(3)/$(or $(4)
 install: lib shared $(COMMAND) $(FILLED) $(WRITTEN) $(BUILD)/packaging/e2str.3 $(BUILD)/packaging/doc
 	$(call put,755,$(BUILD)/e2str,$(BINDIR))
 	$(call put,644,$(BUILD)/libe2str.a,$(LIBDIR))
-	$(call put,644,$(BUILD)/libe2str.so.$(VERSION),$(LIBDIR))
+	$(call put,755,$(BUILD)/libe2str.so.$(VERSION),$(LIBDIR))
 	$(Q)ln -sf libe2str.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
 	$(Q)ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libe2str.so"
 	$(call put,644,$(BUILD)/packaging/e2str.pc,$(PKGCONFIGDIR))
