@@ -14,7 +14,7 @@
 //         for (const e2str::Character &character : result.characters())
 //             std::cout << character.text << '\t' << character.probability << '\n';
 //     } catch (const e2str::Error &error) {
-//         std::cerr << error.what() << '\n';
+//         return std::cerr << error.what() << '\n', 1;
 //     }
 //
 // Owners can be moved, not copied; get() gives the handle for calls of e2str.h. One that was moved from may be assigned
