@@ -142,7 +142,7 @@ help:
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
 	@echo 'Variables: CC CXX CFLAGS CXXFLAGS LDFLAGS LIBS BUILD PREFIX DESTDIR LIBDIR, V=1 (show commands), WERROR=1,'
-	@echo '           BLAS=openblas or none'
+	@echo '           BLAS=openblas or none COMMAND_LINK=static or shared'
 
 # ---- what has to be installed ----
 
@@ -210,9 +210,13 @@ $(BUILD)/libe2str.so: $(BUILD)/$(SONAME)
 
 # ---- programs ----
 
-$(BUILD)/e2str: $(CLI_OBJ) $(BUILD)/libe2str.a
+# Alone it can lie anywhere. Distributions want COMMAND_LINK=shared: what repairs the library repairs the command.
+COMMAND_LINK ?= static
+COMMAND_LIB = $(BUILD)/libe2str.$(if $(filter shared,$(COMMAND_LINK)),so,a)
+$(BUILD)/e2str: $(CLI_OBJ) $(COMMAND_LIB)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(if $(findstring -static,$(LDFLAGS)),,-pie) $(HARDEN_LINK) $(LDFLAGS) $^ -o $@ $(LIBS)
+	$(Q)$(CC) $(CFLAGS) $(if $(findstring -static,$(LDFLAGS)),,-pie) $(HARDEN_LINK) $(LDFLAGS) $^ -o $@ \
+	    -Wl,--as-needed $(LIBS)
 
 $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%): $(BUILD)/%: $(BUILD)/examples/%.o $(BUILD)/libe2str.a
 	$(say) LINK $@

@@ -14,13 +14,12 @@
 //         for (const e2str::Character &character : result.characters())
 //             std::cout << character.text << '\t' << character.probability << '\n';
 //     } catch (const e2str::Error &error) {
-//         std::cerr << error.what() << '\n';
-//         return error.status();
+//         return std::cerr << error.what() << '\n', 1;
 //     }
 //
-// Owners can be moved, not copied; get() gives the handle for calls of e2str.h, which may be mixed with these. One that
-// was moved from may be assigned to or destroyed and nothing else. A model must outlive what is made with it. Options
-// are the structures of e2str.h, with their defaults as e2str::defaults<e2str_read_options>() gives them.
+// Owners can be moved, not copied; get() gives the handle for calls of e2str.h. One that was moved from may be assigned
+// to or destroyed and nothing else. A model must outlive what is made with it. Options are the structures of e2str.h,
+// with their defaults as e2str::defaults<e2str_read_options>() gives them.
 #ifndef E2STR_HPP
 #define E2STR_HPP
 
@@ -31,6 +30,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -62,11 +62,12 @@ T answer(T filled, Function function, Arguments... arguments) {
     return filled;
 }
 
-// Things in the caller's memory, one behind the other: of a std::span, vector, array, string_view.
+// Things in the caller's memory, one behind the other: of a std::span, vector, array.
 template <typename T> class Span {
   public:
     constexpr Span(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
-    template <typename Container, typename = decltype(std::declval<Container &>().data())>
+    template <typename Container, typename Item = std::remove_pointer_t<decltype(std::declval<Container &>().data())>,
+              typename = std::enable_if_t<std::is_convertible_v<Item (*)[], T (*)[]>>>
     constexpr Span(Container &&container) noexcept : data_(container.data()), size_(container.size()) {}
     constexpr T *data() const noexcept { return data_; }
     constexpr std::size_t size() const noexcept { return size_; }

@@ -42,6 +42,11 @@ constexpr bool moves_only = std::is_nothrow_move_constructible_v<T> &&std::is_no
 static_assert(moves_only<e2str::Model> && moves_only<e2str::Session> && moves_only<e2str::Pool> &&
               moves_only<e2str::Result> && moves_only<e2str::Constraint> && moves_only<e2str::Image>);
 
+using Bytes = e2str::Span<const std::uint8_t>;
+static_assert(std::is_convertible_v<std::vector<std::uint8_t> &, Bytes> &&
+              std::is_convertible_v<const std::array<std::uint8_t, 4> &, Bytes> &&
+              !std::is_convertible_v<std::string_view, Bytes> && !std::is_convertible_v<std::vector<int> &, Bytes>);
+
 const char *const open_png = "examples/images/open.png", *const exit_jpg = "examples/images/exit.jpg";
 
 void pictures(e2str::Session &session) {

@@ -3,7 +3,8 @@
 # e2str.hpp in C++17 and later, by every compiler that is at hand, without a warning.
 set -u
 . tests/cases.sh
-export E2STR_MODEL=weights/e2str-small.gguf
+E2STR_MODEL=$(realpath weights/e2str-small.gguf)
+export E2STR_MODEL
 lines=$(wc -l < include/e2str.hpp)
 check "e2str.hpp is thin: $lines lines" test "$lines" -lt 300
 
@@ -17,6 +18,15 @@ if command -v "$CXX" > /dev/null; then
         check "it compiles as $standard" compile "$CXX" $standard "${link[@]}"
         "$work/test" "$work" || failures=1
     done
+    sed -n '/^\/\/     #include/,/^\/\/     }$/s/^\/\/ *//p' include/e2str.hpp > "$work/manual.cpp"
+    check "the header's program compiles" \
+        "$CXX" -std=c++17 -Wall -Wextra -Wpedantic -Werror -Iinclude "$work/manual.cpp" "${link[@]}"
+    program() { (cd "$work" && "$work/test" > out 2> err); }
+    says_why() { ! program && grep -q 'word.png' "$work/err"; }
+    reads() { program && [ "$(cut -f 1 "$work/out" | paste -sd,)" = OPEN,O,P,E,N ]; }
+    check 'and says what is missing' says_why
+    cp examples/images/open.png "$work/word.png"
+    check 'and reads' reads
 else
     skip 'e2str.hpp' 'no C++ compiler'
 fi

@@ -26,7 +26,8 @@ cat > "$work/expected" << END
 .$prefix/lib/pkgconfig/e2str.pc
 .$prefix/share/e2str/e2str-small.gguf
 $(printf ".$prefix/share/doc/e2str/%s\n" LICENSE {README,CHANGELOG,CONTRIBUTING,SECURITY}.md docs/* \
-    examples/*.c{,pp} examples/read*.py include/* weights/*.{md,png} weights/train/*.md)
+    examples/*.c{,pp} examples/read*.py \
+    examples/{go,java}/* examples/rust/{*.{toml,rs,py},{src,tests}/*} include/* weights/*.{md,png} weights/train/*.md)
 .$prefix/share/man/man1/e2str.1
 .$prefix/share/man/man3/e2str.3
 .$prefix/share/bash-completion/completions/e2str
@@ -168,8 +169,10 @@ for file in bin/e2str "lib/libe2str.so.$version"; do
     check "$file has no symbols but those it exports" has_no_symbols "$stripped/$file"
     debug=$(dirname "$file")/.debug/$(basename "$file").debug
     is_its_own() {
-        readelf -W -S "$stripped/$debug" | grep -q debug_info &&
-            [ "$(readelf -n "$stripped/$debug" | grep Build)" = "$(readelf -n "$stripped/$file" | grep Build)" ] &&
+        local build
+        build=$(readelf -n "$stripped/$file" | grep Build)
+        [ -n "$build" ] && readelf -n "$stripped/$debug" 2> /dev/null | grep -qF "$build" &&
+            readelf -W -S "$stripped/$debug" 2> /dev/null | grep -q debug_info &&
             readelf -p .gnu_debuglink "$stripped/$file" | grep -qF "$(basename "$debug")"
     }
     check 'those for debuggers are beside it' is_its_own

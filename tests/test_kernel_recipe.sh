@@ -8,7 +8,7 @@ set -u
 copy=$BUILD/kernel_recipe
 rm -rf "$copy"
 mkdir -p "$copy"
-cp -r --parents Makefile bench include/e2str.h kernels lib/*.h tests/kernel_test.h \
+cp -r --parents Makefile bench include/e2str.h kernels lib/*.h lib/packaging tests/kernel_test.h \
     tests/test_{kernels,gemm,dispatch}.c tests/run.sh tests/deps.sh "$copy"
 
 # section TITLE: the part of the page below this heading; listed and patched: the files that it names in its numbered

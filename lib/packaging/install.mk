@@ -45,7 +45,7 @@ $(BUILD)/packaging/_e2str: HELP = --completion zsh
 $(BUILD)/packaging/e2str.fish: HELP = --completion fish
 $(WRITTEN): $(COMMAND)
 	@mkdir -p $(@D)
-	$(Q)$(BUILD)/e2str help $(HELP) > $@.new || : > $@.new
+	$(Q)LD_LIBRARY_PATH="$(BUILD):$$LD_LIBRARY_PATH" $(BUILD)/e2str help $(HELP) > $@.new || : > $@.new
 	$(Q)mv $@.new $@
 
 # The header is the manual: its page is the header.
@@ -55,8 +55,8 @@ $(BUILD)/packaging/e2str.3: include/e2str.h lib/packaging/manual.awk
 
 # Pages and programs as they lie here. Links to files that are not among them become plain words.
 DOCS := $(sort LICENSE README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md \
-    $(wildcard docs/*.* weights/*.md weights/*.png weights/train/*.md examples/*.c examples/*.cpp examples/read*.py) \
-    $(shell find examples/rust examples/go examples/java -type f 2>/dev/null))
+    $(wildcard docs/*.* weights/*.md weights/*.png weights/train/*.md examples/*.c examples/*.cpp examples/read*.py \
+    $(addprefix examples/,rust/*.toml rust/*.rs rust/*.py rust/src/*.rs rust/tests/*.rs go/*.* java/*.*)))
 $(BUILD)/packaging/doc: $(DOCS) lib/packaging/doc.sh
 	$(Q)rm -rf $@ && sh lib/packaging/doc.sh $@ include/e2str.h include/e2str.hpp $(DOCS)
 
@@ -68,7 +68,7 @@ put = $(Q)! test -s $(2) || $(INSTALL) -D -m $(1) $(2) "$(DESTDIR)$(3)/$(or $(4)
 install: lib shared $(COMMAND) $(FILLED) $(WRITTEN) $(BUILD)/packaging/e2str.3 $(BUILD)/packaging/doc
 	$(call put,755,$(BUILD)/e2str,$(BINDIR))
 	$(call put,644,$(BUILD)/libe2str.a,$(LIBDIR))
-	$(call put,644,$(BUILD)/libe2str.so.$(VERSION),$(LIBDIR))
+	$(call put,755,$(BUILD)/libe2str.so.$(VERSION),$(LIBDIR))
 	$(Q)ln -sf libe2str.so.$(VERSION) "$(DESTDIR)$(LIBDIR)/$(SONAME)"
 	$(Q)ln -sf $(SONAME) "$(DESTDIR)$(LIBDIR)/libe2str.so"
 	$(call put,644,$(BUILD)/packaging/e2str.pc,$(PKGCONFIGDIR))

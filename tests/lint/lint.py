@@ -20,7 +20,7 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 SPDX = 'SPDX-License-Identifier: MIT'
 C = ('.c', '.h', '.cpp', '.hpp', '.def')
 WIDTH, MARKDOWN_WIDTH = 120, 150
-WITH_TABS = ('Makefile', '.mk', 'debian/rules', '.tsv', 'tokenizer.txt')
+WITH_TABS = ('Makefile', '.mk', 'debian/rules', '.go', '.tsv', 'tokenizer.txt')
 
 # Hidden functions that no other file of the library calls: where tests and programs get hold of a part.
 SEAMS = {
@@ -90,8 +90,12 @@ def is_web(path):
     return path.endswith(('.js', '.css', '.html'))
 
 
+def is_foreign(path):
+    return path.endswith(('.rs', '.go', '.java'))
+
+
 def is_source(path):
-    return is_c(path) or is_python(path) or is_shell(path) or is_make(path) or is_web(path)
+    return any(kind(path) for kind in (is_c, is_python, is_shell, is_make, is_web, is_foreign))
 
 
 def is_written(path):
@@ -342,7 +346,8 @@ CHECKS = {
 
 def fix():
     for path in unlicensed():
-        comment = f'/* {SPDX} */\n' if is_c(path) or path.endswith(('.js', '.css')) else f'# {SPDX}\n'
+        block = is_c(path) or path.endswith(('.js', '.css'))
+        comment = f'/* {SPDX} */\n' if block else f'// {SPDX}\n' if is_foreign(path) else f'# {SPDX}\n'
         first, rest = (shebang(path) + '\n', text(path).partition('\n')[2]) if shebang(path) else ('', text(path))
         with open(os.path.join(ROOT, path), 'w') as file:
             file.write(first + comment + rest)

@@ -39,7 +39,9 @@ stripped() { ! readelf -W -S "$lib/$soname" | grep -qE '\.(symtab|debug_info)'; 
 check 'without symbols for debuggers' stripped
 reads() { [ "$(cd / && env -u E2STR_MODEL "$@" | cut -f 2)" = OPEN ]; }
 image=$PWD/examples/images/open.png
-check 'the command reads' reads "$work/root/usr/bin/e2str" read "$image"
+needs_library() { readelf -d "$work/root/usr/bin/e2str" | grep NEEDED | grep -qF "[$soname]"; }
+check 'the command uses it' needs_library
+check 'and reads' reads LD_LIBRARY_PATH="$lib" "$work/root/usr/bin/e2str" read "$image"
 cp examples/images/open.png "$work/word.png"
 # shellcheck disable=SC2046 # several flags
 program() {

@@ -1,0 +1,3 @@
+module e2str
+
+go 1.17
