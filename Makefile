@@ -231,7 +231,8 @@ $(filter-out $(KERNEL_TESTS),$(TESTS)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(S
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP) $^ -o $@ $(TEST_LIBS) $(LIBS)
 
 # Parts of the command that believe nobody.
-$(BUILD)/tests/test_boxes $(BUILD)/tests/fuzz/fuzz_boxes: $(patsubst %,$(BUILD)/examples/e2str/%.o,boxes json layout)
+$(BUILD)/tests/test_boxes $(BUILD)/tests/fuzz/fuzz_boxes: \
+    $(patsubst %,$(BUILD)/examples/e2str/%.o,boxes json layout split)
 
 $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 	$(say) LINK $@

@@ -109,6 +109,13 @@ done
 printf 'left\ttop\twidth\theight\tline\n220\t66\t284\t47\t1\n78\t65\t126\t48\t2\n' > "$work/lines.tsv"
 expect 'lines that the boxes say' 0 read_page "$work/lines.tsv"
 check 'are kept' test "$(paste -sd ' ' "$work/out")" = 'Museum The'
+# Rectangles around whole lines, but for the one around the stamp.
+awk -F '\t' 'NR == 1 || $1 == 4' "$work/table.tsv" | cut -f 7-10 | head -n -1 > "$work/whole.tsv"
+expect 'boxes of lines' 0 read_page "$work/whole.tsv" --split
+wrong=$(diff <(words "$work/out") <(words "$work/text" | head -n -1) | grep -c '^[<>]')
+check "are parted into words (other: $wrong)" test "$wrong" -le 4
+expect 'and not without' 0 read_page "$work/whole.tsv"
+check 'being told' test "$(words "$work/out" | wc -l)" -lt 60
 printf 'page_num\tleft\ttop\twidth\theight\n1\t220\t66\t284\t47\n2\t78\t65\t126\t48\n' > "$work/pages.tsv"
 expect 'boxes of several pages' 1 read_page "$work/pages.tsv"
 says 'choose one with --page-number N'
