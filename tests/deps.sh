@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# deps.sh check|install build [test] | aarch64 | fuzz | lint | browser: is everything there that building (and testing;
-# testing the kernels for AArch64; libFuzzer; a Python environment; a browser) needs? Asks the compiler, not a package
-# database. `install` installs what is missing where apt-get and root or passwordless sudo are at hand; else, and with
-# `check`, it names the packages and ends with status 1. BLAS=none: the tests need no OpenBLAS.
+# deps.sh check|install build [test] | aarch64 | fuzz | lint | browser | page: is everything there that building (and
+# testing; testing the kernels for AArch64; libFuzzer; a Python environment; a browser; pages) needs? Asks the compiler,
+# not a package database. `install` installs what is missing where apt-get and root or passwordless sudo are at hand;
+# else, and with `check`, it names the packages and ends with status 1. BLAS=none: the tests need no OpenBLAS.
 set -u
 mode=$1
 shift
@@ -46,6 +46,10 @@ find_missing() {
             $CC -fsanitize=fuzzer,address,undefined -x c -c /dev/null -o "$directory/test.o" 2> /dev/null &&
                 ls "$($CC -print-resource-dir)"/lib/linux/libclang_rt.fuzzer-*.a > /dev/null 2>&1 ||
                 missing="$missing clang libclang-rt-14-dev"
+            ;;
+        page)
+            command -v pdftoppm > /dev/null || missing="$missing poppler-utils"
+            "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"
             ;;
         lint)
             "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"

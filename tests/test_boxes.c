@@ -100,7 +100,7 @@ static void test_json_refuses(void **state) {
         "\"\xed\xa0\x80\"",
         "\"\xf4\x90\x80\x80\"",
         "\"\xe2\x82\"",
-        "tru",
+        "nan",
         "nul",
         "True",
         "1 2",
@@ -340,6 +340,80 @@ static void test_given_lines(void **state) {
     assert_int_equal(layout.n_lines, 0);
 }
 
+/* -------------------------------------------------------------------------------------------------------- lines -- */
+
+enum { LINE_WIDTH = 320, LINE_HEIGHT = 40 };
+
+/* Letters, 8 pixels wide, at the given gaps behind each other, from column 20 on; where the last one ends. */
+static int draw_line(uint8_t *pixels, const int *gaps, size_t count, int ink, int paper) {
+    int x = 20;
+    memset(pixels, paper, (size_t)LINE_WIDTH * LINE_HEIGHT);
+    for (size_t i = 0; i <= count; i++) {
+        for (int y = 8; y < 32; y++) memset(pixels + y * LINE_WIDTH + x, ink, 8);
+        x += 8 + (i < count ? gaps[i] : 0);
+    }
+    return x;
+}
+
+static void split(const uint8_t *pixels, const float *corners, box_list *list) {
+    const e2str_image picture = {pixels, LINE_WIDTH, LINE_HEIGHT, LINE_WIDTH, E2STR_GREY, 0, NULL, 0};
+    page_box box = {.line = 7};
+    memcpy(box.corners, corners, sizeof box.corners);
+    *list = (box_list){0};
+    assert_true(boxes_add(list, &box));
+    assert_true(split_boxes(list, &picture));
+    for (size_t i = 0; i < list->count; i++) {
+        assert_int_equal(list->boxes[i].number, 1);
+        assert_int_equal(list->boxes[i].line, 7);
+    }
+}
+
+static void test_split(void **state) {
+    (void)state;
+    static uint8_t pixels[LINE_WIDTH * LINE_HEIGHT];
+    static const float whole[8] = {0, 0, LINE_WIDTH, 0, LINE_WIDTH, LINE_HEIGHT, 0, LINE_HEIGHT};
+    static const int words[] = {3, 4, 3, 12, 3, 3, 13, 4}, loose[] = {6, 7, 6, 6, 7}, two[] = {12};
+    box_list list;
+    for (int light = 0; light < 2; light++) { /* dark on light paper, and the other way round */
+        const int end = draw_line(pixels, words, 8, light ? 230 : 20, light ? 40 : 240);
+        split(pixels, whole, &list);
+        assert_int_equal(list.count, 3);
+        const float margin = 0.08f * LINE_HEIGHT;
+        has_corners(&list.boxes[0], 20 - margin, 0, 62 + margin, 0, 62 + margin, 40, 20 - margin, 40);
+        has_corners(&list.boxes[1], 74 - margin, 0, 104 + margin, 0, 104 + margin, 40, 74 - margin, 40);
+        assert_true(fabsf(list.boxes[2].corners[2] - (float)end - margin) < 1e-4f);
+        boxes_free(&list);
+    }
+    draw_line(pixels, loose, 5, 20, 240); /* one word, wide set */
+    split(pixels, whole, &list);
+    assert_int_equal(list.count, 1);
+    boxes_free(&list);
+    draw_line(pixels, two, 1, 20, 240); /* two words of one letter */
+    pixels[5 * LINE_WIDTH + 34] = 20;   /* a speck between them */
+    split(pixels, whole, &list);
+    assert_int_equal(list.count, 2);
+    boxes_free(&list);
+    memset(pixels, 200, sizeof pixels); /* nothing */
+    split(pixels, whole, &list);
+    assert_int_equal(list.count, 1);
+    has_corners(&list.boxes[0], 0, 0, LINE_WIDTH, 0, LINE_WIDTH, LINE_HEIGHT, 0, LINE_HEIGHT);
+    boxes_free(&list);
+    static const float mirrored[8] = {0, 0, 0, 40, 320, 40, 320, 0}; /* is kept, and told when it is read */
+    split(pixels, mirrored, &list);
+    assert_int_equal(list.count, 1);
+    assert_memory_equal(list.boxes[0].corners, mirrored, sizeof mirrored);
+    boxes_free(&list);
+    draw_line(pixels, words, 8, 20, 240); /* a slanted box: its words lie along it */
+    static const float slanted[8] = {0, 4, LINE_WIDTH, 0, LINE_WIDTH, LINE_HEIGHT - 4, 0, LINE_HEIGHT};
+    split(pixels, slanted, &list);
+    assert_int_equal(list.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        const float *c = list.boxes[i].corners;
+        assert_true(fabsf(c[1] - (4 - c[0] / 80)) < 0.01f && fabsf(c[5] - (40 - c[4] / 80)) < 0.01f);
+    }
+    boxes_free(&list);
+}
+
 /* As many boxes as there may be, in the shapes that cost most: work stays in bounds. */
 static void test_many_boxes(void **state) {
     (void)state;
@@ -382,7 +456,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_json_accepts), cmocka_unit_test(test_json_refuses),    cmocka_unit_test(test_json_values),
         cmocka_unit_test(test_box_files),    cmocka_unit_test(test_wrong_box_files), cmocka_unit_test(test_layout),
-        cmocka_unit_test(test_other_angles), cmocka_unit_test(test_given_lines),     cmocka_unit_test(test_many_boxes),
+        cmocka_unit_test(test_other_angles), cmocka_unit_test(test_given_lines),     cmocka_unit_test(test_split),
+        cmocka_unit_test(test_many_boxes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "page.h"
 
 #include <math.h>
+#include <string.h>
 
 /* In an element or between double quotes. What XML cannot hold becomes U+FFFD; what could act on a terminal, a
  * reference. */
@@ -34,14 +35,14 @@ static void write_bbox(const page_rect *where) {
 
 /* A file name as a string of hOCR: between double quotes, which it cannot hold, nor a backslash: as in a URL. */
 static void write_hocr_name(const char *name) {
-    for (const char *at = name; *at; at++) {
-        char one[2] = {*at, 0};
-        if (*at == '"' || *at == '\\' || *at == '%' || (unsigned char)*at < 0x20)
-            printf("%%%02X", (unsigned char)*at);
-        else if ((unsigned char)*at < 0x80)
-            write_xml("", one);
+    uint32_t code;
+    for (size_t length; (length = utf8_next(name, SIZE_MAX, &code)); name += length) {
+        char one[5] = {0};
+        memcpy(one, name, length);
+        if (code == '"' || code == '\\' || code == '%' || code < 0x20)
+            printf("%%%02X", (unsigned)code);
         else
-            putchar(*at);
+            write_xml("", one);
     }
 }
 
@@ -60,7 +61,8 @@ static void hocr_begin(const page_out *p) {
     write_xml("  <title>", name_of(p));
     printf("</title>\n  <meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\"/>\n"
            "  <meta name=\"ocr-system\" content=\"e2str %s\"/>\n"
-           "  <meta name=\"ocr-capabilities\" content=\"ocr_page ocr_carea ocr_par ocr_line ocrx_word\"/>\n"
+           "  <meta name=\"ocr-capabilities\" content=\"ocr_page ocr_carea ocr_par ocr_line ocrx_word ocrp_wconf "
+           "ocrp_poly\"/>\n"
            " </head>\n <body>\n  <div class=\"ocr_page\" id=\"page_%u\" title=\"",
            e2str_version(), p->number);
     if (*name_of(p) && is_utf8(p->path)) {

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_WORD_GAP   0.17 /* of the line's height: less never parts words */
-#define WORD_GAP         0.20
-#define MOST_LETTER_GAP  0.45 /* more always does */
-#define CLEAR_STEP       1.6  /* between widths of the two kinds */
-#define MARGIN           0.08 /* of the line's height, that a word keeps at its ends */
-#define INK_OF_COLUMN    0.03 /* of the line's height: less is a speck */
+#define LEAST_WORD_GAP  0.17 /* of the line's height: less never parts words */
+#define WORD_GAP        0.20
+#define MOST_LETTER_GAP 0.45 /* more always does */
+#define CLEAR_STEP      1.6  /* between widths of the two kinds */
+#define MARGIN          0.08 /* of the line's height, that a word keeps at its ends */
+#define INK_OF_COLUMN   0.03 /* of the line's height: less is a speck */
 
 typedef struct gap {
     uint32_t from, to; /* columns without ink */

@@ -61,6 +61,7 @@ def printed(script):
 def jobs():
     """(function, argument) pairs, the longest first."""
     beside = [os.path.join(ROOT, 'tests', folder, 'make.py') for folder in ('images', 'bad')]
+    beside.append(os.path.join(ROOT, 'examples', 'page', 'draw.py'))
     return (
         [(golden_models, model) for model in make_golden.MODELS]
         + [(module.make, folder_for(HERE)) for module in (make_tokenizer, make_resize, make_cut)]
