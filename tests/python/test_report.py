@@ -132,13 +132,14 @@ class TestReport(Case):
         self.assertEqual(len(data_of((self.folder / 'a.html').read_text('utf-8'))['rows']), 1)
         for arguments, status in (
             ([], 2),
-            (['none.png', '-o', self.folder / 'a'], 1),
+            (['none.png', '-o', self.folder / 'new'], 1),
             ([tempfile.mkdtemp(dir=self.folder)], 1),
             (['--labels', 'none'], 1),
             ([CROPS[0][0], '-p', 'none'], 1),
             ([CROPS[0][0], '-o', self.folder / 'no' / 'a'], 1),
         ):
             self.command(*arguments, status=status)
+        self.assertFalse((self.folder / 'new').exists())
 
     def test_summary(self):
         """report: accuracy, confusions and calibration, counted by hand"""

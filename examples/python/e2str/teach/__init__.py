@@ -15,7 +15,7 @@ from typing import NoReturn
 from ..errors import Error
 from ..reader import Pool, Reader
 from ..tools import complain
-from ..tools.crops import Folder, parse_labels
+from ..tools.crops import Folder, parse_labels, shown
 from .server import Server
 from .state import BadLabel, State
 from .work import Teacher
@@ -54,7 +54,7 @@ def _begin(given: argparse.Namespace) -> Server:
             labels = parse_labels(file.read())
         for fault in labels.faults:
             complain('e2str-teach', f'{given.labels}:{fault}: left out')
-        print(f'{state.import_labels(labels)} labels taken from {given.labels}')
+        print(f'{state.import_labels(labels)} labels taken from {shown(given.labels)}')
     pool = Pool.load(reader, given.pool) if given.pool else Pool(reader)
     return Server(state, Teacher(state, reader, pool), given.port)
 
