@@ -190,6 +190,11 @@ class TestTeach(Case):
         self.until(page, 'news.labels === 7')
         self.assertEqual((page.evaluate(here), page.evaluate('document.activeElement.id')), (order[7], 'field'))
         self.settled(page)
+        page.evaluate("crops.set(current, {...crops.get(current), text: 'changed'}); offerAnew()")
+        self.assertEqual(page.input_value('#field'), 'changed')
+        page.keyboard.press('Enter')  # nobody can have read that yet
+        self.assertIn('look again', page.locator('#status').text_content())
+        self.assertEqual(page.evaluate(f'{here} + news.labels'), f'{order[7]}7')
         page.keyboard.press('Alt+s')
         rest = page.evaluate(
             'order.map((id) => crops.get(id)).filter((crop) => crop.label === null).map((crop) => crop.c)'

@@ -17,7 +17,7 @@ from e2str.teach.server import MAX_BODY, Server
 from e2str.teach.state import BadLabel, State, check_label
 from e2str.teach.work import Teacher
 from e2str.tools.crops import Folder, parse_labels
-from support import IMAGES, Case, labels
+from support import IMAGES, TINY, Case, labels
 
 POOL, QUERIES = (labels(f'examples/demo/{name}') for name in ('pool', 'queries'))
 TEXTS = {os.path.basename(path): text for path, text in POOL + QUERIES}
@@ -433,6 +433,17 @@ class TestTeach(Case):
             _, headers, data = page.ask('GET', f'image/{id}')
             self.assertEqual((headers['Content-Type'], data[:4]), ('image/png', b'\x89PNG'))
             self.reads_as(data, os.path.join(self.folder, 'grey.pgm'))
+
+    def test_other_model(self):
+        """teach: a model that cannot learn reads with the nearest examples"""
+        self.fill(POOL[:3])
+        with e2str.Reader(TINY) as reader, Page(self.folder, reader) as page:
+            page.settle()
+            name = page.state.crops[0].name
+            self.assertEqual(page.label(name, 'abc')[0], 200)
+            found = page.settle()
+            self.assertEqual((len(page.teacher.pool), page.state.lesson, page.teacher.failure), (1, 1, None))
+            self.assertEqual((found[name]['flag'], found[name]['fault'], page.state.curve), ('', '', []))
 
     def test_command(self):
         """teach: a folder without pictures, one that is not there, a label file to begin with"""

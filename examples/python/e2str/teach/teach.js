@@ -4,11 +4,13 @@
 
 const at = (id) => document.getElementById(id);
 const HEIGHT = 76;
+const JUST_NOW = 250;    // ms in which nobody can have read what has changed
 const crops = new Map();
 let news = {version: -1, lesson: 0, curve: [], notes: []};
 let current = null;      // id of the crop with the field
 let order = [];          // ids, as they are shown
 let begun = false;       // somebody is at work: rows stay where they are until they are told to move
+let changedAt = -1e9;    // when what is offered was changed by the server, not by whoever is at work
 let spoken = -1;         // lesson whose changes the status line has told
 
 // ---- the server ----
@@ -69,7 +71,10 @@ function take(found) {
   if (!begun) {
     sort();
     const idle = [document.body, field].includes(document.activeElement);
-    if (order.length) choose(order[0], idle);
+    if (order.length && order[0] !== current) {
+      choose(order[0], idle);
+      changedAt = performance.now();
+    }
   } else {
     list.refresh();
     if (!found.stale) at('sort').classList.toggle('due', isDue());
@@ -194,13 +199,19 @@ function tellVisible() {
 
 const offered = (crop) => crop.label ?? crop.text ?? '';
 
+/** Puts into the field what is known of the current crop. */
+function offer() {
+  field.value = field.offered = offered(crops.get(current));
+  field.touched = false;
+}
+
 /** Goes to a crop: the field is there, with its label or what is read. */
 function choose(id, focus = true) {
   if (!crops.has(id)) return;
   if (id !== current) {
     const keep = document.activeElement === field;
     current = list.kept = id;
-    field.value = field.offered = offered(crops.get(id));
+    offer();
     list.reveal(id);
     list.refresh();
     if (keep || focus) field.focus({preventScroll: true});
@@ -233,6 +244,7 @@ function send(path, body) {
 async function confirm() {
   const id = current, before = crops.get(id), text = field.value.trim();
   begun = true;
+  if (!field.touched && performance.now() - changedAt < JUST_NOW) return say('This has just changed: look again.', true);
   if (!text && before.label === null) return say('A label cannot be empty. ↓ goes on without one.', true);
   crops.set(id, {...before, label: text || null, flag: ''});
   const following = next();
@@ -246,6 +258,7 @@ async function confirm() {
     crops.set(id, {...crops.get(id), label: before.label, flag: before.flag});
     choose(id);
     field.value = text;
+    field.touched = true;
     say(`Not saved: ${error.message}`, true);
   }
   list.refresh();
@@ -268,9 +281,10 @@ async function undo() {
 /** What was offered, where nothing was typed, changes with what is read. */
 function offerAnew() {
   const crop = crops.get(current);
-  if (!crop || field.value !== field.offered || field.offered === offered(crop)) return;
+  if (!crop || field.touched || field.offered === offered(crop)) return;
   const all = field.selectionStart === 0 && field.selectionEnd === field.value.length;
-  field.value = field.offered = offered(crop);
+  offer();
+  changedAt = performance.now();
   if (all && document.activeElement === field) field.select();
 }
 
@@ -281,19 +295,19 @@ function sortAgain() {
   say('Sorted: least certain first.');
 }
 
-field.addEventListener('input', () => { begun = true; });
+field.addEventListener('input', () => { begun = field.touched = true; });
 field.addEventListener('keydown', (event) => {
   const jump = {ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10}[event.key];
   if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
   if (event.key === 'Enter') confirm();
   else if (jump) move(jump);
-  else if (event.key === 'Escape') { field.value = field.offered = offered(crops.get(current)); field.select(); }
+  else if (event.key === 'Escape') { offer(); field.select(); }
   else return;
   event.preventDefault();
 });
 document.addEventListener('keydown', (event) => {
   const control = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
-  const isTyped = document.activeElement === field && field.value !== field.offered;
+  const isTyped = document.activeElement === field && field.touched && field.value !== field.offered;
   if (control && key === 'z' && !event.shiftKey && !isTyped) undo();
   else if (event.altKey && key === 's') sortAgain();
   else if (control && key === '/') at('keys').showModal();
