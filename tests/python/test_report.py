@@ -84,12 +84,10 @@ class TestReport(Case):
             pool.learn()
             crops = self.folder / 'crops'
             crops.mkdir()
-            for i in range(60):  # noise does not compress; a strip of many words is long
-                size = [(64, 256), (40, 280), (300, 2000), (500, 90)][i % 4]
-                strip = np.concatenate(
-                    [np.asarray(Image.open(path).convert('RGB').resize((90, 40))) for path, _ in CROPS[:6]], 1
-                )
-                array = noise(size[1], size[0]) if i % 2 else strip + noise(540, 40) // 8
+            strip = [np.asarray(Image.open(path).convert('RGB').resize((90, 40))) for path, _ in CROPS[:3]]
+            for i in range(60):  # noise does not compress
+                grain = noise(270, 40) // 2 if i % 2 else noise(*[(280, 40), (2000, 300), (560, 80)][i % 3])
+                array = np.concatenate(strip, 1) // 2 + grain if i % 2 else grain
                 (crops / f'{i}.png').write_bytes(png_of(array))
             rows = Rows(self.reader, pool)
             rows.options['max_tokens'] = 200
