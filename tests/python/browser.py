@@ -362,6 +362,8 @@ class TestReport(Case):
             page.keyboard.press('End')
             self.assertEqual(page.evaluate('list.places.get(chosen.row)'), 15)
             self.assertGreater(page.locator('figure .strip span').count(), 10)
+            page.set_viewport_size({'width': 420, 'height': 720})
+            self.assertLessEqual(page.evaluate('document.documentElement.scrollWidth'), 420)
         self.assertEqual(self.complaints, [])
         self.assertEqual({one.split(':')[0] for one in self.requests}, {'file'})
 

@@ -78,6 +78,18 @@ class TestReport(Case):
         )
         self.assertIn("default-src 'none'; img-src data:; style-src 'sha256-", page)
 
+    def test_prompt(self):
+        """report: a pool that has learnt nothing helps by the examples that stand before a crop"""
+        with self.demo_pool() as pool:
+            rows = Rows(self.reader, pool)
+            rows.add([(PAIRS[0][0], None)])
+            examples = self.reader.read(PAIRS[0][0], pool).examples
+            number, alike = rows.rows[0][8][:2]
+            self.assertEqual(len(rows.rows[0][8]), 2 * len(examples))
+            self.assertEqual(
+                (rows.labels()[number], alike), (pool[examples[0].id], round(100 * examples[0].similarity))
+            )
+
     def test_size(self):
         """report: at most 4 KB a crop in the mean, of the worst pictures and the longest texts"""
         with self.demo_pool() as pool:
@@ -152,7 +164,7 @@ class TestReport(Case):
                 if metric.alphanumeric(text) == metric.alphanumeric(label)
                 else 1
             )
-            return ['', '', text, label or 0, confidence, 0, [], grade]
+            return ['', '', text, label or 0, confidence, 0, [], grade, []]
 
         found = summary([row('abc', 'abc', 950), row('aBc.', 'abc', 950), row('abd', 'abc', 500), row('x', None, 0)])
         self.assertEqual([found[k] for k in ('crops', 'labels', 'exact', 'any_case', 'alphanumeric')], [4, 3, 1, 1, 2])

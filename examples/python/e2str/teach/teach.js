@@ -244,7 +244,8 @@ function send(path, body) {
 async function confirm() {
   const id = current, before = crops.get(id), text = field.value.trim();
   begun = true;
-  if (!field.touched && performance.now() - changedAt < JUST_NOW) return say('This has just changed: look again.', true);
+  if (!field.touched && performance.now() - changedAt < JUST_NOW)
+    return say('This has just changed: look again.', true);
   if (!text && before.label === null) return say('A label cannot be empty. ↓ goes on without one.', true);
   crops.set(id, {...before, label: text || null, flag: ''});
   const following = next();
