@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -465,3 +466,27 @@ class TestTeach(Case):
         run.send_signal(signal.SIGINT)
         self.assertIn('given:21: no tab', run.communicate(timeout=60)[1])
         self.assertEqual(len(parse_labels(Path(self.folder, 'teach.tsv').read_bytes()).texts), 4)
+
+    def test_open(self):
+        """teach: the browser is told the address by a file of this user's, not by its arguments"""
+        self.fill(POOL[:1])
+        script, out = Path(self.folder, 'browser.py'), Path(self.folder, 'out')
+        script.write_text(
+            'import os, sys\n'
+            "path = sys.argv[1].removeprefix('file://')\n"
+            "print(oct(os.stat(path).st_mode), sys.argv, open(path).read(), file=open(sys.argv[0] + '.new', 'w'))\n"
+            f'os.rename(sys.argv[0] + ".new", {str(out)!r})\n'
+        )
+        command = [sys.executable, '-m', 'e2str', 'teach', self.folder, '--open']
+        environment = {**os.environ, 'BROWSER': f'{sys.executable} {script} %s'}
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        run.stdout.readline()
+        url = run.stdout.readline().strip()
+        for _ in range(600):
+            if out.exists():
+                break
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=60)
+        mode, *said = out.read_text().split(' ', 1)
+        self.assertEqual((mode, said[0].count(url), url in said[0].partition(']')[0]), ('0o100600', 1, False))
