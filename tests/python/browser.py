@@ -214,6 +214,25 @@ class TestTeach(Case):
         self.assertLessEqual({'undo', 'help', 'teach.tsv', 'teach.pool'}, set(reached) | {'undo'} - {None})
         self.assertEqual(self.complaints, [])
 
+    def test_lost(self):
+        """what cannot be saved is said, and comes back into the field"""
+        self.fill()
+        run, url = self.serve()
+        page = self.open(url)
+        self.settled(page)
+        name = page.evaluate('crops.get(current).name')
+        run.send_signal(signal.SIGSTOP)
+        page.keyboard.type('A-1')
+        page.keyboard.press('Enter')
+        self.assertEqual(page.locator(f'.row:has(img[alt="{name}"]) .state').text_content(), 'saving')
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        self.until(page, f"crops.get(current).name === '{name}' && at('field').value === 'A-1'")
+        self.assertIn(
+            '.row.current', page.evaluate("at('field').closest('.row').matches('.row.current') ? '.row.current' : ''")
+        )
+        self.assertEqual((labels_of(self.folder), page.evaluate('crops.get(current).label')), ({}, None))
+
     def test_looks(self):
         """light and dark: contrast, names and roles as axe-core wants them; narrow screens"""
         self.fill()

@@ -147,7 +147,7 @@ const list = new VirtualList(at('crops'), HEIGHT, draw, tellVisible);
 
 /** What a row shows of a crop, to draw it anew only when that changes. */
 const looks = (crop) => [news.lesson, crop.id === current, crop.label, crop.text, crop.c, crop.at, crop.was,
-  crop.changed, crop.fault, crop.flag].join('\u0001');
+  crop.changed, crop.fault, crop.flag, crop.sending].join('\u0001');
 
 function draw(id, old) {
   const crop = crops.get(id), key = looks(crop);
@@ -181,6 +181,7 @@ function readingOf(crop) {
 }
 
 function stateOf(crop) {
+  if (crop.sending) return element('span', {class: 'soft'}, 'saving');
   if (crop.fault) return element('span', {class: 'wrong', title: crop.fault}, 'cannot be learnt');
   if (crop.flag) return element('span', {class: 'wrong', title: crop.flag}, 'check this');
   if (crop.label !== null) return element('span', {class: 'done'}, '✓ labelled');
@@ -247,16 +248,16 @@ async function confirm() {
   if (!field.touched && performance.now() - changedAt < JUST_NOW)
     return say('This has just changed: look again.', true);
   if (!text && before.label === null) return say('A label cannot be empty. ↓ goes on without one.', true);
-  crops.set(id, {...before, label: text || null, flag: ''});
+  crops.set(id, {...before, label: text || null, flag: '', sending: true});
   const following = next();
   if (following === undefined) list.refresh(); else choose(following);
   try {
     const {crop} = await send('label', {id, text});
-    crops.set(id, {...crops.get(id), ...crop});
+    crops.set(id, {...crops.get(id), ...crop, sending: false});
     say(following === undefined ? 'All crops have labels.' :
       text ? `Confirmed: ${crop.label}` : `The label ${before.label} is gone.`);
   } catch (error) {
-    crops.set(id, {...crops.get(id), label: before.label, flag: before.flag});
+    crops.set(id, {...crops.get(id), label: before.label, flag: before.flag, sending: false});
     choose(id);
     field.value = text;
     field.touched = true;
@@ -314,6 +315,9 @@ document.addEventListener('keydown', (event) => {
   else if (control && key === '/') at('keys').showModal();
   else return;
   event.preventDefault();
+});
+window.addEventListener('beforeunload', (event) => {
+  if ([...crops.values()].some((crop) => crop.sending)) event.preventDefault();
 });
 at('undo').addEventListener('click', undo);
 at('sort').addEventListener('click', sortAgain);
