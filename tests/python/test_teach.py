@@ -27,11 +27,11 @@ TEXTS = {os.path.basename(path): text for path, text in POOL + QUERIES}
 class Page:
     """A served folder, and what its page would send."""
 
-    def __init__(self, folder, reader):
+    def __init__(self, folder, reader, pool=None):
         self.folder = Folder(folder)
         self.folder.lock()
         self.state = State(self.folder)
-        self.teacher = Teacher(self.state, reader, e2str.Pool(reader))
+        self.teacher = Teacher(self.state, reader, e2str.Pool(reader) if pool is None else pool)
         self.server = Server(self.state, self.teacher)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
         self.thread.start()
@@ -456,6 +456,9 @@ class TestTeach(Case):
             )
         self.assertEqual(subprocess.run([sys.executable, '-m', 'e2str'], capture_output=True).returncode, 2)
         self.fill(POOL[:4])
+        own = os.path.join(self.folder, 'teach.pool')
+        run = subprocess.run([*command, self.folder, '--pool', own], capture_output=True, text=True)
+        self.assertEqual((run.returncode, 'no need to give it' in run.stderr), (1, True))
         given = Path(self.folder, 'given')
         given.write_text(''.join(f'{os.path.basename(path)}\t{text}\n' for path, text in POOL) + 'fault\n', 'utf-8')
         run = subprocess.Popen(
@@ -466,6 +469,25 @@ class TestTeach(Case):
         run.send_signal(signal.SIGINT)
         self.assertIn('given:21: no tab', run.communicate(timeout=60)[1])
         self.assertEqual(len(parse_labels(Path(self.folder, 'teach.tsv').read_bytes()).texts), 4)
+
+    def test_given_pool(self):
+        """teach: examples to begin with count, and go into the pool's file with the labels"""
+        self.fill(QUERIES[:2])
+        with self.demo_pool() as pool:
+            pool.learn()
+            pool.save(os.path.join(self.folder, 'given.pool'))
+        before = Path(self.folder, 'given.pool').read_bytes()
+        with Page(
+            self.folder, self.reader, e2str.Pool.load(self.reader, os.path.join(self.folder, 'given.pool'))
+        ) as page:
+            found = page.settle()
+            self.assertEqual(
+                [found[os.path.basename(path)]['text'] for path, _ in QUERIES[:2]], [t for _, t in QUERIES[:2]]
+            )
+            page.label(os.path.basename(QUERIES[0][0]), QUERIES[0][1])
+            page.settle()
+        self.assertEqual(len(e2str.Pool.load(self.reader, os.path.join(self.folder, 'teach.pool'))), 21)
+        self.assertEqual(Path(self.folder, 'given.pool').read_bytes(), before)
 
     def test_open(self):
         """teach: the browser is told the address by a file of this user's, not by its arguments"""
