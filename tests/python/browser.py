@@ -190,6 +190,11 @@ class TestTeach(Case):
         self.until(page, 'news.labels === 7')
         self.assertEqual((page.evaluate(here), page.evaluate('document.activeElement.id')), (order[7], 'field'))
         self.settled(page)
+        page.evaluate("crops.set(current, {...crops.get(current), text: 'changed'}); offerAnew()")
+        self.assertEqual(page.input_value('#field'), 'changed')
+        page.keyboard.press('Enter')  # nobody can have read that yet
+        self.assertIn('look again', page.locator('#status').text_content())
+        self.assertEqual(page.evaluate(f'{here} + news.labels'), f'{order[7]}7')
         page.keyboard.press('Alt+s')
         rest = page.evaluate(
             'order.map((id) => crops.get(id)).filter((crop) => crop.label === null).map((crop) => crop.c)'
@@ -208,6 +213,23 @@ class TestTeach(Case):
             reached.append(page.evaluate("document.activeElement.id || document.activeElement.getAttribute('href')"))
         self.assertLessEqual({'undo', 'help', 'teach.tsv', 'teach.pool'}, set(reached) | {'undo'} - {None})
         self.assertEqual(self.complaints, [])
+
+    def test_lost(self):
+        """what cannot be saved is said, and comes back into the field"""
+        self.fill()
+        run, url = self.serve()
+        page = self.open(url)
+        self.settled(page)
+        name = page.evaluate('crops.get(current).name')
+        run.send_signal(signal.SIGSTOP)
+        page.keyboard.type('A-1')
+        page.keyboard.press('Enter')
+        self.assertEqual(page.locator(f'.row:has(img[alt="{name}"]) .state').text_content(), 'saving')
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        self.until(page, f"crops.get(current).name === '{name}' && at('field').value === 'A-1'")
+        self.assertTrue(page.evaluate("at('field').closest('.row').matches('.current')"))
+        self.assertEqual((labels_of(self.folder), page.evaluate('crops.get(current).label')), ({}, None))
 
     def test_looks(self):
         """light and dark: contrast, names and roles as axe-core wants them; narrow screens"""
@@ -357,6 +379,8 @@ class TestReport(Case):
             page.keyboard.press('End')
             self.assertEqual(page.evaluate('list.places.get(chosen.row)'), 15)
             self.assertGreater(page.locator('figure .strip span').count(), 10)
+            page.set_viewport_size({'width': 420, 'height': 720})
+            self.assertLessEqual(page.evaluate('document.documentElement.scrollWidth'), 420)
         self.assertEqual(self.complaints, [])
         self.assertEqual({one.split(':')[0] for one in self.requests}, {'file'})
 

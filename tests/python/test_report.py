@@ -78,18 +78,28 @@ class TestReport(Case):
         )
         self.assertIn("default-src 'none'; img-src data:; style-src 'sha256-", page)
 
+    def test_prompt(self):
+        """report: a pool that has learnt nothing helps by the examples that stand before a crop"""
+        with self.demo_pool() as pool:
+            rows = Rows(self.reader, pool)
+            rows.add([(PAIRS[0][0], None)])
+            examples = self.reader.read(PAIRS[0][0], pool).examples
+            number, alike = rows.rows[0][8][:2]
+            self.assertEqual(len(rows.rows[0][8]), 2 * len(examples))
+            self.assertEqual(
+                (rows.labels()[number], alike), (pool[examples[0].id], round(100 * examples[0].similarity))
+            )
+
     def test_size(self):
         """report: at most 4 KB a crop in the mean, of the worst pictures and the longest texts"""
         with self.demo_pool() as pool:
             pool.learn()
             crops = self.folder / 'crops'
             crops.mkdir()
-            for i in range(60):  # noise does not compress; a strip of many words is long
-                size = [(64, 256), (40, 280), (300, 2000), (500, 90)][i % 4]
-                strip = np.concatenate(
-                    [np.asarray(Image.open(path).convert('RGB').resize((90, 40))) for path, _ in CROPS[:6]], 1
-                )
-                array = noise(size[1], size[0]) if i % 2 else strip + noise(540, 40) // 8
+            strip = [np.asarray(Image.open(path).convert('RGB').resize((90, 40))) for path, _ in CROPS[:3]]
+            for i in range(60):  # noise does not compress
+                grain = noise(270, 40) // 2 if i % 2 else noise(*[(280, 40), (2000, 300), (560, 80)][i % 3])
+                array = np.concatenate(strip, 1) // 2 + grain if i % 2 else grain
                 (crops / f'{i}.png').write_bytes(png_of(array))
             rows = Rows(self.reader, pool)
             rows.options['max_tokens'] = 200
@@ -132,13 +142,14 @@ class TestReport(Case):
         self.assertEqual(len(data_of((self.folder / 'a.html').read_text('utf-8'))['rows']), 1)
         for arguments, status in (
             ([], 2),
-            (['none.png', '-o', self.folder / 'a'], 1),
+            (['none.png', '-o', self.folder / 'new'], 1),
             ([tempfile.mkdtemp(dir=self.folder)], 1),
             (['--labels', 'none'], 1),
             ([CROPS[0][0], '-p', 'none'], 1),
             ([CROPS[0][0], '-o', self.folder / 'no' / 'a'], 1),
         ):
             self.command(*arguments, status=status)
+        self.assertFalse((self.folder / 'new').exists())
 
     def test_summary(self):
         """report: accuracy, confusions and calibration, counted by hand"""
@@ -153,7 +164,7 @@ class TestReport(Case):
                 if metric.alphanumeric(text) == metric.alphanumeric(label)
                 else 1
             )
-            return ['', '', text, label or 0, confidence, 0, [], grade]
+            return ['', '', text, label or 0, confidence, 0, [], grade, []]
 
         found = summary([row('abc', 'abc', 950), row('aBc.', 'abc', 950), row('abd', 'abc', 500), row('x', None, 0)])
         self.assertEqual([found[k] for k in ('crops', 'labels', 'exact', 'any_case', 'alphanumeric')], [4, 3, 1, 1, 2])

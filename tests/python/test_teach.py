@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -17,7 +18,7 @@ from e2str.teach.server import MAX_BODY, Server
 from e2str.teach.state import BadLabel, State, check_label
 from e2str.teach.work import Teacher
 from e2str.tools.crops import Folder, parse_labels
-from support import IMAGES, Case, labels
+from support import IMAGES, TINY, Case, labels
 
 POOL, QUERIES = (labels(f'examples/demo/{name}') for name in ('pool', 'queries'))
 TEXTS = {os.path.basename(path): text for path, text in POOL + QUERIES}
@@ -26,11 +27,11 @@ TEXTS = {os.path.basename(path): text for path, text in POOL + QUERIES}
 class Page:
     """A served folder, and what its page would send."""
 
-    def __init__(self, folder, reader):
+    def __init__(self, folder, reader, pool=None):
         self.folder = Folder(folder)
         self.folder.lock()
         self.state = State(self.folder)
-        self.teacher = Teacher(self.state, reader, e2str.Pool(reader))
+        self.teacher = Teacher(self.state, reader, e2str.Pool(reader) if pool is None else pool)
         self.server = Server(self.state, self.teacher)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
         self.thread.start()
@@ -434,6 +435,17 @@ class TestTeach(Case):
             self.assertEqual((headers['Content-Type'], data[:4]), ('image/png', b'\x89PNG'))
             self.reads_as(data, os.path.join(self.folder, 'grey.pgm'))
 
+    def test_other_model(self):
+        """teach: a model that cannot learn reads with the nearest examples"""
+        self.fill(POOL[:3])
+        with e2str.Reader(TINY) as reader, Page(self.folder, reader) as page:
+            page.settle()
+            name = page.state.crops[0].name
+            self.assertEqual(page.label(name, 'abc')[0], 200)
+            found = page.settle()
+            self.assertEqual((len(page.teacher.pool), page.state.lesson, page.teacher.failure), (1, 1, None))
+            self.assertEqual((found[name]['flag'], found[name]['fault'], page.state.curve), ('', '', []))
+
     def test_command(self):
         """teach: a folder without pictures, one that is not there, a label file to begin with"""
         command = [sys.executable, '-m', 'e2str', 'teach']
@@ -444,6 +456,9 @@ class TestTeach(Case):
             )
         self.assertEqual(subprocess.run([sys.executable, '-m', 'e2str'], capture_output=True).returncode, 2)
         self.fill(POOL[:4])
+        own = os.path.join(self.folder, 'teach.pool')
+        run = subprocess.run([*command, self.folder, '--pool', own], capture_output=True, text=True)
+        self.assertEqual((run.returncode, 'no need to give it' in run.stderr), (1, True))
         given = Path(self.folder, 'given')
         given.write_text(''.join(f'{os.path.basename(path)}\t{text}\n' for path, text in POOL) + 'fault\n', 'utf-8')
         run = subprocess.Popen(
@@ -454,3 +469,46 @@ class TestTeach(Case):
         run.send_signal(signal.SIGINT)
         self.assertIn('given:21: no tab', run.communicate(timeout=60)[1])
         self.assertEqual(len(parse_labels(Path(self.folder, 'teach.tsv').read_bytes()).texts), 4)
+
+    def test_given_pool(self):
+        """teach: examples to begin with count, and go into the pool's file with the labels"""
+        self.fill(QUERIES[:2])
+        with self.demo_pool() as pool:
+            pool.learn()
+            pool.save(os.path.join(self.folder, 'given.pool'))
+        before = Path(self.folder, 'given.pool').read_bytes()
+        with Page(
+            self.folder, self.reader, e2str.Pool.load(self.reader, os.path.join(self.folder, 'given.pool'))
+        ) as page:
+            found = page.settle()
+            self.assertEqual(
+                [found[os.path.basename(path)]['text'] for path, _ in QUERIES[:2]], [t for _, t in QUERIES[:2]]
+            )
+            page.label(os.path.basename(QUERIES[0][0]), QUERIES[0][1])
+            page.settle()
+        self.assertEqual(len(e2str.Pool.load(self.reader, os.path.join(self.folder, 'teach.pool'))), 21)
+        self.assertEqual(Path(self.folder, 'given.pool').read_bytes(), before)
+
+    def test_open(self):
+        """teach: the browser is told the address by a file of this user's, not by its arguments"""
+        self.fill(POOL[:1])
+        script, out = Path(self.folder, 'browser.py'), Path(self.folder, 'out')
+        script.write_text(
+            'import os, sys\n'
+            "path = sys.argv[1].removeprefix('file://')\n"
+            "print(oct(os.stat(path).st_mode), sys.argv, open(path).read(), file=open(sys.argv[0] + '.new', 'w'))\n"
+            f'os.rename(sys.argv[0] + ".new", {str(out)!r})\n'
+        )
+        command = [sys.executable, '-m', 'e2str', 'teach', self.folder, '--open']
+        environment = {**os.environ, 'BROWSER': f'{sys.executable} {script} %s'}
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        run.stdout.readline()
+        url = run.stdout.readline().strip()
+        for _ in range(600):
+            if out.exists():
+                break
+            time.sleep(0.1)
+        run.send_signal(signal.SIGINT)
+        run.communicate(timeout=60)
+        mode, *said = out.read_text().split(' ', 1)
+        self.assertEqual((mode, said[0].count(url), url in said[0].partition(']')[0]), ('0o100600', 1, False))

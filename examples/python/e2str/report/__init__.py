@@ -10,7 +10,7 @@ import sys
 from ..errors import Error
 from ..reader import Pool, Reader
 from ..tools import complain
-from ..tools.crops import SUFFIXES, Folder, parse_labels
+from ..tools.crops import SUFFIXES, Folder, parse_labels, shown
 from .page import render
 from .rows import Rows
 
@@ -83,13 +83,15 @@ def main(arguments: list[str] | None = None) -> int:
             _progress(first, len(paths))
             rows.add([(path, by_place.get(os.path.realpath(path))) for path in paths[first : first + 64]])
         _progress(len(paths), len(paths))
+        if not rows.rows:
+            raise OSError(': '.join(rows.faults[0]))
         page = render(rows, given.title or os.path.normpath(given.crops[0] if given.crops else given.labels))
         with open(given.output, 'wb') as file:
             file.write(page)
     except (OSError, Error, ValueError) as error:
         complain('e2str-report', error)
         return 1
-    print(f'{given.output}: {len(rows.rows)} crops, {len(page)} bytes')
+    print(f'{shown(given.output)}: {len(rows.rows)} crops, {len(page)} bytes')
     for path, why in rows.faults:
         complain('e2str-report', f'{path}: {why}')
     return 1 if rows.faults else 0

@@ -2,7 +2,7 @@
 // The page of e2str-report: rows.py says what a row holds.
 const at = (id) => document.getElementById(id);
 const data = JSON.parse(at('data').textContent);
-const [NAME, PICTURE, TEXT, LABEL, SURE, WAS, CHARACTERS, GRADE] = [0, 1, 2, 3, 4, 5, 6, 7];
+const [NAME, PICTURE, TEXT, LABEL, SURE, WAS, CHARACTERS, GRADE, PROMPT] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
 const rows = data.rows, all = data.summary, withLabels = Boolean(all.labels);
 const chosen = {row: null, pair: null};
 const SPACE = {' ': '␣', '': '∅'};
@@ -131,6 +131,7 @@ function detailsOf(row) {
   const told = [`read as ${row[TEXT] || 'nothing'}, ${percent(row[SURE] / 1000, 1)} certain`];
   if (row[GRADE]) told.push(`label ${row[LABEL]}`);
   if (row[WAS]) told.push(`without the pool ${row[WAS][0] || 'nothing'}`);
+  if (row[PROMPT].length) told.push(`with these examples before it: ${promptOf(row[PROMPT])}`);
   parts.push(element('p', {class: 'small'}, told.join(' · ')));
   const helped = row[CHARACTERS].some((one) => one[4]?.length);
   parts.push(element('table', {}, element('tr', {}, element('th', {}, 'read'), element('th', {}, 'certain'),
@@ -145,6 +146,13 @@ function othersOf(others) {
   const told = [];
   for (let i = 0; i < others.length; i += 2)
     if (others[i + 1]) told.push(`${others[i] === '' ? 'end' : visible(others[i])} ${others[i + 1]}`);
+  return told.join(', ');
+}
+
+/** Labels of the examples that stood in the prompt, and how alike they are. */
+function promptOf(prompt) {
+  const told = [];
+  for (let i = 0; i < prompt.length; i += 2) told.push(`${data.examples[prompt[i]]} (${prompt[i + 1]} % alike)`);
   return told.join(', ');
 }
 

@@ -23,10 +23,11 @@ NAME = 120  # characters of a path that are shown
 class Rows:
     """Reads crops, and keeps what the page shows of them.
 
-    A row is a list: name, picture (base64 of a PNG), text, label or 0, confidence (per mille), text without the pool
-    or 0, characters, grade. A character is: probability (per cent), left and right edge (per mille of the picture's
-    width) or 0 0, alternatives [text, per cent, ...], influences [number of the example, character in its label,
-    amount in hundredths, ...]. The grade: 0 no label, 1 wrong, 2 right but for case and punctuation, 3 right.
+    A row is a list: name, picture (base64 of a PNG), text, label or 0, confidence (per mille), [text without the pool]
+    or 0, characters, grade, examples of the prompt [number, similarity in per cent, ...]. A character is: probability
+    (per cent), left and right edge (per mille of the picture's width) or 0 0, alternatives [text, per cent, ...],
+    influences [number of the example, character in its label or -1, amount in hundredths, ...]. The grade: 0 no label,
+    1 wrong, 2 right but for case and punctuation, 3 right.
     """
 
     def __init__(self, reader: Reader, pool: Pool | None) -> None:
@@ -69,6 +70,7 @@ class Rows:
         characters = [
             self._character(one, picture.width, index < MOST_CHARACTERS) for index, one in enumerate(reading.characters)
         ]
+        prompt = [part for one in reading.examples for part in (self._number(one.id), round(100 * one.similarity))]
         short = name if len(name) <= NAME else '…' + name[1 - NAME :]
         return [
             short,
@@ -79,6 +81,7 @@ class Rows:
             0 if was is None else [was],
             characters,
             grade,
+            prompt,
         ]
 
     def _character(self, one: Character, width: int, whole: bool) -> list[Any]:
@@ -89,9 +92,15 @@ class Rows:
         others = [part for o in one.alternatives if o.text != one.text for part in (o.text, round(100 * o.probability))]
         helpers = []
         for helper in one.influences:
-            number = self.examples.setdefault(helper.example, len(self.examples))
-            helpers += [number, self._place(helper.example, helper.offset), round(100 * helper.amount)]
+            helpers += [
+                self._number(helper.example),
+                self._place(helper.example, helper.offset),
+                round(100 * helper.amount),
+            ]
         return [chance, *edges, others[: 2 * OTHERS], helpers]
+
+    def _number(self, example: int) -> int:
+        return self.examples.setdefault(example, len(self.examples))
 
     def _place(self, example: int, offset: int | None) -> int:
         """Which character of the example's label; -1: one that the label leaves out."""

@@ -7,6 +7,7 @@ import argparse
 import os
 import signal
 import tempfile
+import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -15,9 +16,9 @@ from typing import NoReturn
 from ..errors import Error
 from ..reader import Pool, Reader
 from ..tools import complain
-from ..tools.crops import Folder, parse_labels
+from ..tools.crops import Folder, parse_labels, shown
 from .server import Server
-from .state import BadLabel, State
+from .state import POOL, BadLabel, State
 from .work import Teacher
 
 _ABOUT = """\
@@ -31,7 +32,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('e2str-teach', description=_ABOUT, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('folder', metavar='FOLDER', help='crops: PNG, JPEG, BMP, PBM, PGM, PPM; folders below as well')
     parser.add_argument('--labels', metavar='FILE', help='labels to begin with, for crops that have none yet')
-    parser.add_argument('--pool', metavar='FILE', help='examples to begin with; the file is not changed')
+    parser.add_argument('--pool', metavar='FILE', help='examples to begin with, at each start; the file stays')
     parser.add_argument('-m', '--model', metavar='FILE', help='another model')
     parser.add_argument('-t', '--threads', type=int, default=min(os.cpu_count() or 1, 8), metavar='N')
     parser.add_argument('--port', type=int, default=0, metavar='N', help='default: one that is free')
@@ -49,12 +50,14 @@ def _begin(given: argparse.Namespace) -> Server:
     state = State(folder)
     if not state.crops:
         raise OSError(f'{given.folder}: no pictures in it')
+    if given.pool and os.path.realpath(given.pool) == os.path.realpath(os.path.join(given.folder, POOL)):
+        raise OSError(f'{given.pool} is made of the labels of this folder: no need to give it')
     if given.labels:
         with open(given.labels, 'rb') as file:
             labels = parse_labels(file.read())
         for fault in labels.faults:
             complain('e2str-teach', f'{given.labels}:{fault}: left out')
-        print(f'{state.import_labels(labels)} labels taken from {given.labels}')
+        print(f'{state.import_labels(labels)} labels taken from {shown(given.labels)}')
     pool = Pool.load(reader, given.pool) if given.pool else Pool(reader)
     return Server(state, Teacher(state, reader, pool), given.port)
 
@@ -65,7 +68,7 @@ def _opened(url: str) -> Iterator[None]:
     with tempfile.NamedTemporaryFile('w', suffix='.html') as file:
         file.write(f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={url}">')
         file.flush()
-        webbrowser.open(f'file://{file.name}')
+        threading.Thread(target=webbrowser.open, args=(f'file://{file.name}',), daemon=True).start()  # some wait for it
         yield
 
 
@@ -83,12 +86,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     signal.signal(signal.SIGTERM, _end)
     server.teacher.start()
-    print(f'{len(server.state.crops)} crops; open this in a browser, Ctrl+C ends it:\n{server.url}', flush=True)
-    with _opened(server.url) if given.open else nullcontext():
-        try:
+    try:
+        print(f'{len(server.state.crops)} crops; open this in a browser, Ctrl+C ends it:\n{server.url}', flush=True)
+        with _opened(server.url) if given.open else nullcontext():
             server.serve_forever()
-        except KeyboardInterrupt:
-            print('\nsaving the pool', flush=True)
+    except KeyboardInterrupt:
+        print('\nsaving the pool', flush=True)
     server.server_close()
     try:
         server.teacher.stop()

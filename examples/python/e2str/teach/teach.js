@@ -4,11 +4,13 @@
 
 const at = (id) => document.getElementById(id);
 const HEIGHT = 76;
+const JUST_NOW = 250;    // ms in which nobody can have read what has changed
 const crops = new Map();
 let news = {version: -1, lesson: 0, curve: [], notes: []};
 let current = null;      // id of the crop with the field
 let order = [];          // ids, as they are shown
 let begun = false;       // somebody is at work: rows stay where they are until they are told to move
+let changedAt = -1e9;    // when what is offered was changed by the server, not by whoever is at work
 let spoken = -1;         // lesson whose changes the status line has told
 
 // ---- the server ----
@@ -69,7 +71,10 @@ function take(found) {
   if (!begun) {
     sort();
     const idle = [document.body, field].includes(document.activeElement);
-    if (order.length) choose(order[0], idle);
+    if (order.length && order[0] !== current) {
+      choose(order[0], idle);
+      changedAt = performance.now();
+    }
   } else {
     list.refresh();
     if (!found.stale) at('sort').classList.toggle('due', isDue());
@@ -142,7 +147,7 @@ const list = new VirtualList(at('crops'), HEIGHT, draw, tellVisible);
 
 /** What a row shows of a crop, to draw it anew only when that changes. */
 const looks = (crop) => [news.lesson, crop.id === current, crop.label, crop.text, crop.c, crop.at, crop.was,
-  crop.changed, crop.fault, crop.flag].join('\u0001');
+  crop.changed, crop.fault, crop.flag, crop.sending].join('\u0001');
 
 function draw(id, old) {
   const crop = crops.get(id), key = looks(crop);
@@ -176,6 +181,7 @@ function readingOf(crop) {
 }
 
 function stateOf(crop) {
+  if (crop.sending) return element('span', {class: 'soft'}, 'saving');
   if (crop.fault) return element('span', {class: 'wrong', title: crop.fault}, 'cannot be learnt');
   if (crop.flag) return element('span', {class: 'wrong', title: crop.flag}, 'check this');
   if (crop.label !== null) return element('span', {class: 'done'}, '✓ labelled');
@@ -194,13 +200,19 @@ function tellVisible() {
 
 const offered = (crop) => crop.label ?? crop.text ?? '';
 
+/** Puts into the field what is known of the current crop. */
+function offer() {
+  field.value = field.offered = offered(crops.get(current));
+  field.touched = false;
+}
+
 /** Goes to a crop: the field is there, with its label or what is read. */
 function choose(id, focus = true) {
   if (!crops.has(id)) return;
   if (id !== current) {
     const keep = document.activeElement === field;
     current = list.kept = id;
-    field.value = field.offered = offered(crops.get(id));
+    offer();
     list.reveal(id);
     list.refresh();
     if (keep || focus) field.focus({preventScroll: true});
@@ -233,19 +245,22 @@ function send(path, body) {
 async function confirm() {
   const id = current, before = crops.get(id), text = field.value.trim();
   begun = true;
+  if (!field.touched && performance.now() - changedAt < JUST_NOW)
+    return say('This has just changed: look again.', true);
   if (!text && before.label === null) return say('A label cannot be empty. ↓ goes on without one.', true);
-  crops.set(id, {...before, label: text || null, flag: ''});
+  crops.set(id, {...before, label: text || null, flag: '', sending: true});
   const following = next();
   if (following === undefined) list.refresh(); else choose(following);
   try {
     const {crop} = await send('label', {id, text});
-    crops.set(id, {...crops.get(id), ...crop});
+    crops.set(id, {...crops.get(id), ...crop, sending: false});
     say(following === undefined ? 'All crops have labels.' :
       text ? `Confirmed: ${crop.label}` : `The label ${before.label} is gone.`);
   } catch (error) {
-    crops.set(id, {...crops.get(id), label: before.label, flag: before.flag});
+    crops.set(id, {...crops.get(id), label: before.label, flag: before.flag, sending: false});
     choose(id);
     field.value = text;
+    field.touched = true;
     say(`Not saved: ${error.message}`, true);
   }
   list.refresh();
@@ -268,9 +283,10 @@ async function undo() {
 /** What was offered, where nothing was typed, changes with what is read. */
 function offerAnew() {
   const crop = crops.get(current);
-  if (!crop || field.value !== field.offered || field.offered === offered(crop)) return;
+  if (!crop || field.touched || field.offered === offered(crop)) return;
   const all = field.selectionStart === 0 && field.selectionEnd === field.value.length;
-  field.value = field.offered = offered(crop);
+  offer();
+  changedAt = performance.now();
   if (all && document.activeElement === field) field.select();
 }
 
@@ -281,24 +297,27 @@ function sortAgain() {
   say('Sorted: least certain first.');
 }
 
-field.addEventListener('input', () => { begun = true; });
+field.addEventListener('input', () => { begun = field.touched = true; });
 field.addEventListener('keydown', (event) => {
   const jump = {ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10}[event.key];
   if (event.isComposing || event.altKey || event.ctrlKey || event.metaKey) return;
   if (event.key === 'Enter') confirm();
   else if (jump) move(jump);
-  else if (event.key === 'Escape') { field.value = field.offered = offered(crops.get(current)); field.select(); }
+  else if (event.key === 'Escape') { offer(); field.select(); }
   else return;
   event.preventDefault();
 });
 document.addEventListener('keydown', (event) => {
   const control = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
-  const isTyped = document.activeElement === field && field.value !== field.offered;
+  const isTyped = document.activeElement === field && field.touched && field.value !== field.offered;
   if (control && key === 'z' && !event.shiftKey && !isTyped) undo();
   else if (event.altKey && key === 's') sortAgain();
   else if (control && key === '/') at('keys').showModal();
   else return;
   event.preventDefault();
+});
+window.addEventListener('beforeunload', (event) => {
+  if ([...crops.values()].some((crop) => crop.sending)) event.preventDefault();
 });
 at('undo').addEventListener('click', undo);
 at('sort').addEventListener('click', sortAgain);

@@ -8,10 +8,10 @@ import heapq
 import os
 import threading
 
-from ..errors import Error
+from ..errors import Error, UnsupportedError
 from ..picture import Picture
 from ..reader import Pool, Reader
-from ..results import Reading
+from ..results import Reading, Report
 from ..tools import audit
 from .state import POOL, Crop, State
 
@@ -85,7 +85,7 @@ class Teacher(threading.Thread):
                 self._say(f'looking at labels: {done} of {len(wanted)}' if len(wanted) > _AT_ONCE else 'learning')
             self._change(self.state.crops[id], label)
         self._say('learning')
-        report = self.pool.learn()
+        report = self._learn()
         with self.state.changed:
             self.state.lesson += 1
             # What was said meanwhile stays to be taught.
@@ -97,6 +97,12 @@ class Teacher(threading.Thread):
             self.state.touch()
         self._unsaved = True
         return True
+
+    def _learn(self) -> Report | None:
+        try:
+            return self.pool.learn()
+        except UnsupportedError:  # a model without memory statistics: the nearest examples stand before the query
+            return None
 
     def _change(self, crop: Crop, label: str | None) -> None:
         """Makes the pool's example of a crop that of a label."""
