@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# deps.sh check|install build [test] | aarch64 | fuzz | lint: is everything there that building (and testing; testing
-# the kernels for AArch64; libFuzzer; a Python environment) needs? Asks the compiler, not a package database. `install` installs what
+# deps.sh check|install build [test] | aarch64 | fuzz | lint | m32 | memcheck | mutants: is everything there that building
+# (and testing; testing the kernels for AArch64; libFuzzer; a Python environment; ...) needs? Asks the compiler, not a package database. `install` installs what
 # is missing where apt-get and root or passwordless sudo are at hand; else, and with `check`, it names the packages and
 # ends with status 1. BLAS=none: the tests need no OpenBLAS.
 set -u
@@ -46,6 +46,13 @@ find_missing() {
             $CC -fsanitize=fuzzer,address,undefined -x c -c /dev/null -o "$directory/test.o" 2> /dev/null &&
                 ls "$($CC -print-resource-dir)"/lib/linux/libclang_rt.fuzzer-*.a > /dev/null 2>&1 ||
                 missing="$missing clang libclang-rt-14-dev"
+            ;;
+        memcheck) command -v valgrind > /dev/null || missing="$missing valgrind" ;;
+        mutants)
+            /usr/bin/python3 -c 'import clang.cindex as c; c.Index.create()' 2> /dev/null || missing="$missing python3-clang"
+            ;;
+        m32)
+            command -v debootstrap > /dev/null || [ -x /usr/sbin/debootstrap ] || missing="$missing debootstrap"
             ;;
         lint)
             "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"

@@ -46,7 +46,8 @@ CONFIGURATIONS = {
     'sanitized': '-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all',
 }
 SCRIPTS = ('test_cli', 'test_memory_cli', 'test_constraint_cli', 'test_pool_lock')
-CORPORA = ('tests/fuzz', 'tests/bad', 'tests/images', 'examples/images')
+GGUF, IMAGES = ('tests/bad', 'tests/released'), ('tests/images', 'examples/images')
+CORPORA = {'gguf': GGUF, 'read': GGUF, 'pool': GGUF, 'image': IMAGES, 'jpeg': IMAGES, 'png': IMAGES}
 ENVIRONMENT = {**os.environ, 'OPENBLAS_NUM_THREADS': '1', 'ASAN_OPTIONS': 'detect_leaks=1'}
 for name in ('BUILD', 'MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'CFLAGS', 'LDFLAGS', 'CXXFLAGS'):
     ENVIRONMENT.pop(name, None)
@@ -106,8 +107,12 @@ class Build:
     def command(self, test):
         if test.startswith('tests/'):
             return ['bash', test]
-        fuzz = ['-n', '20', *CORPORA] if test.startswith('fuzz/') else []
-        return [f'{self.folder}/tests/{test}', *fuzz]
+        if test.startswith('fuzz/'):
+            name = test.partition('_')[2]
+            corpora = [f'tests/fuzz/corpus/{name}', *CORPORA.get(name, ())]
+            there = [path for path in corpora if os.path.exists(os.path.join(TREE, path))]
+            return [f'{self.folder}/tests/{test}', '-n', '20', *there]
+        return [f'{self.folder}/tests/{test}']
 
     def passes(self, test, cpu=None, wall=None):
         """Whether it passes, with at most so many seconds of CPU time in a process, and so many by the clock."""
@@ -420,8 +425,8 @@ def report(chosen, log, equivalent):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--sample', type=int, default=200)
-    parser.add_argument('--seed', default='1')
+    parser.add_argument('--sample', type=int, default=int(os.environ.get('SAMPLE', '200')))
+    parser.add_argument('--seed', default=os.environ.get('SEED', '1'))
     parser.add_argument('--minutes', type=float, default=1e9)
     parser.add_argument('--slowest', type=float, default=1e9, help='seconds of CPU: tests that take more are left out')
     parser.add_argument('--keep', action='store_true', help='the copy of the tree as it is')
