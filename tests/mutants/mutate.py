@@ -341,7 +341,9 @@ def all_mutants(build):
         command = shlex.split(build.compile[made])
         source = command[command.index('-c') + 1]
         if source.startswith(('lib/', 'kernels/')):
-            flags = [flag for flag in command[1 : command.index('-c')] if flag[:2] in ('-D', '-I', '-m') and flag != '-MP']
+            flags = [
+                flag for flag in command[1 : command.index('-c')] if flag[:2] in ('-D', '-I', '-m') and flag != '-MP'
+            ]
             flags = [flag for flag in flags if not flag.startswith('-MMD')]
             walk(index.parse(source, ['-std=c11', '-D_GNU_SOURCE', *flags]).cursor, None, None, visit)
     os.chdir(os.path.dirname(BUILD))

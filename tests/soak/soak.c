@@ -2,8 +2,8 @@
 /*
  * A server that goes on for SOAK_SECONDS (environment; make soak), and what may happen to one meanwhile:
  *
- * - threads that read, alone and several at a time, with sessions of their own, of one thread and of three; now and then
- *   one of their allocations fails, and they see broken pictures and wrong options;
+ * - threads that read, alone and several at a time, with sessions of their own, of one thread and of three; now and
+ * then one of their allocations fails, and they see broken pictures and wrong options;
  * - a thread that opens the model and loads the pool anew whenever it can, and puts both in the place of what is read
  *   with;
  * - another process (chaos) that replaces the model's file, by a good one or by rubbish, and starts processes that add
@@ -44,7 +44,7 @@ typedef struct ledger {
 static struct shared {
     ledger writers[WRITERS];
     atomic_uint saves, conflicts, kills, failed_saves, models, learnt;
-} *shared;
+} * shared;
 
 static fixture f; /* pictures, and the model that nobody replaces */
 static char directory[64], pool_path[96], model_path[96];
@@ -78,7 +78,9 @@ void *__wrap_realloc(void *old, size_t size) { return fails() ? NULL : __real_re
 
 /* ------------------------------------------------------------------------------------------- writers, in chaos -- */
 
-static void label_of(unsigned writer, unsigned number, char label[16]) { snprintf(label, 16, "w%ux%u", writer, number); }
+static void label_of(unsigned writer, unsigned number, char label[16]) {
+    snprintf(label, 16, "w%ux%u", writer, number);
+}
 
 static uint64_t id_of(const e2str_pool *pool, unsigned writer, unsigned number) {
     static uint64_t ids[4096];
@@ -413,7 +415,8 @@ int main(void) {
     show(nothing_is_lost(&expected), "no addition lost, none twice, no removal undone");
     show(descriptors() == files, "as many descriptors as before");
     show(late < early + 4096, "no more memory than after a third of the time");
-    show(reads > 100 && reloads > 3 && shared->saves > 10 && shared->kills > 3 && rubbish > 0, "all that was to happen did");
+    show(reads > 100 && reloads > 3 && shared->saves > 10 && shared->kills > 3 && rubbish > 0,
+         "all that was to happen did");
     remove(pool_path);
     remove(model_path);
     show(rmdir(directory) == 0, "nothing is left in the folder");
