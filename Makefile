@@ -134,7 +134,7 @@ help:
 	@echo 'make m32           them as 32-bit programs, in a small Debian for i386 (debootstrap; as root)'
 	@echo 'make soak          a server among accidents, for SECONDS (3600)'
 	@echo 'make mutants       small faults in the library, SAMPLE of them (200) by SEED (1): do the tests notice?'
-	@echo 'make fuzz          kept inputs, MUTATIONS changed copies of each (2000); MINUTES=n: clang searches, each target so long'
+	@echo 'make fuzz          kept inputs, MUTATIONS changed copies of each (2000); MINUTES=n: libFuzzer, so long each'
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
@@ -245,7 +245,8 @@ $(BUILD)/tests/test_power: WRAP = $(call wrap,openat write pwrite fsync renameat
 $(BUILD)/tests/test_limits: WRAP = $(call wrap,jpeg_start_decompress)
 
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
-$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_SECONDS),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
+FUZZ_MAIN = $(if $(FUZZ_SECONDS),,$(BUILD)/tests/fuzz/replay.o)
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_MAIN) $(LIB_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(if $(FUZZ_SECONDS),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
 
@@ -314,7 +315,7 @@ soak: deps
 SAMPLE ?= 200
 SEED ?= 1
 mutants: deps
-	@sh tests/deps.sh install mutants
+	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install mutants
 	@RUN='$(VENV_PYTHON)' TEST_SECONDS=604800 sh tests/run.sh tests/mutants/mutate.py
 
 fuzz: deps
