@@ -295,7 +295,7 @@ tsan: deps
 # Without MINUTES: kept inputs, and changed copies of them, the same each time. With: libFuzzer searches.
 MUTATIONS ?= 2000
 FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
-# What was never written, in memory of every kind. Valgrind knows AVX2 and nothing above it, and takes 50 times as long.
+# What was never written, in memory of every kind. Valgrind knows nothing above AVX2, and is slow.
 MEMCHECKED = area confidence constraint gguf hash image image_file memory_file memory_pool model models options path \
     picture places pool pool_file read stem tokenizer trim width
 memcheck: deps

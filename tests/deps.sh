@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 # deps.sh check|install WHAT...: is everything there that it needs? WHAT: build, test (the tests), aarch64 (testing the
 # kernels for AArch64), fuzz (clang's sanitizers), lint (a Python environment), m32, memcheck, mutants. Asks the
-# compiler, not a package database. `install` installs what is missing where apt-get and root or passwordless sudo are at hand;
-# else, and with `check`, it names the packages and ends with status 1. BLAS=none: the tests need no OpenBLAS.
+# compiler, not a package database. `install` installs what is missing where apt-get and root or passwordless sudo are
+# at hand; else, and with `check`, it names the packages and ends with status 1. BLAS=none: the tests need no OpenBLAS.
 set -u
 mode=$1
 shift
