@@ -283,7 +283,7 @@ asan: deps
 ubsan: deps
 	+@$(SANITIZED) CFLAGS='-O1 -g -fsanitize=undefined -fno-sanitize-recover=all' \
 	    SANITIZED_SHELL_TESTS='$(SHELL_TESTS_OF_PROGRAMS)'
-# clang's, which sees more: unsigned numbers that wrap without being meant to, conversions that lose, NULL with an offset
+# clang's see more: unsigned numbers that wrap without being meant to, conversions that lose, NULL with an offset.
 integer: deps
 	@CC=clang sh tests/deps.sh install fuzz
 	+@$(SANITIZED) CC=clang CFLAGS='-O1 -g -fsanitize=integer,undefined,nullability -fno-sanitize-recover=all \
@@ -292,9 +292,6 @@ integer: deps
 tsan: deps
 	+@RUN="$$(setarch -R true 2>/dev/null && echo setarch -R)" $(SANITIZED) CFLAGS='-O1 -g -fsanitize=thread'
 
-# Without MINUTES: kept inputs, and changed copies of them, the same each time. With: libFuzzer searches.
-MUTATIONS ?= 2000
-FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 # What was never written, in memory of every kind. Valgrind knows nothing above AVX2, and is slow.
 MEMCHECKED = area confidence constraint gguf hash image image_file memory_file memory_pool model models options path \
     picture places pool pool_file read stem tokenizer trim width
@@ -318,6 +315,9 @@ mutants: deps
 	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install mutants
 	@RUN='$(VENV_PYTHON)' TEST_SECONDS=604800 sh tests/run.sh tests/mutants/mutate.py
 
+# Without MINUTES: kept inputs, and changed copies of them, the same each time. With: libFuzzer searches.
+MUTATIONS ?= 2000
+FUZZ_CFLAGS = -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 fuzz: deps
 	@$(if $(MINUTES),CC=clang sh tests/deps.sh install fuzz)
 	+@TEST_SECONDS=604800 MUTATIONS=$(MUTATIONS) $(if $(MINUTES),FUZZ_SECONDS=$$((60 * $(MINUTES)))) $(MAKE) \
