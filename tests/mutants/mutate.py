@@ -10,7 +10,8 @@ that the seed shuffles are made, one by one: the objects that the changed file g
 that cover the line are linked and run, the fastest first, until one fails or uses far more time than it should. What
 the compiler makes the same code of is no mutant. Outcomes go to $BUILD/mutants/log.jsonl; what is there is not tried
 again, but for survivors with --again, and with --sanitized under AddressSanitizer and UndefinedBehaviorSanitizer. PATH:
-only these files. tests/mutants/equivalent.tsv names mutants that change no behaviour, with the reason.
+only these files. tests/mutants/named.tsv has some more, which are always tried; equivalent.tsv names mutants that change
+no behaviour, with the reason.
 
 Each survivor is shown, and one case: "ok" if at least 95 % were noticed.
 """
@@ -350,6 +351,22 @@ def all_mutants(build):
     return found
 
 
+def named_mutants():
+    """Those of named.tsv, which tests once passed over. Each text is there once."""
+    found = []
+    with open(os.path.join(TREE, 'tests/mutants/named.tsv')) as file:
+        rows = [line.rstrip('\n').split('\t') for line in file][1:]
+    for place, was, now in rows:
+        with open(os.path.join(TREE, place), 'rb') as file:
+            text = file.read().decode('latin-1')
+        if text.count(was) != 1:
+            sys.exit(f'named.tsv: {place} has "{was}" {text.count(was)} times')
+        start = text.index(was)
+        line = text.count('\n', 0, start) + 1
+        found.append(Mutant(f'{place}: {was} -> {now or "nothing"}', place, line, start, start + len(was), now))
+    return found
+
+
 def table(path):
     with open(path) as file:
         return dict(line.rstrip('\n').split('\t') for line in file if '\t' in line)
@@ -445,7 +462,8 @@ def main():
     build = Build('sanitized') if options.sanitized else plain
     mutants = [m for m in all_mutants(plain) if not options.paths or m.file in options.paths]
     mutants.sort(key=lambda m: hashlib.sha256((options.seed + m.key).encode()).digest())
-    chosen, log = mutants[: options.sample], read_log()
+    named = [m for m in named_mutants() if not options.paths or m.file in options.paths]
+    chosen, log = named + mutants[: options.sample], read_log()
     equivalent = table(os.path.join(TREE, 'tests/mutants/equivalent.tsv'))
     print(f'# {len(mutants)} mutants, of which {len(chosen)} are tried', flush=True)
     for mutant in chosen:
