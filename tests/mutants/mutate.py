@@ -36,6 +36,7 @@ from clang import cindex
 from clang.cindex import CursorKind as Kind
 from clang.cindex import TypeKind
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get('BUILD', 'build'))
 HOME = os.path.join(BUILD, 'mutants')
 TREE = os.path.join(HOME, 'tree')
@@ -354,7 +355,7 @@ def all_mutants(build):
 def named_mutants():
     """Those of named.tsv, which tests once passed over. Each text is there once."""
     found = []
-    with open(os.path.join(TREE, 'tests/mutants/named.tsv')) as file:
+    with open(os.path.join(HERE, 'named.tsv')) as file:
         rows = [line.rstrip('\n').split('\t') for line in file][1:]
     for place, was, now in rows:
         with open(os.path.join(TREE, place), 'rb') as file:
@@ -464,7 +465,7 @@ def main():
     mutants.sort(key=lambda m: hashlib.sha256((options.seed + m.key).encode()).digest())
     named = [m for m in named_mutants() if not options.paths or m.file in options.paths]
     chosen, log = named + mutants[: options.sample], read_log()
-    equivalent = table(os.path.join(TREE, 'tests/mutants/equivalent.tsv'))
+    equivalent = table(os.path.join(HERE, 'equivalent.tsv'))
     print(f'# {len(mutants)} mutants, of which {len(chosen)} are tried', flush=True)
     for mutant in chosen:
         done = mutant.key in log
