@@ -6,7 +6,8 @@
 
 #include "error.h"
 
-/* AddressSanitizer is told what of a block is handed out, with a gap behind each piece: an arena hides nothing from it. */
+/* AddressSanitizer is told what of a block is handed out, with a gap behind each piece: an arena hides nothing from it.
+ */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define WATCHED 1

@@ -252,6 +252,11 @@ static void characters_are_never_left_begun(void **state) {
         assert_int_equal(e2str_constraint_matches(c, e2str_result_text(result), SIZE_MAX), most >= 4);
     }
     e2str_constraint_free(c);
+    c = made((e2str_constraint_options){.lexicon = ACUTE, .lexicon_size = 2}); /* one way to go on */
+    e2str_read_options few = reading(c, 1, 3);
+    memory_read(&f, 0, NULL, &few, result);
+    assert_string_equal(e2str_result_text(result), ACUTE);
+    e2str_constraint_free(c);
     fixture_close(&f);
 
     /* Where some bytes have no token, a character cannot be relied on to be finished: it is not begun. */
