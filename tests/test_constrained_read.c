@@ -276,8 +276,8 @@ static void characters_are_never_left_begun(void **state) {
 static void first_bytes_refuse_nothing_that_may_follow(void **state) {
     (void)state;
     static const char *const of_many[] = {"[0-9]{3}",
-                                          "(a|\xe4\xb8\x90"
-                                          "b)+",
+                                          ("(a|\xe4\xb8\x90"
+                                           "b)+"),
                                           "[^a-z]{2}", ".*"};
     char alphabet[4 * 1200], *end = alphabet;
     for (uint32_t code = '!'; code < 0x7F; code++) *end++ = (char)code;
