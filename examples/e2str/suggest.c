@@ -65,7 +65,7 @@ static bool list_paths(crop_list *list, const invocation *run) {
         return false;
     }
     for (int i = 1; i < run->n_operands; i++) list->crops[list->count++].path = run->operands[i];
-    for (char *line = list->files, *end = line + size; line && line < end;) {
+    for (char *line = list->files, *end = line ? line + size : NULL; line < end;) {
         size_t length = strcspn(line, "\n");
         line[length] = 0;
         if (length) list->crops[list->count++].path = line;
