@@ -124,7 +124,12 @@ help:
 	@echo 'make asan          the tests under AddressSanitizer, in $(BUILD)/asan'
 	@echo 'make ubsan         ... UndefinedBehaviorSanitizer'
 	@echo 'make tsan          ... ThreadSanitizer'
-	@echo 'make fuzz          kept inputs, MUTATIONS changed copies of each (2000); MINUTES=n: clang searches, each target so long'
+	@echo 'make integer       ... what clang finds in whole numbers, and its UndefinedBehaviorSanitizer'
+	@echo 'make memcheck      many of them under Memcheck (valgrind)'
+	@echo 'make m32           them as 32-bit programs, in a small Debian for i386 (debootstrap; as root)'
+	@echo 'make soak          a server among accidents, for SECONDS (3600)'
+	@echo 'make mutants       small faults in the library, SAMPLE of them (200) by SEED (1): do the tests notice?'
+	@echo 'make fuzz          kept inputs, MUTATIONS changed copies of each (2000); MINUTES=n: libFuzzer, so long each'
 	@echo 'make aarch64       the kernels and their tests for AArch64: cross compiler, qemu-user'
 	@echo 'make parity        against the PyTorch reference at full size (python3-torch)'
 	@echo 'make interop       GGUF files against the independent Python package gguf (in a virtual environment)'
@@ -190,10 +195,12 @@ $(BUILD)/%.o: %.cpp $(BUILD)/.settings | $(BUILD)/.deps
 	$(say) CXX $<
 	$(Q)$(CXX) $(BASEXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
+# With 32 bits of x86 each object has functions that several share (__x86.get_pc_thunk): not local ones that are dropped.
+LD_GROUPS = $(if $(filter i%86,$(TARGET)),--force-group-allocation)
 # One object in which every hidden symbol is local: a program that links the archive sees e2str_* and nothing else.
 $(BUILD)/libe2str.a: $(LIB_OBJ)
 	$(say) AR $@
-	$(Q)$(LD) -r -o $(BUILD)/libe2str.o $(LIB_OBJ)
+	$(Q)$(LD) -r $(LD_GROUPS) -o $(BUILD)/libe2str.o $(LIB_OBJ)
 	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/libe2str.o
 	$(Q)rm -f $@ && $(AR) rcsD $@ $(BUILD)/libe2str.o
 
@@ -257,14 +264,19 @@ $(BUILD)/tests/test_power: WRAP = $(call wrap,openat write pwrite fsync renameat
 $(BUILD)/tests/test_limits: WRAP = $(call wrap,jpeg_start_decompress)
 
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.
-$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(if $(FUZZ_SECONDS),,$(BUILD)/tests/fuzz/replay.o) $(LIB_OBJ)
+FUZZ_MAIN = $(if $(FUZZ_SECONDS),,$(BUILD)/tests/fuzz/replay.o)
+$(FUZZERS): $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(FUZZ_MAIN) $(LIB_OBJ)
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(if $(FUZZ_SECONDS),-fsanitize=fuzzer) $^ -o $@ $(LIBS)
+
+$(BUILD)/tests/soak/soak: $(BUILD)/tests/soak/soak.o $(LIB_OBJ)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(call wrap,malloc calloc realloc) $^ -o $@ $(TEST_LIBS) $(LIBS)
 
 # ---- checks ----
 
 # Tests that call make or the compiler do it as this make does.
-EXPORTED = BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS CC CXX BUILD PKG_CONFIG PYTHON
+EXPORTED = BLAS CFLAGS CXXFLAGS LDFLAGS KERNEL_CFLAGS CC CXX BUILD PKG_CONFIG PYTHON SAMPLE SEED
 export $(EXPORTED)
 
 check: test
@@ -273,6 +285,10 @@ test: deps
 	@sh tests/run.sh $(TESTS) $(SHELL_TESTS)
 test-programs: $(TESTS) $(FUZZERS)
 	@:
+
+# Without deps.sh, which would install: for machines that have what is needed, and no more.
+tests-of-programs: test-programs $(COMMAND)
+	@sh tests/run.sh $(TESTS) $(SHELL_TESTS_OF_PROGRAMS)
 
 # The same runner over a sanitizer's build in a folder of its own. Debian's OpenBLAS and libraries are not instrumented.
 SANITIZED = $(MAKE) --no-print-directory BUILD=$(BUILD)/$@ sanitized-tests
@@ -286,9 +302,37 @@ asan: deps
 ubsan: deps
 	+@$(SANITIZED) CFLAGS='-O1 -g -fsanitize=undefined -fno-sanitize-recover=all' \
 	    SANITIZED_SHELL_TESTS='$(SHELL_TESTS_OF_PROGRAMS)'
+# clang's see more: unsigned numbers that wrap without being meant to, conversions that lose, NULL with an offset.
+integer: deps
+	@CC=clang sh tests/deps.sh install fuzz
+	+@$(SANITIZED) CC=clang CFLAGS='-O1 -g -fsanitize=integer,undefined,nullability -fno-sanitize-recover=all \
+	    -fsanitize-ignorelist=tests/integer.txt' SANITIZED_SHELL_TESTS='$(SHELL_TESTS_OF_PROGRAMS)'
 # Fixed addresses: with much address randomisation the runtime of ThreadSanitizer does not start.
 tsan: deps
 	+@RUN="$$(setarch -R true 2>/dev/null && echo setarch -R)" $(SANITIZED) CFLAGS='-O1 -g -fsanitize=thread'
+
+# What was never written, in memory of every kind. Valgrind knows nothing above AVX2, and is slow.
+MEMCHECKED = area confidence constraint gguf hash image image_file memory_file memory_pool model models options path \
+    picture places pool pool_file read stem tokenizer trim width
+memcheck: deps
+	@sh tests/deps.sh install memcheck
+	+@$(MAKE) --no-print-directory test-programs
+	@RUN='valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite,indirect' \
+	    TEST_SECONDS=7200 sh tests/run.sh $(MEMCHECKED:%=$(BUILD)/tests/test_%)
+
+# A server among accidents, for an hour. Its figures are in docs/reliability.md.
+SECONDS ?= 3600
+soak: deps
+	+@$(MAKE) --no-print-directory $(BUILD)/tests/soak/soak
+	@SOAK_SECONDS=$(SECONDS) TEST_SECONDS=$$(($(SECONDS) + 600)) sh tests/run.sh $(BUILD)/tests/soak/soak
+	@grep '^#' $(BUILD)/tests/soak.log
+
+# Small faults in lib/ and kernels/, one by one: would the tests notice? (tests/mutants/mutate.py)
+SAMPLE ?= 200
+SEED ?= 1
+mutants: deps
+	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install mutants
+	@RUN='$(VENV_PYTHON)' TEST_SECONDS=604800 sh tests/run.sh tests/mutants/mutate.py
 
 # Without MINUTES: kept inputs, and changed copies of them, the same each time. With: libFuzzer searches.
 MUTATIONS ?= 2000
@@ -301,6 +345,11 @@ fuzz: deps
 fuzz-tests: $(FUZZERS)
 	@sh tests/run.sh tests/test_fuzz.sh
 	@! test -n "$$FUZZ_SECONDS" || grep -A1 '^# inputs' $(BUILD)/tests/test_fuzz.sh.log
+
+# 32 bits: sizes, pointers and address space are.
+m32:
+	@sh tests/deps.sh install m32
+	@BUILD=$(BUILD) bash tests/m32.sh
 
 # Another CPU: only the kernels, which need no library, and their tests, under qemu's emulation of Linux; the second run
 # is on a CPU without dotprod.
@@ -413,9 +462,9 @@ clean:
     $(patsubst examples/%,$(BUILD)/examples/%.d,$(basename $(wildcard examples/*.c examples/*.cpp))))
 
 # Parts of other targets; `make help` has the rest.
-INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs
+INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs tests-of-programs
 .PHONY: $(INTERNAL) aarch64 abi all asan check clean deb demo deps dist docs-test examples format fuzz golden help \
-    install install-strip interop lib lint package-test page-test parity python-test shared teach-test test \
-    train-test tsan ubsan uninstall wheel
+    install install-strip integer interop lib lint m32 memcheck mutants package-test page-test parity python-test \
+    shared soak teach-test test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -59,9 +59,9 @@ static e2str_status resolve(e2_atomic_file *file, e2str_error *error) {
     if (file->resolved) return E2STR_OK;
     if (errno == ENOENT && !lstat(file->path, &link) && S_ISLNK(link.st_mode))
         return e2_fail(error, E2STR_ERROR_IO, "%s: is a link to a file that is not there", file->path);
-    if (errno == ENOENT) file->resolved = strdup(file->path); /* a new file */
-    if (!file->resolved && errno == ENOMEM) return e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory", file->path);
-    return file->resolved ? E2STR_OK : io_failed(file->path, "write", error);
+    if (errno != ENOENT) return io_failed(file->path, "write", error);
+    file->resolved = strdup(file->path); /* a new file; clang takes it that errno stays what it is */
+    return file->resolved ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory", file->path);
 }
 
 static e2str_status look(e2_atomic_file *file, struct stat *old, e2str_error *error) {

@@ -85,7 +85,7 @@ e2str_status e2_measure_images(const e2str_model *model, const e2str_image *imag
     e2str_status status = E2STR_OK;
     for (size_t i = 0; !status && i < n; i++) {
         e2_measured *m = &measured[i];
-        status = e2_image_area(&images[i], model->image.trim, &m->area, &m->view, scratch, error);
+        status = e2_image_area(images ? &images[i] : NULL, model->image.trim, &m->area, &m->view, scratch, error);
         if (!status) m->columns = e2_columns(model, &m->view);
     }
     return status;

@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# deps.sh check|install build [test] | aarch64 | fuzz | lint | browser | page: is everything there that building (and
-# testing; testing the kernels for AArch64; libFuzzer; a Python environment; a browser; pages) needs? Asks the compiler,
-# not a package database. `install` installs what is missing where apt-get and root or passwordless sudo are at hand;
-# else, and with `check`, it names the packages and ends with status 1. BLAS=none: the tests need no OpenBLAS.
+# deps.sh check|install WHAT...: is everything there that it needs? WHAT: build, test (the tests), aarch64 (testing the
+# kernels for AArch64), fuzz (clang's sanitizers), lint (a Python environment), browser, page, m32, memcheck, mutants.
+# Asks the compiler, not a package database. `install` installs what is missing where apt-get and root or passwordless
+# sudo are
+# at hand; else, and with `check`, it names the packages and ends with status 1. BLAS=none: the tests need no OpenBLAS.
 set -u
 mode=$1
 shift
@@ -50,6 +51,14 @@ find_missing() {
         page)
             command -v pdftoppm > /dev/null || missing="$missing poppler-utils"
             "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"
+            ;;
+        memcheck) command -v valgrind > /dev/null || missing="$missing valgrind" ;;
+        mutants)
+            "$VENV_PYTHON" -c 'import clang.cindex as c; c.Index.create()' 2> /dev/null ||
+                missing="$missing python3-clang"
+            ;;
+        m32)
+            command -v debootstrap > /dev/null || [ -x /usr/sbin/debootstrap ] || missing="$missing debootstrap"
             ;;
         lint)
             "$VENV_PYTHON" -c 'import ensurepip, venv' 2> /dev/null || missing="$missing python3-venv ca-certificates"

@@ -400,6 +400,36 @@ static void hostile_patterns_meet_a_limit(void **state) {
     free(most);
 }
 
+/* 512 symbols, and as many states as there may be with them: 512 characters one after the other, then any number of one
+ * of them. */
+static void as_many_transitions_as_there_may_be(void **state) {
+    (void)state;
+    char pattern[2048], counted[64];
+    size_t size = 0, most = 0, symbols = 0;
+    for (uint32_t code = 0x4E00; code < 0x4E00 + 512; code++) size += e2_utf8_put(code, pattern + size);
+    for (size_t low = 1000, high = 2000; low + 1 < high;) {
+        size_t n = low + (high - low) / 2; /* in counts of at most 255 */
+        snprintf(counted, sizeof counted, "(\xE4\xB8\x80{250}){%zu}\xE4\xB8\x80{%zu}", n / 250, n % 250);
+        memcpy(pattern + size, counted, strlen(counted) + 1);
+        e2str_constraint *c = NULL;
+        e2str_constraint_options options;
+        e2str_constraint_options_init(&options);
+        options.pattern = pattern;
+        e2str_status status = e2str_constraint_new(&options, &c, NULL);
+        assert_true(status == E2STR_OK || status == E2STR_ERROR_LIMIT);
+        if (!status) {
+            low = n;
+            most = c->rules.n;
+            symbols = c->rules.symbols.n;
+        } else {
+            high = n;
+        }
+        e2str_constraint_free(c);
+    }
+    assert_int_equal(symbols, 512);
+    assert_int_equal(most * symbols, E2_MAX_AUTOMATON_CELLS);
+}
+
 /* ----------------------------------------------------------------------------------------------------- lexicons -- */
 
 static void lexicons_hold_their_entries(void **state) {
@@ -557,6 +587,7 @@ int main(void) {
         cmocka_unit_test(the_syntax_is_what_the_page_says),
         cmocka_unit_test(faults_are_named_with_their_place),
         cmocka_unit_test(hostile_patterns_meet_a_limit),
+        cmocka_unit_test(as_many_transitions_as_there_may_be),
         cmocka_unit_test(lexicons_hold_their_entries),
         cmocka_unit_test(a_lexicon_shares_beginnings_and_ends),
         cmocka_unit_test(a_lexicon_may_be_large),

@@ -18,8 +18,7 @@
 
 #include "memory_fixture.h"
 
-static const char *const levels[] = {"ref",         "avx2", "avx512",  "avx512_vnni",
-                                     "avx512_bf16", "neon", "neon_dot"};
+static const char *const levels[] = {"ref", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "neon", "neon_dot"};
 static const uint32_t threads[] = {1, 2, 3, 5};
 static const size_t batches[] = {1, 2, 5, 16};
 static const size_t moves[] = {0, 1, 3, 7, 13, 32};
@@ -77,7 +76,8 @@ static void compare(run *r, uint32_t count, size_t batch, size_t move) {
     }
     for (size_t i = 0; i < PICTURES; i += batch) {
         size_t n = batch < PICTURES - i ? batch : PICTURES - i;
-        if (e2str_read_batch(session, images + i, n, r->pool, how(), results + i, &error)) fail_msg("%s", error.message);
+        if (e2str_read_batch(session, images + i, n, r->pool, how(), results + i, &error))
+            fail_msg("%s", error.message);
     }
     for (size_t i = 0; i < PICTURES; i++) {
         if (!memory_same(r->expected[i], results[i]))
@@ -135,7 +135,10 @@ static unsigned flush_denormals(bool on) {
 }
 
 static void on_every_level(void **state) {
-    static const tiny_model_options fixed = {.memory = true, .head = true, .vision_width = 32, .decoder_width = 32,
+    static const tiny_model_options fixed = {.memory = true,
+                                             .head = true,
+                                             .vision_width = 32,
+                                             .decoder_width = 32,
                                              .type = E2_BF16},
                                     free_widths = {.memory = true, .head = true, .min_width = 32, .all_media = true};
     const tiny_model_options *const kinds[] = {&fixed, &free_widths};

@@ -343,6 +343,24 @@ static void off_is_the_same_bits_as_without(void **state) {
     }
 }
 
+/* How near the examples are to each other, whichever comes first, and within what the model says. */
+static void the_gate_is_of_the_examples(void **state) {
+    (void)state;
+    fixture f;
+    float gates[2];
+    assert_int_equal(memory_open(&f, (tiny_model_options){.memory_gate = {-1.0f, 0.999f}}), 0);
+    for (size_t order = 0; order < 2; order++) {
+        e2str_pool *pool = memory_pool(&f);
+        for (size_t i = 0; i < 6; i++) memory_add(&f, pool, order ? 5 - i : i, "ab");
+        memory_learn(&f, pool);
+        gates[order] = pool->memory->gate;
+        e2str_pool_free(pool);
+    }
+    assert_true(gates[0] > 0.0f && gates[0] < 0.99f);
+    assert_true(fabsf(gates[0] - gates[1]) < 1e-4f);
+    fixture_close(&f);
+}
+
 /* A query that the gate leaves out reads as without, though the memory has characters of its own, and beside others in
  * a batch. */
 static void a_closed_gate_is_off(void **state) {
@@ -536,6 +554,7 @@ int main(void) {
         cmocka_unit_test(probabilities_move_by_it),
         cmocka_unit_test(influences_sum_to_the_total),
         cmocka_unit_test(off_is_the_same_bits_as_without),
+        cmocka_unit_test(the_gate_is_of_the_examples),
         cmocka_unit_test(a_closed_gate_is_off),
         cmocka_unit_test(a_batch_reads_as_single_reads_do),
         cmocka_unit_test(a_prepared_prompt_reads_the_same),

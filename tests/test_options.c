@@ -259,8 +259,18 @@ static void answers_stay_within_the_callers_size(void **state) {
     assert_canary(&p, p.size);
 }
 
+static void every_status_has_its_name(void **state) {
+    (void)state;
+    static const char *const names[] = {"ok",    "argument", "memory", "io",   "format",    "unsupported", "mismatch",
+                                        "image", "limit",    "label",  "full", "not found", "conflict"};
+    for (int i = 0; i < 13; i++) assert_string_equal(e2str_status_name((e2str_status)i), names[i]);
+    assert_string_equal(e2str_status_name((e2str_status)13), "unknown");
+    assert_string_equal(e2str_status_name((e2str_status)-1), "unknown");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_status_has_its_name),
         cmocka_unit_test(init_stays_within_the_callers_size),
         cmocka_unit_test_setup_teardown(options_may_be_shorter_and_longer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_old_program_reads_as_the_defaults_do, set_up, tear_down),

@@ -168,6 +168,12 @@ static void test_cmyk(void **state) {
     e2_cmyk_to_rgb(pixels, 4, true); /* black, if the marker says that 0 is full ink */
     assert_int_equal(pixels[0], 0);
     assert_int_equal(pixels[3], 0);
+    for (int ink = 0; ink < 3; ink++) { /* one ink alone tells, too: white and that ink, 255 being full */
+        memset(pixels, 0, sizeof pixels);
+        pixels[4 + ink] = pixels[12 + ink] = 255;
+        e2_cmyk_to_rgb(pixels, 4, false);
+        for (int i = 0; i < 12; i++) assert_int_equal(pixels[i], i / 3 % 2 && i % 3 == ink ? 0 : 255);
+    }
     memset(pixels, 0, sizeof pixels); /* all of one colour: as browsers do it */
     e2_cmyk_to_rgb(pixels, 4, false);
     for (int i = 0; i < 12; i++) assert_int_equal(pixels[i], 0);

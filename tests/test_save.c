@@ -315,8 +315,11 @@ static void rights_never_widen(void **state) {
 static void access_lists_are_not_widened(void **state) {
     (void)state;
 #ifdef __linux__
-    static const uint16_t entries_of_list[5][4] = {
-        {1, 6, 0xFFFF, 0xFFFF}, {2, 4, 1234, 0}, {4, 0, 0xFFFF, 0xFFFF}, {16, 4, 0xFFFF, 0xFFFF}, {32, 0, 0xFFFF, 0xFFFF}};
+    static const uint16_t entries_of_list[5][4] = {{1, 6, 0xFFFF, 0xFFFF},
+                                                   {2, 4, 1234, 0},
+                                                   {4, 0, 0xFFFF, 0xFFFF},
+                                                   {16, 4, 0xFFFF, 0xFFFF},
+                                                   {32, 0, 0xFFFF, 0xFFFF}};
     uint8_t list[4 + sizeof entries_of_list] = {2};
     e2str_pool *pool = new_pool();
     memcpy(list + 4, entries_of_list, sizeof entries_of_list);

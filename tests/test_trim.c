@@ -119,6 +119,19 @@ static void loose_crops(void **unused) {
         }
 }
 
+/* Weak ink that stands out of the paper's roughness, which is no ink. */
+static void rough_paper(void **unused) {
+    (void)unused;
+    for (uint32_t height = 19; height <= 40; height += 7) {
+        picture p = paper(300, 120, PAPER);
+        letters(&p, 100, 40, height, 3, PAPER - 40);
+        roughen(&p, 10);
+        e2str_image image = view_of(&p);
+        assert_round(area_of(&image), 100, 40, letters_width(height, 3), height, height);
+        free(p.pixels);
+    }
+}
+
 static void one_loose_side(void **unused) {
     (void)unused;
     picture p = paper(400, 44, PAPER);
@@ -359,11 +372,17 @@ static void who_decides(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loose_crops),           cmocka_unit_test(one_loose_side),
-        cmocka_unit_test(slowly_changing_paper), cmocka_unit_test(every_format_and_direction),
-        cmocka_unit_test(colours_count),         cmocka_unit_test(turned_text),
-        cmocka_unit_test(transparent_paper),     cmocka_unit_test(marks_are_kept),
-        cmocka_unit_test(specks_are_cut),        cmocka_unit_test(doubt_cuts_nothing),
+        cmocka_unit_test(loose_crops),
+        cmocka_unit_test(rough_paper),
+        cmocka_unit_test(one_loose_side),
+        cmocka_unit_test(slowly_changing_paper),
+        cmocka_unit_test(every_format_and_direction),
+        cmocka_unit_test(colours_count),
+        cmocka_unit_test(turned_text),
+        cmocka_unit_test(transparent_paper),
+        cmocka_unit_test(marks_are_kept),
+        cmocka_unit_test(specks_are_cut),
+        cmocka_unit_test(doubt_cuts_nothing),
         cmocka_unit_test(who_decides),
     };
     return cmocka_run_group_tests(tests, NULL, free_arena);

@@ -22,8 +22,8 @@ typedef struct contents {
     const char *labels[MOST];
 } contents;
 
-static const char *const labels[] = {"A", "b1", "0", "Zz9", "ab\xC3\xA9", "\xE2\x82\xAC", "", "\xFF", "<image>",
-                                     "hello", "HELLO", "-1-", "a b", "999999", "I", "l"};
+static const char *const labels[] = {"A",       "b1",    "0",     "Zz9", "ab\xC3\xA9", "\xE2\x82\xAC", "",  "\xFF",
+                                     "<image>", "hello", "HELLO", "-1-", "a b",        "999999",       "I", "l"};
 static const char *const patterns[] = {"[0-9]+", "[A-Z]{2}[0-9]", ".*", "a|b|c", "(", "x{0}", "[a-z]{1,3}", ""};
 
 static struct {
@@ -45,10 +45,14 @@ static e2str_error error;
 
 static const e2str_model *model(input *in) {
     switch (take(in) % 8) {
-    case 0: return w.other;
-    case 1: return w.second;
-    case 2: return NULL;
-    default: return w.f.model;
+    case 0:
+        return w.other;
+    case 1:
+        return w.second;
+    case 2:
+        return NULL;
+    default:
+        return w.f.model;
     }
 }
 
@@ -187,8 +191,8 @@ static void save(input *in) {
     size_t i = slot(in), to = slot(in);
     uint8_t how = take(in);
     const char *path = how % 16 == 15 ? "/nowhere/at/all" : w.paths[to];
-    e2str_status status = how & 1 ? e2str_pool_save(w.pools[i], path, &error)
-                                  : e2str_pool_overwrite(w.pools[i], path, &error);
+    e2str_status status =
+        how & 1 ? e2str_pool_save(w.pools[i], path, &error) : e2str_pool_overwrite(w.pools[i], path, &error);
     said(status);
     if (!w.pools[i])
         require(status == E2STR_ERROR_ARGUMENT);
@@ -216,8 +220,7 @@ static void prepare(input *in) {
     uint64_t ids[3];
     for (size_t j = 0; j < n; j++) ids[j] = some_id(in, &w.expected[from]);
     e2str_prompt_free(w.prompts[i]);
-    e2str_status status =
-        said(e2str_prompt_new(w.sessions[slot(in)], w.pools[from], ids, n, &w.prompts[i], &error));
+    e2str_status status = said(e2str_prompt_new(w.sessions[slot(in)], w.pools[from], ids, n, &w.prompts[i], &error));
     require(!status == (w.prompts[i] != NULL) && !status == (e2str_prompt_bytes(w.prompts[i]) != 0));
 }
 
@@ -316,10 +319,9 @@ static void look(input *in) {
     (void)said(e2str_pool_key(w.pools[i], some_id(in, &w.expected[i]), key, &error));
 }
 
-static void (*const calls[])(input *in) = {new_session, new_pool, new_result, add,       add,         add,
-                                           remove_one,  clear,    learn,      learn,     audit,       take_memory,
-                                           save,        load,     prepare,    constrain, read_images, read_images,
-                                           read_images, encode,   look};
+static void (*const calls[])(input *in) = {
+    new_session, new_pool, new_result, add,     add,       add,         remove_one,  clear,       learn,  learn, audit,
+    take_memory, save,     load,       prepare, constrain, read_images, read_images, read_images, encode, look};
 
 /* -------------------------------------------------------------------------------------------------- bookkeeping -- */
 

@@ -53,7 +53,7 @@ static void use(const e2str_model *model) {
     static uint8_t pixels[SIDE * SIDE] = {255, 7};
     e2str_image image = {.pixels = pixels, .width = SIDE, .height = SIDE / 2, .stride = SIDE, .format = E2STR_GREY};
     e2str_session *session;
-    e2str_pool *pool;
+    e2str_pool *pool = NULL;
     e2str_model_info info;
     e2str_error error = {""};
     uint64_t id;

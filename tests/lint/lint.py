@@ -55,8 +55,8 @@ def files():
 
 @cache
 def text(path):
-    """None: not a text. Pictures that are written as text end where they please."""
-    if path.endswith(('.pbm', '.pgm', '.ppm')):
+    """None: not a text. Pictures that are written as text, and inputs of fuzz targets, end where they please."""
+    if path.endswith(('.pbm', '.pgm', '.ppm')) or path.startswith('tests/fuzz/corpus/'):
         return None
     with open(os.path.join(ROOT, path), 'rb') as file:
         data = file.read()

@@ -10,7 +10,8 @@ that the seed shuffles are made, one by one: the objects that the changed file g
 that cover the line are linked and run, the fastest first, until one fails or uses far more time than it should. What
 the compiler makes the same code of is no mutant. Outcomes go to $BUILD/mutants/log.jsonl; what is there is not tried
 again, but for survivors with --again, and with --sanitized under AddressSanitizer and UndefinedBehaviorSanitizer. PATH:
-only these files. tests/mutants/equivalent.tsv names mutants that change no behaviour, with the reason.
+only these files. tests/mutants/named.tsv has some more, which are always tried; equivalent.tsv names mutants that change
+no behaviour, with the reason.
 
 Each survivor is shown, and one case: "ok" if at least 95 % were noticed.
 """
@@ -35,6 +36,7 @@ from clang import cindex
 from clang.cindex import CursorKind as Kind
 from clang.cindex import TypeKind
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get('BUILD', 'build'))
 HOME = os.path.join(BUILD, 'mutants')
 TREE = os.path.join(HOME, 'tree')
@@ -46,7 +48,8 @@ CONFIGURATIONS = {
     'sanitized': '-O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all',
 }
 SCRIPTS = ('test_cli', 'test_memory_cli', 'test_constraint_cli', 'test_pool_lock')
-CORPORA = ('tests/fuzz', 'tests/bad', 'tests/images', 'examples/images')
+GGUF, IMAGES = ('tests/bad', 'tests/released'), ('tests/images', 'examples/images')
+CORPORA = {'gguf': GGUF, 'read': GGUF, 'pool': GGUF, 'image': IMAGES, 'jpeg': IMAGES, 'png': IMAGES}
 ENVIRONMENT = {**os.environ, 'OPENBLAS_NUM_THREADS': '1', 'ASAN_OPTIONS': 'detect_leaks=1'}
 for name in ('BUILD', 'MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'CFLAGS', 'LDFLAGS', 'CXXFLAGS'):
     ENVIRONMENT.pop(name, None)
@@ -106,8 +109,12 @@ class Build:
     def command(self, test):
         if test.startswith('tests/'):
             return ['bash', test]
-        fuzz = ['-n', '20', *CORPORA] if test.startswith('fuzz/') else []
-        return [f'{self.folder}/tests/{test}', *fuzz]
+        if test.startswith('fuzz/'):
+            name = test.partition('_')[2]
+            corpora = [f'tests/fuzz/corpus/{name}', *CORPORA.get(name, ())]
+            there = [path for path in corpora if os.path.exists(os.path.join(TREE, path))]
+            return [f'{self.folder}/tests/{test}', '-n', '20', *there]
+        return [f'{self.folder}/tests/{test}']
 
     def passes(self, test, cpu=None, wall=None):
         """Whether it passes, with at most so many seconds of CPU time in a process, and so many by the clock."""
@@ -336,10 +343,28 @@ def all_mutants(build):
         command = shlex.split(build.compile[made])
         source = command[command.index('-c') + 1]
         if source.startswith(('lib/', 'kernels/')):
-            flags = [flag for flag in command[1 : command.index('-c')] if flag[:2] in ('-D', '-I', '-m') and flag != '-MP']
+            flags = [
+                flag for flag in command[1 : command.index('-c')] if flag[:2] in ('-D', '-I', '-m') and flag != '-MP'
+            ]
             flags = [flag for flag in flags if not flag.startswith('-MMD')]
             walk(index.parse(source, ['-std=c11', '-D_GNU_SOURCE', *flags]).cursor, None, None, visit)
     os.chdir(os.path.dirname(BUILD))
+    return found
+
+
+def named_mutants():
+    """Those of named.tsv, which tests once passed over. Each text is there once."""
+    found = []
+    with open(os.path.join(HERE, 'named.tsv')) as file:
+        rows = [line.rstrip('\n').split('\t') for line in file][1:]
+    for place, was, now in rows:
+        with open(os.path.join(TREE, place), 'rb') as file:
+            text = file.read().decode('latin-1')
+        if text.count(was) != 1:
+            sys.exit(f'named.tsv: {place} has "{was}" {text.count(was)} times')
+        start = text.index(was)
+        line = text.count('\n', 0, start) + 1
+        found.append(Mutant(f'{place}: {was} -> {now or "nothing"}', place, line, start, start + len(was), now))
     return found
 
 
@@ -420,8 +445,8 @@ def report(chosen, log, equivalent):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
-    parser.add_argument('--sample', type=int, default=200)
-    parser.add_argument('--seed', default='1')
+    parser.add_argument('--sample', type=int, default=int(os.environ.get('SAMPLE', '200')))
+    parser.add_argument('--seed', default=os.environ.get('SEED', '1'))
     parser.add_argument('--minutes', type=float, default=1e9)
     parser.add_argument('--slowest', type=float, default=1e9, help='seconds of CPU: tests that take more are left out')
     parser.add_argument('--keep', action='store_true', help='the copy of the tree as it is')
@@ -438,8 +463,9 @@ def main():
     build = Build('sanitized') if options.sanitized else plain
     mutants = [m for m in all_mutants(plain) if not options.paths or m.file in options.paths]
     mutants.sort(key=lambda m: hashlib.sha256((options.seed + m.key).encode()).digest())
-    chosen, log = mutants[: options.sample], read_log()
-    equivalent = table(os.path.join(TREE, 'tests/mutants/equivalent.tsv'))
+    named = [m for m in named_mutants() if not options.paths or m.file in options.paths]
+    chosen, log = named + mutants[: options.sample], read_log()
+    equivalent = table(os.path.join(HERE, 'equivalent.tsv'))
     print(f'# {len(mutants)} mutants, of which {len(chosen)} are tried', flush=True)
     for mutant in chosen:
         done = mutant.key in log
