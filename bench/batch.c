@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
     e2str_image *files = bench_images(argv[3], CROPS, &count);
     for (size_t i = 0; i < CROPS; i++) images[i] = files[i % count];
     for (unsigned i = 0; i < 2; i++) {
-        readers[i].session = bench_session(model, i + 1);
+        readers[i].session = bench_session(model, i + 1, 0);
         readers[i].images = images;
         for (size_t j = 0; j < CROPS; j++) readers[i].results[j] = bench_result();
         entries[i] = (bench_entry){.by = "single", .run = run_single, .context = &readers[i]};

@@ -15,6 +15,8 @@
 #include "support/peaks.h"
 #include "support/subject.h"
 
+#define SPIN 300 /* microseconds for which threads look on before they sleep */
+
 #define EXAMPLES   2
 #define NEW_TOKENS 8
 #define LABELS                                                                                                         \
@@ -93,7 +95,7 @@ static e2str_pool *pool_of(const e2str_model *model, e2str_session *session, con
 static void stages_new(subject *s, unsigned threads) {
     const e2str_model *model = s->model;
     size_t width = model->decoder.width;
-    s->inner = bench_session(model, threads);
+    s->inner = bench_session(model, threads, SPIN);
     size_t tokens = model->visual_tokens;
     if (!e2_media_new(&s->inner->compute, EXAMPLES + 1, (EXAMPLES + 1) * tokens, &s->media) ||
         !e2_kv_cache_new(&s->inner->compute, PREFILL + 1, &s->cache))
@@ -112,7 +114,7 @@ static void stages_new(subject *s, unsigned threads) {
 static void subject_new(subject *s, const char *type, const e2str_model *model, unsigned threads,
                         const e2str_image *images) {
     *s = (subject){.type = type, .model = model, .image = &images[EXAMPLES], .result = bench_result()};
-    s->session = bench_session(model, threads);
+    s->session = bench_session(model, threads, SPIN);
     s->pool = pool_of(model, s->session, images);
     s->tokens = bench_alloc((size_t)model->visual_tokens * model->vision.width * sizeof(float));
     run_encode(s);

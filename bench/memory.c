@@ -27,7 +27,7 @@ int main(int argc, char **argv) {
     *file++ = '\0';
     e2str_model *model = bench_model(file, E2STR_PRECISION_FILE);
     double opened = peak_bytes();
-    e2str_session *session = bench_session(model, 2);
+    e2str_session *session = bench_session(model, 2, 0);
     e2str_result *result = bench_result();
     e2str_image *images = bench_images(argv[2], 3, &count);
     e2str_pool *pool;

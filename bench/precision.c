@@ -41,7 +41,7 @@ static void run_words(void *context) {
 static void subject_open(subject *s, const char *path, const char *level, e2str_precision precision) {
     setenv("E2STR_CPU", level, 1);
     s->model = bench_model(path, precision);
-    s->session = bench_session(s->model, 1);
+    s->session = bench_session(s->model, 1, 0);
     s->result = bench_result();
 }
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Single words with one thread and no pool, against Tesseract 5 (--psm 8) where it is installed: the same crops in the
- * same race, models loaded once. The driver sets OMP_THREAD_LIMIT to 1 for Tesseract.
+ * Single words without a pool, with one thread and with two that spin, against Tesseract 5 (--psm 8) where it is
+ * installed: the same crops in the same race, models loaded once. The driver sets OMP_THREAD_LIMIT to 1 for Tesseract.
  *
  *     words SECONDS MODEL IMAGES
  */
 #include <stdlib.h>
 
 #include "support/subject.h"
+
+#define SPIN 300 /* microseconds */
 
 #ifdef BENCH_TESSERACT
 #include <tesseract/capi.h>
@@ -57,10 +59,13 @@ static int tesseract_new(words *w) {
 int main(int argc, char **argv) {
     if (argc != 4) bench_die("usage: words SECONDS MODEL IMAGES");
     e2str_model *model = bench_model(argv[2], E2STR_PRECISION_AUTO);
-    words w = {.session = bench_session(model, 1), .result = bench_result()};
+    words w = {.session = bench_session(model, 1, 0), .result = bench_result()};
     w.images = bench_images(argv[3], 100, &w.n);
-    size_t n = 1;
-    bench_entry entries[2] = {{.by = "libe2str", .run = run_library, .context = &w}};
+    words two = w;
+    two.session = bench_session(model, 2, SPIN);
+    size_t n = 2;
+    bench_entry entries[3] = {{.by = "libe2str", .run = run_library, .context = &w},
+                              {.by = "libe2str", .run = run_library, .context = &two}};
 #ifdef BENCH_TESSERACT
     if (tesseract_new(&w)) entries[n++] = (bench_entry){.by = "Tesseract", .run = run_tesseract, .context = &w};
 #endif
@@ -70,12 +75,14 @@ int main(int argc, char **argv) {
     snprintf(shape, sizeof shape, "%zu crops", w.n);
     for (size_t i = 0; i < n; i++) {
         double each = entries[i].seconds / (double)w.n;
-        bench_print(&(bench_row){"word", entries[i].by, "", "small", shape, 1, each, 1 / each, "words/s", -1});
+        bench_print(
+            &(bench_row){"word", entries[i].by, "", "small", shape, i == 1 ? 2 : 1, each, 1 / each, "words/s", -1});
     }
 #ifdef BENCH_TESSERACT
     if (w.tesseract) TessBaseAPIDelete(w.tesseract);
 #endif
     e2str_session_free(w.session);
+    e2str_session_free(two.session);
     e2str_result_free(w.result);
     e2str_model_close(model);
     return 0;

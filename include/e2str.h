@@ -247,10 +247,16 @@ E2STR_API void e2str_model_close(e2str_model *model);
 typedef struct e2str_session e2str_session;
 
 #define E2STR_MAX_THREADS 256
+#define E2STR_MAX_SPIN    1000000
 
 typedef struct e2str_session_options {
     size_t size;
     uint32_t threads; /* that work on one call, the caller's included; 1 to 256, default 1. Results are the same */
+    /* How many microseconds a thread that waits for another looks on before it sleeps; 0 to E2STR_MAX_SPIN, default 0.
+     * Being woken takes 10 to 50: with a few hundred here, a call's many short steps are shared, too, and one image is
+     * read sooner. Each thread then keeps a CPU busy that long after every step and call: not for a machine whose CPUs
+     * others want, nor for more threads than it has CPUs. Results are the same. */
+    uint64_t spin_microseconds;
 } e2str_session_options;
 E2STR_API void e2str_session_options_init_size(e2str_session_options *options, size_t size);
 #define e2str_session_options_init(options) e2str_session_options_init_size((options), sizeof(e2str_session_options))

@@ -17,11 +17,15 @@ typedef struct e2_compute {
     const struct e2_compute *workers; /* [threads], each with its own arena and no threads; NULL with one thread */
 } e2_compute;
 
-/* Roughly how many microseconds one thread needs, and from how many on others are woken to help: that costs 10 to 50
- * (docs/performance.md). */
-#define E2_WORTH_SHARING 120
-static inline size_t e2_microseconds(size_t multiplications, size_t bytes_read) {
-    return multiplications / 120000 + bytes_read / 40000;
+/* Roughly how many nanoseconds one thread needs, and from how many on others are woken to help: that costs 10 to 50
+ * microseconds, or one where they spin (docs/performance.md). */
+#define E2_WORTH_WAKING  120000
+#define E2_WORTH_SHARING 3000
+static inline size_t e2_nanoseconds(size_t multiplications, size_t bytes_read) {
+    return multiplications / 120 + bytes_read / 40;
+}
+static inline bool e2_worth_sharing(const e2_threads *threads, size_t nanoseconds) {
+    return nanoseconds >= (e2_threads_spin(threads) ? E2_WORTH_SHARING : E2_WORTH_WAKING);
 }
 
 /* Part i of n even parts of `total`: its first element. */

@@ -91,7 +91,7 @@ typedef struct media_attention {
     const e2_decoder_row *rows;
     const float *query;
     float *scores, *out; /* scores [workers][scores_step] */
-    size_t layer, scores_step;
+    size_t layer, scores_step, shares;
 } media_attention;
 
 /* The visual tokens that a row sees; *first is the first of them. */
@@ -102,18 +102,30 @@ static size_t seen_tokens(const e2_decoder *decoder, const e2_media *media, cons
     return media->first[next] - *first;
 }
 
-static void media_part(void *context, size_t r, unsigned worker) {
+/* Part i of so many of a row's heads: the first, and how many. Few rows are shared by heads, many as they are. */
+static size_t heads_of(size_t heads, size_t part, size_t shares, size_t *first) {
+    *first = e2_part_begin(heads, part % shares, shares);
+    return e2_part_begin(heads, part % shares + 1, shares) - *first;
+}
+
+static size_t head_shares(const e2_threads *threads, size_t rows, size_t heads) {
+    size_t count = e2_threads_count(threads);
+    return rows >= count ? 1 : count < heads ? count : heads;
+}
+
+static void media_part(void *context, size_t part, unsigned worker) {
     const media_attention *a = context;
     const e2_decoder *decoder = &a->compute->model->decoder;
-    size_t inner = cross_inner(decoder), first, seen = seen_tokens(decoder, a->media, &a->rows[r], &first);
+    size_t r = part / a->shares, size = decoder->cross_head_size, inner = cross_inner(decoder), first, head;
+    size_t seen = seen_tokens(decoder, a->media, &a->rows[r], &first);
+    size_t heads = heads_of(decoder->cross_heads, part, a->shares, &head), at = r * inner + head * size;
     if (seen == 0) {
-        memset(a->out + r * inner, 0, inner * sizeof *a->out);
+        memset(a->out + at, 0, heads * size * sizeof *a->out);
         return;
     }
-    const float *keys = media_at(a->compute->model, a->media, a->layer, first);
-    a->compute->kernels->cached_attention(
-        a->query + r * inner, keys, keys + inner, 2 * inner, NULL, seen, decoder->cross_heads, decoder->cross_head_size,
-        1.0f / sqrtf((float)decoder->cross_head_size), a->scores + worker * a->scores_step, a->out + r * inner);
+    const float *keys = media_at(a->compute->model, a->media, a->layer, first) + head * size;
+    a->compute->kernels->cached_attention(a->query + at, keys, keys + inner, 2 * inner, NULL, seen, heads, size,
+                                          1.0f / sqrtf((float)size), a->scores + worker * a->scores_step, a->out + at);
 }
 
 /* Attention of the text rows to the images, row by row: a step has one row for an image, a prompt a few, too few to
@@ -127,12 +139,14 @@ static bool attend_media(const e2_compute *compute, const e2_media *media, size_
         tokens += seen;
         if (seen > longest) longest = seen;
     }
-    media_attention a = {compute, media, rows, query, NULL, out, layer, 0};
+    media_attention a = {compute, media, rows, query, NULL, out, layer, 0, 1};
     a.scores_step = longest * decoder->cross_heads;
     a.scores = e2_arena_floats(compute->arena, a.scores_step * e2_threads_count(compute->threads));
     if (!a.scores) return false;
     size_t work = 2 * tokens * cross_inner(decoder);
-    e2_threads_run(e2_microseconds(work, 0) < E2_WORTH_SHARING ? NULL : compute->threads, n, media_part, &a);
+    e2_threads *threads = e2_worth_sharing(compute->threads, e2_nanoseconds(work, 4 * work)) ? compute->threads : NULL;
+    a.shares = head_shares(threads, n, decoder->cross_heads);
+    e2_threads_run(threads, n * a.shares, media_part, &a);
     return true;
 }
 
@@ -170,16 +184,17 @@ typedef struct self_attention {
     const float *keys, *values, *qkv;
     const e2_decoder_row *rows;
     float *scores, *out;
-    size_t longest;
+    size_t longest, shares;
 } self_attention;
 
-static void self_part(void *context, size_t r, unsigned worker) {
+static void self_part(void *context, size_t part, unsigned worker) {
     const self_attention *a = context;
-    const e2_decoder_row *row = &a->rows[r];
-    size_t width = a->decoder->width, head_size = width / a->decoder->heads;
-    a->compute->kernels->cached_attention(a->qkv + r * 3 * width, a->keys, a->values, width, row->context,
-                                          row->n_context, a->decoder->heads, head_size, 1.0f / sqrtf((float)head_size),
-                                          a->scores + worker * a->longest * a->decoder->heads, a->out + r * width);
+    const e2_decoder_row *row = &a->rows[part / a->shares];
+    size_t r = part / a->shares, width = a->decoder->width, size = width / a->decoder->heads, head;
+    size_t heads = heads_of(a->decoder->heads, part, a->shares, &head), at = head * size;
+    a->compute->kernels->cached_attention(a->qkv + r * 3 * width + at, a->keys + at, a->values + at, width,
+                                          row->context, row->n_context, heads, size, 1.0f / sqrtf((float)size),
+                                          a->scores + worker * a->longest * a->decoder->heads, a->out + r * width + at);
 }
 
 /* Causal self-attention through the cache: first all rows write their keys and values, then each looks at its context.
@@ -189,7 +204,7 @@ static bool attend_self(const e2_compute *compute, size_t layer, e2_kv_cache *ca
     const e2_decoder *decoder = &compute->model->decoder;
     size_t width = decoder->width, work = 0;
     float *keys = cache->keys + layer * cache->slots * width, *values = cache->values + layer * cache->slots * width;
-    self_attention a = {compute, decoder, keys, values, qkv, rows, NULL, out, 0};
+    self_attention a = {compute, decoder, keys, values, qkv, rows, NULL, out, 0, 1};
     for (size_t r = 0; r < n; r++) {
         const float *row = qkv + r * 3 * width;
         memcpy(keys + (size_t)rows[r].slot * width, row + width, width * sizeof *keys);
@@ -199,7 +214,9 @@ static bool attend_self(const e2_compute *compute, size_t layer, e2_kv_cache *ca
     }
     a.scores = e2_arena_floats(compute->arena, a.longest * decoder->heads * e2_threads_count(compute->threads));
     if (!a.scores) return false;
-    e2_threads_run(e2_microseconds(work, 0) < E2_WORTH_SHARING ? NULL : compute->threads, n, self_part, &a);
+    e2_threads *threads = e2_worth_sharing(compute->threads, e2_nanoseconds(work, 4 * work)) ? compute->threads : NULL;
+    a.shares = head_shares(threads, n, decoder->heads);
+    e2_threads_run(threads, n * a.shares, self_part, &a);
     return true;
 }
 

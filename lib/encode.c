@@ -99,7 +99,7 @@ e2str_status e2_encode_images(const e2_compute *compute, const e2_measured *imag
         size_t end = i, rows = 0, written = 0;
         for (size_t more; end < n; end++, rows += more) {
             more = e2_vision_rows(model, images[end].columns);
-            if (!e2_batch_takes(model, rows, more)) break;
+            if (!e2_batch_takes(model, rows, more, E2_ENCODE_ROWS)) break;
             written += e2_visual_tokens(model, images[end].columns);
         }
         e2str_status status = encode_group(compute, images + i, end - i, tokens, keys, error);

@@ -293,7 +293,8 @@ static e2str_status place_tensors(e2_gguf *gguf, const uint64_t *offsets, size_t
         if (offset < end)
             return e2_fail(error, E2STR_ERROR_FORMAT, "the data of tensor %s overlap those of an earlier one",
                            name.text);
-        tensor->data = gguf->data + start + offset;
+        tensor->offset = start + (size_t)offset;
+        tensor->data = gguf->data + tensor->offset;
         end = (size_t)offset + tensor->bytes;
     }
     size_t padding = (alignment - end % alignment) % alignment;

@@ -47,8 +47,8 @@ typedef struct e2_tensor {
     uint32_t n_dims;
     uint64_t dims[E2_MAX_DIMS]; /* the fastest first: a row-major [out, in] matrix has {in, out}; unused = 1 */
     size_t elements;
-    size_t bytes;
-    const void *data; /* inside the file, aligned to the file's alignment */
+    size_t bytes, offset; /* in the file */
+    const void *data;     /* aligned to the file's alignment, or, when it was fetched, as malloc aligns */
 } e2_tensor;
 
 typedef struct e2_kv {
@@ -83,11 +83,11 @@ e2str_status e2_gguf_open_memory(const void *data, size_t size, e2_gguf *gguf, e
 void e2_gguf_close(e2_gguf *gguf); /* zeroes *gguf; fine on a zeroed one */
 
 /* e2_gguf_open reads the metadata (at most 256 MiB: LIMIT), each byte once, and checks them in memory: what happens to
- * the file later changes nothing. A tensor's data are there from fetch to release. e2_gguf_complete reads all that is
- * missing, e2_gguf_leave_data forgets the data section and lets go of the file; both say IO if the file changed
- * meanwhile. On a file from memory, or complete, all of these do nothing. */
+ * the file later changes nothing. A tensor's data are there from its fetch to the next. e2_gguf_complete reads all that
+ * is missing and lets go of the file; e2_gguf_leave_data forgets the data section, and keeps the file open for
+ * e2_gguf_hash until e2_gguf_leave_file. Those that read say IO if the file changed meanwhile. On a file from memory,
+ * or complete, all of these do nothing. */
 e2str_status e2_gguf_fetch(e2_gguf *gguf, const e2_tensor *tensor, e2str_error *error);
-void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor);
 e2str_status e2_gguf_complete(e2_gguf *gguf, e2str_error *error);
 e2str_status e2_gguf_leave_data(e2_gguf *gguf, e2str_error *error);
 

@@ -2,8 +2,9 @@
 /* GGUF from a file. Nothing is mapped: whoever cuts or overwrites the file can make reading fail, and no more.
  *
  * `data` is address space as large as the file, of which the file's bytes fill what was asked for: the metadata while
- * they are parsed, each byte read once, then tensors. So a model is never in memory twice. */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE, madvise */
+ * they are parsed, each byte read once; then, if asked for, the rest. Tensors that are fetched one by one go through a
+ * buffer. So a model is never in memory twice. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS, MAP_NORESERVE */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +23,8 @@
 struct e2_gguf_source {
     int file;
     struct stat opened;
-    size_t loaded; /* of the file's beginning */
+    size_t loaded;   /* of the file's beginning */
+    uint8_t *buffer; /* the data of the tensor that was fetched last; as large as the largest */
     e2str_status status;
     e2str_error error; /* what stopped the parser */
 };
@@ -57,21 +59,31 @@ bool e2_gguf_load(e2_gguf *gguf, size_t end) {
     return !source->status;
 }
 
-e2str_status e2_gguf_fetch(e2_gguf *gguf, const e2_tensor *tensor, e2str_error *error) {
-    const struct e2_gguf_source *source = gguf->source;
-    if (!source) return E2STR_OK;
-    size_t begin = (size_t)((const uint8_t *)tensor->data - gguf->data), end = begin + tensor->bytes;
-    if (begin < source->loaded) begin = source->loaded;
-    return begin < end ? read_range(source, begin, (uint8_t *)gguf->data + begin, end - begin, error) : E2STR_OK;
+static size_t largest_tensor(const e2_gguf *gguf) {
+    size_t largest = 1;
+    for (size_t i = 0; i < gguf->n_tensors; i++)
+        if (gguf->tensors[i].bytes > largest) largest = gguf->tensors[i].bytes;
+    return largest;
 }
 
-void e2_gguf_release(const e2_gguf *gguf, const e2_tensor *tensor) {
-    if (!gguf->source) return;
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)tensor->data, end = begin + tensor->bytes;
-    uintptr_t metadata = (uintptr_t)gguf->data + gguf->metadata;
-    begin = ((begin < metadata ? metadata : begin) + page - 1) / page * page;
-    end = end / page * page;
-    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED); /* a hint: failing changes nothing */
+/* One buffer for all: memory that is touched for the first time costs more than what is read into it. */
+e2str_status e2_gguf_fetch(e2_gguf *gguf, const e2_tensor *tensor, e2str_error *error) {
+    struct e2_gguf_source *source = gguf->source;
+    if (!source) return E2STR_OK;
+    if (!source->buffer) source->buffer = malloc(largest_tensor(gguf));
+    if (!source->buffer) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the largest tensor");
+    gguf->tensors[tensor - gguf->tensors].data = source->buffer;
+    return read_range(source, tensor->offset, source->buffer, tensor->bytes, error);
+}
+
+static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+
+/* Whether nobody wrote to the file since it was opened, as far as its times tell. */
+static e2str_status check_unchanged(const struct e2_gguf_source *source, e2str_error *error) {
+    struct stat now;
+    if (fstat(source->file, &now)) return e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
+    if (now.st_size == source->opened.st_size && same_time(now.st_mtim, source->opened.st_mtim)) return E2STR_OK;
+    return e2_fail(error, E2STR_ERROR_IO, "changed while it was read");
 }
 
 e2str_status e2_gguf_hash(const e2_gguf *gguf, uint64_t *checksum, e2str_error *error) {
@@ -113,6 +125,7 @@ static e2str_status open_file(const char *path, struct e2_gguf_source *source, e
 
 static void close_source(e2_gguf *gguf) {
     if (gguf->source && gguf->source->file >= 0) close(gguf->source->file);
+    if (gguf->source) free(gguf->source->buffer);
     free(gguf->source);
     gguf->source = NULL;
 }
@@ -144,16 +157,6 @@ e2str_status e2_gguf_open(const char *path, e2_gguf *gguf, e2str_error *error) {
     return e2_within(error, status, path);
 }
 
-static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
-
-/* Whether nobody wrote to the file since it was opened, as far as its times tell. */
-static e2str_status check_unchanged(const struct e2_gguf_source *source, e2str_error *error) {
-    struct stat now;
-    if (fstat(source->file, &now)) return e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
-    if (now.st_size == source->opened.st_size && same_time(now.st_mtim, source->opened.st_mtim)) return E2STR_OK;
-    return e2_fail(error, E2STR_ERROR_IO, "changed while it was read");
-}
-
 e2str_status e2_gguf_complete(e2_gguf *gguf, e2str_error *error) {
     struct e2_gguf_source *source = gguf->source;
     if (!source) return E2STR_OK;
@@ -165,8 +168,9 @@ e2str_status e2_gguf_complete(e2_gguf *gguf, e2str_error *error) {
 }
 
 e2str_status e2_gguf_leave_data(e2_gguf *gguf, e2str_error *error) {
-    if (!gguf->source) return E2STR_OK;
-    e2str_status status = check_unchanged(gguf->source, error);
+    struct e2_gguf_source *source = gguf->source;
+    if (!source) return E2STR_OK;
+    e2str_status status = check_unchanged(source, error);
     size_t page = (size_t)sysconf(_SC_PAGESIZE), kept = (gguf->metadata + page - 1) / page * page;
     if (kept < gguf->reserved) {
         munmap((uint8_t *)gguf->data + kept, gguf->reserved - kept);

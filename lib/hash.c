@@ -16,10 +16,14 @@ static uint32_t word32(const uint8_t *p) {
     return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Spelled out: compilers make one load of it. */
 static uint64_t word64(const uint8_t *p) {
-    return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 | (uint64_t)p[4] << 32 |
-           (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 | (uint64_t)p[7] << 56;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t word; /* spelled out, it becomes eight loads inside a loop */
+    memcpy(&word, p, sizeof word);
+    return word;
+#else
+    return word32(p) | (uint64_t)word32(p + 4) << 32;
+#endif
 }
 
 static uint64_t round64(uint64_t lane, uint64_t word) { return rotate(lane + word * PRIME2, 31) * PRIME1; }

@@ -7,9 +7,9 @@
 
 #include "gemm.h"
 
-static size_t part_count(const e2_compute *compute, size_t pieces, size_t microseconds) {
+static size_t part_count(const e2_compute *compute, size_t pieces, size_t nanoseconds) {
     size_t parts = 2 * (size_t)e2_threads_count(compute->threads);
-    if (microseconds < E2_WORTH_SHARING || parts <= 2) return 1;
+    if (parts <= 2 || !e2_worth_sharing(compute->threads, nanoseconds)) return 1;
     return parts < pieces ? parts : pieces;
 }
 
@@ -56,11 +56,11 @@ static bool packed_product(product *p) {
     if (w->type != E2_WEIGHT_F32) {
         p->prepared = e2_arena_alloc(p->compute->arena, e2_prepared_bytes(w->type, p->rows, w->k), 1);
         if (!p->prepared) return false;
-        p->parts = part_count(p->compute, p->rows, e2_microseconds(8 * p->rows * w->k, 0));
+        p->parts = part_count(p->compute, p->rows, e2_nanoseconds(8 * p->rows * w->k, 0));
         e2_threads_run(p->compute->threads, p->parts, prepare_part, p);
     }
     size_t bytes = e2_packed_bytes(w->type, w->n, w->k);
-    p->parts = part_count(p->compute, e2_panels(w->n), e2_microseconds(p->rows * w->n * w->k, bytes));
+    p->parts = part_count(p->compute, e2_panels(w->n), e2_nanoseconds(p->rows * w->n * w->k, bytes));
     e2_threads_run(p->compute->threads, p->parts, product_part, p);
     e2_arena_release(p->compute->arena, mark);
     return true;
@@ -263,8 +263,8 @@ bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_
     a.scratch_step = e2_attention_scratch(longest, head_size);
     a.scratch = e2_arena_floats(compute->arena, workers * a.scratch_step);
     if (!a.scratch) return false;
-    e2_threads_run(e2_microseconds(work, 0) < E2_WORTH_SHARING ? NULL : compute->threads, n * heads, attention_part,
-                   &a);
+    bool shared = e2_worth_sharing(compute->threads, e2_nanoseconds(work, 0));
+    e2_threads_run(shared ? compute->threads : NULL, n * heads, attention_part, &a);
     e2_arena_release(compute->arena, mark);
     return true;
 }

@@ -194,13 +194,16 @@ e2str_status e2_models_check(const e2str_model *session, const e2str_model *othe
 #define E2_OPERATIONS_PER_NUMBER 1024
 e2str_status e2_model_check_work(const e2str_model *model, uint64_t most, e2str_error *error);
 
-/* Rows of images that are worth encoding, or reading, together: enough that loading a weight is cheap beside using it,
- * few enough that activations stay in the caches. Each image alone where a batch would not give the same bits. */
-#define E2_BATCH_ROWS 1024
+/* Rows of images that are worth reading together: so many sequences that loading a weight is cheap beside using it, so
+ * few that what they look at stays near. Fewer are encoded at a time: one image already keeps the products busy, and
+ * what lies between two of them has to fit the cache of one core. Each image alone where a batch would not give the
+ * same bits. */
+#define E2_BATCH_ROWS  1024
+#define E2_ENCODE_ROWS 192
 
-/* Whether an image of `more` rows goes together with those before it, of `rows` in all. */
-static inline bool e2_batch_takes(const e2str_model *model, size_t rows, size_t more) {
-    return rows == 0 || (!model->blas && rows <= E2_BATCH_ROWS && more <= E2_BATCH_ROWS - rows);
+/* Whether an image of `more` rows goes together with those before it, of `rows` in all, where `most` may. */
+static inline bool e2_batch_takes(const e2str_model *model, size_t rows, size_t more, size_t most) {
+    return rows == 0 || (!model->blas && rows <= most && more <= most - rows);
 }
 
 void e2_log(const e2str_model *model, const char *format, ...) E2_PRINTF(2, 3);

@@ -47,7 +47,6 @@ static float *expand(binder *b, const e2_tensor *tensor) {
     float *values = aligned_alloc(64, bytes & ~(size_t)63);
     if (!own(b, values)) return NULL;
     e2_dequantize(tensor, 0, tensor->elements, values);
-    e2_gguf_release(&b->model->gguf, tensor);
     b->expanded++;
     b->expanded_bytes += bytes & ~(size_t)63;
     return values;
@@ -98,7 +97,7 @@ static const e2_tensor *find(binder *b, const char *name, uint64_t out, uint64_t
 static const float *table(binder *b, const char *name, uint64_t out, uint64_t in) {
     const e2_tensor *tensor = find(b, name, out, in);
     if (!tensor) return NULL;
-    if (tensor->type == E2_F32 && (uintptr_t)tensor->data % sizeof(float)) {
+    if (tensor->type == E2_F32 && tensor->offset % sizeof(float)) {
         b->status =
             e2_fail(b->error, E2STR_ERROR_FORMAT, "tensor %s is not aligned to 4 bytes", e2_show(tensor->name).text);
         return NULL;
@@ -116,7 +115,6 @@ static const e2_tensor *rows(binder *b, const char *name, uint64_t out, uint64_t
     if (!own(b, copy)) return NULL;
     *copy = *tensor;
     copy->data = memcpy(copy + 1, tensor->data, tensor->bytes);
-    e2_gguf_release(&b->model->gguf, tensor);
     return copy;
 }
 
@@ -161,7 +159,7 @@ static void pixels_first(float *rows, size_t count, size_t columns, float *spare
 
 typedef enum columns { AS_STORED, PIXELS_FIRST } columns;
 
-/* Packs panel by panel, through a buffer of one panel's rows, and lets go of the file's pages. */
+/* Packs panel by panel, through a buffer of one panel's rows. */
 static void pack(binder *b, const e2_tensor *tensor, columns order, e2_linear *linear) {
     size_t n = linear->out, k = linear->in, lanes = e2_panels(n) * E2_PANEL;
     e2_weight_type type = packed_type(b, tensor->type);
@@ -182,7 +180,6 @@ static void pack(binder *b, const e2_tensor *tensor, columns order, e2_linear *l
     linear->matrix = (e2_matrix){type, n, k, panels, scales, sums};
     b->packed++;
     b->packed_bytes += bytes;
-    e2_gguf_release(&b->model->gguf, tensor);
 }
 
 /* A tensor as the right side of matrix products. */
@@ -383,7 +380,6 @@ static void bind_symmetric(binder *b, const char *name, e2_linear *linear, uint3
     if (!blas) free(values);
     *linear = (e2_linear){.in = n, .out = n, .weight = blas ? values : NULL};
     linear->matrix = (e2_matrix){E2_WEIGHT_F32, n, n, panels, NULL, NULL};
-    e2_gguf_release(&b->model->gguf, tensor);
 }
 
 static void bind_memory(binder *b, e2_memory_statistics *m, uint32_t vision_width) {

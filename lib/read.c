@@ -314,7 +314,7 @@ static bool divide(batch *b, bool shared) {
     size_t total = 0, rows = 0, part = 0, threads = e2_threads_count(b->compute->threads);
     for (size_t i = 0; i < b->n; i++) {
         size_t more = e2_vision_rows(model, b->measured[i].columns);
-        bool together = b->parts && !alone && e2_batch_takes(model, rows, more);
+        bool together = b->parts && !alone && e2_batch_takes(model, rows, more, E2_BATCH_ROWS);
         rows = together ? rows + more : more;
         b->parts += !together;
         total += more;

@@ -9,10 +9,12 @@ void e2str_session_options_init_size(e2str_session_options *options, size_t size
     e2_options_init(options, size, &default_options);
 }
 
-static e2str_status start(e2str_session *session, uint32_t threads, e2str_error *error) {
+static e2str_status start(e2str_session *session, const e2str_session_options *options, e2str_error *error) {
     const e2str_model *model = session->compute.model;
+    const uint32_t threads = options->threads;
     e2str_status status = e2_threads_new(threads, &session->compute.threads, error);
     if (status || threads == 1) return status;
+    e2_threads_set_spin(session->compute.threads, options->spin_microseconds);
     session->workers = calloc(threads, sizeof *session->workers);
     session->worker_arenas = calloc(threads, sizeof *session->worker_arenas);
     if (!session->workers || !session->worker_arenas)
@@ -34,10 +36,13 @@ e2str_status e2str_session_new(const e2str_model *model, const e2str_session_opt
     if (status) return status;
     if (options.threads < 1 || options.threads > E2STR_MAX_THREADS)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "threads is %u; from 1 to %d", options.threads, E2STR_MAX_THREADS);
+    if (options.spin_microseconds > E2STR_MAX_SPIN)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "spin_microseconds is %llu; from 0 to %d",
+                       (unsigned long long)options.spin_microseconds, E2STR_MAX_SPIN);
     e2str_session *fresh = calloc(1, sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a session");
     fresh->compute = (e2_compute){.model = model, .kernels = model->kernels, .arena = &fresh->arena};
-    status = start(fresh, options.threads, error);
+    status = start(fresh, &options, error);
     if (status)
         e2str_session_free(fresh);
     else

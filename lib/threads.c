@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 typedef struct thread {
@@ -19,13 +20,17 @@ typedef struct thread {
  * join it; one that wakes later sleeps on, so that the caller waits only for parts that were begun, never for a
  * wake-up. Parts are handed out by a counter. The mutex orders everything else: a job's parameters change only while
  * nobody is in it, and what a part wrote is seen by the caller because its worker left the job under the mutex.
+ *
+ * With a spin, whoever waits lets the mutex go and looks at an atomic for so long before he sleeps: at the number of
+ * jobs, or at how many are inside. That only tells when to take the mutex again; what is true is found out under it.
  */
 struct e2_threads {
     pthread_mutex_t mutex;
     pthread_cond_t published, left;
-    uint64_t jobs; /* how many there have been: a thread joins each at most once */
-    unsigned inside;
+    atomic_uint_fast64_t jobs; /* how many there have been: a thread joins each at most once */
+    atomic_uint_fast64_t inside;
     int open, stop;
+    uint64_t spin; /* nanoseconds */
     e2_work_fn *work;
     void *context;
     size_t parts;
@@ -43,13 +48,59 @@ static void take_parts(e2_threads *pool, e2_work_fn *work, void *context, size_t
     }
 }
 
+static uint64_t nanoseconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static inline void pause_briefly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Until the value is no longer `known`, or the time is over: false. The caller holds the mutex, but not meanwhile. */
+static bool spin_while(e2_threads *pool, const atomic_uint_fast64_t *value, uint64_t known) {
+    const uint64_t longest = pool->spin;
+    if (!longest) return false;
+    pthread_mutex_unlock(&pool->mutex);
+    const uint64_t begin = nanoseconds();
+    bool changed;
+    do {
+        for (int i = 0; i < 16 && atomic_load_explicit(value, memory_order_relaxed) == known; i++) pause_briefly();
+        changed = atomic_load_explicit(value, memory_order_relaxed) != known;
+    } while (!changed && nanoseconds() - begin < longest);
+    pthread_mutex_lock(&pool->mutex);
+    return changed;
+}
+
+/* The mutex is held, here and in the next. */
+static void wait_for_job(e2_threads *pool, uint64_t joined) {
+    for (bool patient = true; !pool->stop && !(pool->open && pool->jobs != joined);)
+        if (patient)
+            patient = spin_while(pool, &pool->jobs, pool->jobs);
+        else
+            pthread_cond_wait(&pool->published, &pool->mutex);
+}
+
+static void wait_for_parts(e2_threads *pool) {
+    for (bool patient = true; pool->inside > 0;)
+        if (patient)
+            patient = spin_while(pool, &pool->inside, pool->inside);
+        else
+            pthread_cond_wait(&pool->left, &pool->mutex);
+}
+
 static void *thread_main(void *argument) {
     const thread *self = argument;
     e2_threads *pool = self->pool;
     uint64_t joined = 0;
     pthread_mutex_lock(&pool->mutex);
     for (;;) {
-        while (!pool->stop && !(pool->open && pool->jobs != joined)) pthread_cond_wait(&pool->published, &pool->mutex);
+        wait_for_job(pool, joined);
         if (pool->stop) break;
         joined = pool->jobs;
         pool->inside++;
@@ -84,7 +135,7 @@ void e2_threads_run(e2_threads *pool, size_t parts, e2_work_fn *work, void *cont
 
     pthread_mutex_lock(&pool->mutex);
     pool->open = 0;
-    while (pool->inside > 0) pthread_cond_wait(&pool->left, &pool->mutex);
+    wait_for_parts(pool);
     pthread_mutex_unlock(&pool->mutex);
 }
 
@@ -142,6 +193,15 @@ e2str_status e2_threads_new(unsigned count, e2_threads **threads, e2str_error *e
     return E2STR_OK;
 }
 
+void e2_threads_set_spin(e2_threads *pool, uint64_t microseconds) {
+    if (!pool) return;
+    pthread_mutex_lock(&pool->mutex);
+    pool->spin = 1000 * microseconds;
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+bool e2_threads_spin(const e2_threads *pool) { return pool && pool->spin > 0; }
+
 unsigned e2_threads_count(const e2_threads *pool) { return pool ? pool->count : 1; }
 
 void e2_threads_free(e2_threads *pool) {
@@ -152,6 +212,7 @@ void e2_threads_free(e2_threads *pool) {
     }
     pthread_mutex_lock(&pool->mutex);
     pool->stop = 1;
+    pool->jobs++; /* ends a spin */
     pthread_mutex_unlock(&pool->mutex);
     pthread_cond_broadcast(&pool->published);
     for (unsigned i = 0; i < pool->started; i++) pthread_join(pool->threads[i].id, NULL);

@@ -3,7 +3,9 @@
 #ifndef E2_THREADS_H
 #define E2_THREADS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "error.h"
 
@@ -14,6 +16,11 @@ typedef struct e2_threads e2_threads;
 /* `count` threads including the caller's own: 1 starts none. They sleep between jobs and take no signals. ARGUMENT when
  * count is not in 1 .. E2_MAX_THREADS, MEMORY when a thread cannot be started. */
 e2str_status e2_threads_new(unsigned count, e2_threads **threads, e2str_error *error);
+
+/* How long a thread looks for the next job, or the caller for the end of the last part, before it sleeps: 0 at first.
+ * It takes its CPU meanwhile, and saves what being woken takes. No job may be running; NULL is fine. */
+void e2_threads_set_spin(e2_threads *threads, uint64_t microseconds);
+bool e2_threads_spin(const e2_threads *threads);      /* whether they do; false for NULL */
 unsigned e2_threads_count(const e2_threads *threads); /* 1 for NULL */
 void e2_threads_free(e2_threads *threads);            /* no job may be running; NULL is fine */
 

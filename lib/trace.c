@@ -15,7 +15,8 @@ static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const 
                        group_fn *run, void *context) {
     for (size_t first = 0, end; first < n; first = end) {
         size_t tokens = 0;
-        for (end = first; end < n && e2_batch_takes(compute->model, tokens, examples[end].example->n_tokens); end++)
+        for (end = first;
+             end < n && e2_batch_takes(compute->model, tokens, examples[end].example->n_tokens, E2_BATCH_ROWS); end++)
             tokens += examples[end].example->n_tokens;
         e2_arena_mark mark = e2_arena_begin(compute->arena);
         e2_media media;

@@ -137,7 +137,7 @@ static void choices_do_not_depend_on_threads(void **state) {
     (void)state;
     static const size_t ks[] = {0, 1, 7, 64, EXAMPLES - 1, EXAMPLES + 50};
     static const float minima[] = {-1, 0.02f, 1.5f}; /* of all, of some, of none */
-    assert_true(e2_microseconds(0, EXAMPLES * WIDTH * sizeof(float)) >= E2_WORTH_SHARING);
+    assert_true(e2_nanoseconds(0, EXAMPLES * WIDTH * sizeof(float)) >= E2_WORTH_WAKING);
     for (unsigned count = 1; count <= MOST; count++) {
         e2_arena arena = {0};
         e2_compute compute = {.model = f.model, .kernels = f.model->kernels, .arena = &arena};

@@ -395,6 +395,11 @@ static void threads_out_of_range(void **state) {
         assert_non_null(strstr(error.message, "threads"));
         assert_null(session);
     }
+    e2str_error error = {0};
+    e2str_session_options_init(&options);
+    options.spin_microseconds = E2STR_MAX_SPIN + 1;
+    assert_int_equal(e2str_session_new(w->model, &options, &session, &error), E2STR_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "spin_microseconds"));
     world_free(w);
 }
 

@@ -57,7 +57,11 @@ static void every_part_runs_once(void **unused) {
         assert_int_equal(e2_threads_new(count, &threads, &error), E2STR_OK);
         assert_int_equal(e2_threads_count(threads), count);
         j.count = count;
-        for (int round = 0; round < 300; round++) run_and_check(threads, &j, parts[round % 9]);
+        for (unsigned spin = 0; spin < 3; spin++) { /* asleep; a spin that is soon over; one that mostly is not */
+            e2_threads_set_spin(threads, spin * spin * 20);
+            assert_int_equal(e2_threads_spin(threads), spin > 0);
+            for (int round = 0; round < 150; round++) run_and_check(threads, &j, parts[round % 9]);
+        }
         e2_threads_free(threads);
     }
 }
@@ -76,6 +80,7 @@ static void no_job_at_all(void **unused) {
     for (int round = 0; round < 50; round++) {
         e2_threads *threads = NULL;
         assert_int_equal(e2_threads_new(4, &threads, NULL), E2STR_OK);
+        e2_threads_set_spin(threads, round % 2 ? E2STR_MAX_SPIN : 0); /* freeing ends a spin */
         e2_threads_free(threads);
     }
 }
@@ -106,6 +111,7 @@ static void parts_run_side_by_side_without_signals(void **unused) {
     e2_threads *threads = NULL;
     assert_int_equal(e2_threads_new(5, &threads, NULL), E2STR_OK);
     for (int round = 0; round < 200; round++) {
+        e2_threads_set_spin(threads, (unsigned)round);
         meeting m = {.mutex = PTHREAD_MUTEX_INITIALIZER, .all_here = PTHREAD_COND_INITIALIZER, .expected = 5};
         e2_threads_run(threads, 5, meet, &m);
         assert_int_equal(m.here, 5);

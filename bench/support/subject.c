@@ -20,12 +20,13 @@ e2str_model *bench_model(const char *path, e2str_precision precision) {
     return model;
 }
 
-e2str_session *bench_session(const e2str_model *model, unsigned threads) {
+e2str_session *bench_session(const e2str_model *model, unsigned threads, unsigned spin) {
     e2str_session *session;
     e2str_session_options options;
     e2str_error error;
     e2str_session_options_init(&options);
     options.threads = threads;
+    options.spin_microseconds = spin;
     check(e2str_session_new(model, &options, &session, &error), &error, "session");
     return session;
 }

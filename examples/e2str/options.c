@@ -151,6 +151,8 @@ static const option_row options[] = {
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},
     {"threads", 't', READ | PAGE | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
      "threads that work on an image, 1 to 256; default 1"},
+    {"spin", 0, READ | PAGE | LEARNS, "US", wide_number, AT(session_options.spin_microseconds), 0, E2STR_MAX_SPIN,
+     "microseconds for which a thread that waits looks on before it sleeps, 0 to 1000000; default 0"},
     {"precision", 0, READ | PAGE | LEARNS | INFO, "TYPE", precision, AT(model_options.precision), 0, 0,
      "of products: auto (default: the fastest here), int8, bf16, f32, file (as the weights)"},
     {"products", 0, READ | PAGE | LEARNS, "WHO", products, AT(model_options.products), 0, 0,

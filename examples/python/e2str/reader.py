@@ -88,8 +88,9 @@ class ConstraintOptions(TypedDict, total=False):
 class _Session(Owner):
     """Scratch memory of one thread, with results to read into."""
 
-    def __init__(self, model: Owner, threads: int) -> None:
-        options, _ = _abi.options('session_options', dict(threads=threads))
+    def __init__(self, model: Owner, threads: int, spin_microseconds: int) -> None:
+        given = dict(threads=threads, spin_microseconds=spin_microseconds)
+        options, _ = _abi.options('session_options', given)
         super().__init__('session_new', 'session_free', model.pointer, ctypes.byref(options), keep=(model,))
         self._results: list[Owner] = []
 
@@ -104,6 +105,7 @@ class Reader(Handle):
 
     model: path of a model file, or its content as bytes; default: $E2STR_MODEL, else the shipped model.
     threads: that work on one call, 1 to 256. Results are the same bits.
+    spin_microseconds: how long such a thread looks on before it sleeps; see e2str.h.
 
         with Reader() as reader:
             print(reader.read('word.png').text)
@@ -114,7 +116,14 @@ class Reader(Handle):
     at once; close() frees them. The model itself goes with the last pool, prompt or memory that was made with it.
     """
 
-    def __init__(self, model: Path | bytes | None = None, *, threads: int = 1, **options: Unpack[ModelOptions]) -> None:
+    def __init__(
+        self,
+        model: Path | bytes | None = None,
+        *,
+        threads: int = 1,
+        spin_microseconds: int = 0,
+        **options: Unpack[ModelOptions],
+    ) -> None:
         settings, keep = _abi.options('model_options', options)
         if isinstance(model, bytes):
             self._owner = Owner(
@@ -123,8 +132,8 @@ class Reader(Handle):
         else:
             path = _abi.path(default_model() if model is None else model, 'model', 'a path, or the bytes of a file')
             self._owner = Owner('model_open', 'model_close', path, ctypes.byref(settings))
-        self._threads = threads
-        self._idle = [_Session(self._owner, threads)]
+        self._help = threads, spin_microseconds
+        self._idle = [_Session(self._owner, *self._help)]
         self.info: ModelInfo = _abi.ask(ModelInfo, 'model_info', 'model_get_info', self._owner.pointer)
 
     def close(self) -> None:
@@ -148,7 +157,7 @@ class Reader(Handle):
             try:
                 session = self._idle.pop()
             except IndexError:
-                session = _Session(model, self._threads)
+                session = _Session(model, *self._help)
         try:
             yield session
         finally:
