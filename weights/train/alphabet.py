@@ -81,7 +81,7 @@ def base(c):
 
 
 def recased(text, case):
-    """Character by character; those that become none, several or another than one of CHARSET (micro, I with a dot) stay."""
+    """Character by character; those that become several, or one that CHARSET has not (of micro), stay."""
     pairs = ((c, case(c)) for c in text)
     return ''.join(other if len(other) == 1 and other in CHARSET else c for c, other in pairs)
 
