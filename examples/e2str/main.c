@@ -133,7 +133,7 @@ static void print_manual(void) {
     puts(".SH EXIT STATUS");
     write_roff(EXIT_STATUS);
     puts("\n.SH ENVIRONMENT\n.TP\nE2STR_MODEL\nthe model file, where \\-m is not given\n"
-         ".TP\nE2STR_CPU\nthe highest level of kernels to use, such as avx2");
+         ".TP\nE2STR_CPU\nthe highest level of kernels to use, such as avx2\n.SH SEE ALSO\n.BR e2str (3)");
 }
 
 /* The command at arguments[0], of one or two words; *words tells which. NULL if there is none. */
