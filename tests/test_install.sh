@@ -22,7 +22,7 @@ cat > "$work/expected" << END
 .$prefix/lib/libe2str.so.$version
 .$prefix/lib/pkgconfig/e2str.pc
 .$prefix/share/e2str/e2str-small.gguf
-$(cd "$root" && printf "./opt/e2str/share/doc/e2str/%s\n" LICENSE README.md CHANGELOG.md docs/*.md docs/*.svg)
+$(cd "$root" && printf "./opt/e2str/share/doc/e2str/%s\n" LICENSE README.md CHANGELOG.md docs/*.{md,svg,json})
 .$prefix/share/man/man1/e2str.1
 END
 LC_ALL=C sort -o "$work/expected" "$work/expected"
