@@ -181,6 +181,16 @@ static e2str_status load_netpbm(world *w, e2str_error *error) {
     (void)w;
     return load_image("tests/images/ok-text.pgm", error);
 }
+static e2str_status cut(world *w, e2str_error *error) {
+    (void)w;
+    static const uint8_t pixels[40 * 30];
+    static const float corners[8] = {2, 3, 30, 1, 31, 20, 3, 22};
+    const e2str_image image = {pixels, 40, 30, 40, E2STR_GREY, 0, NULL, E2STR_TRIM_OF_MODEL};
+    e2str_image made = {0};
+    e2str_status status = e2str_image_cut(&image, corners, 0, 0, &made, error);
+    e2str_image_free(&made);
+    return status;
+}
 static e2str_status learn(world *w, e2str_error *error) {
     e2str_learn_options options;
     e2str_learn_options_init(&options);
@@ -419,6 +429,7 @@ static void every_allocation_may_fail(void **state) {
     exhaust(w, read_by_threads, 0);
     exhaust(w, new_session, 0);
     exhaust(w, new_result, 0);
+    exhaust(w, cut, 0);
     exhaust(w, new_pool, 0);
     exhaust(w, add, 0);
     assert_int_equal(e2str_pool_count(w->pool), 1);

@@ -39,7 +39,7 @@ for code in range(0x110000) if len(sys.argv) > 1 else ():
     print(f"{code:X} {ord(compared(chr(code)) or chr(0)):X}")
 END
 check 'compiles' "$CC" -std=c11 -D_POSIX_C_SOURCE=200809L -Iinclude -Iexamples/e2str "$work/main.c" \
-    examples/e2str/output.c -o "$work/metric"
+    examples/e2str/output.c examples/e2str/progress.c -o "$work/metric"
 "$work/metric" < tests/metric.tsv > "$work/c"
 check 'the command compares words as it should' diff tests/metric.tsv "$work/c"
 if command -v "$PYTHON" > /dev/null; then
