@@ -55,14 +55,16 @@ HERE = -ffile-prefix-map='$(CURDIR)'=.
 # The instruction sets of each target are folders in kernels/. Their flags are used there and nowhere else. Kernels
 # include nothing but kernels.
 ISA_x86_64 = avx2 avx512 avx512_vnni avx512_bf16
-ISA_aarch64 = neon neon_dot
+ISA_aarch64 = neon neon_dot neon_i8mm neon_bf16
 FLAGS_avx2 = -DE2_VECTOR=256 -mavx2 -mfma
 FLAGS_avx512 = -DE2_VECTOR=512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
 FLAGS_avx512_vnni = $(FLAGS_avx512) -mavx512vnni
 FLAGS_avx512_bf16 = $(FLAGS_avx512_vnni) -mavx512bf16
 # gcc 12 schedules the sums of the largest NEON tiles out of the registers.
 FLAGS_neon = -DE2_VECTOR=128 -fno-schedule-insns
-FLAGS_neon_dot = -DE2_VECTOR=128 -fno-schedule-insns -march=armv8.2-a+dotprod
+FLAGS_neon_dot = $(FLAGS_neon) -march=armv8.2-a+dotprod
+FLAGS_neon_i8mm = $(FLAGS_neon) -march=armv8.2-a+dotprod+i8mm
+FLAGS_neon_bf16 = $(FLAGS_neon) -march=armv8.2-a+bf16
 TARGET := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 
 # What makes a fault harder to use; under a sanitizer, which sees more, nothing. Kernels have no buffers to protect.

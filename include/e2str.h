@@ -134,8 +134,9 @@ E2STR_API const char *e2str_status_name(e2str_status status); /* "ok", "argument
 
 /* The level of kernels that a model opened now would use: the best that CPU and operating system can run, but not above
  * the one that the environment variable E2STR_CPU names. Unset or empty, it caps nothing. Levels, in ascending order,
- * are "ref" (plain C), on x86-64 "avx2", "avx512", "avx512_vnni", "avx512_bf16", on AArch64 "neon", "neon_dot". With
- * any other value of E2STR_CPU this is "unknown", and e2str_model_open fails with ARGUMENT and lists the known ones. */
+ * are "ref" (plain C), on x86-64 "avx2", "avx512", "avx512_vnni", "avx512_bf16", on AArch64 "neon", "neon_dot",
+ * "neon_i8mm", "neon_bf16". With any other value of E2STR_CPU this is "unknown", and e2str_model_open fails with
+ * ARGUMENT and lists the known ones. */
 E2STR_API const char *e2str_cpu_name(void);
 
 /* -------------------------------------------------------------------------------------------------------- model -- */

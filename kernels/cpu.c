@@ -51,7 +51,9 @@ static e2_cpu this_cpu(void) {
 
 #elif defined(__aarch64__) && defined(__linux__)
 
-static e2_cpu this_cpu(void) { return (e2_cpu){{[E2_HWCAP] = getauxval(AT_HWCAP)}}; }
+static e2_cpu this_cpu(void) {
+    return (e2_cpu){{[E2_HWCAP] = getauxval(AT_HWCAP), [E2_HWCAP2] = getauxval(AT_HWCAP2)}};
+}
 
 #else
 

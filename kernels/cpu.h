@@ -8,7 +8,8 @@
 #include "kernels.h"
 
 /* A CPU in its own words, whose bits are those of E2_LEVEL in kernels.def. x86-64: CPUID registers, 0 for leaves that
- * it does not have, and XCR0, 0 without OSXSAVE. AArch64: Linux's AT_HWCAP. What the other architecture says is 0. */
+ * it does not have, and XCR0, 0 without OSXSAVE. AArch64: Linux's AT_HWCAP and AT_HWCAP2. What the other architecture
+ * says is 0. */
 typedef enum e2_cpu_word {
     E2_LEAF1_ECX,
     E2_LEAF7_EBX,
@@ -16,6 +17,7 @@ typedef enum e2_cpu_word {
     E2_LEAF7_1_EAX,
     E2_XCR0,
     E2_HWCAP,
+    E2_HWCAP2,
     E2_CPU_WORDS
 } e2_cpu_word;
 typedef struct e2_cpu {

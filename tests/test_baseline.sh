@@ -16,9 +16,9 @@ x86_64-*) # mnemonics of VEX and EVEX begin with v, those of mask registers with
     beyond='^(v|k(mov|and|or|xor|xnor|not|test|add|shift|unpck))|%[yz]mm'
     own=$(sed -n 's/^ISA_x86_64 = //p' Makefile)
     ;;
-aarch64-*) # dotprod
-    beyond='^[su]dot'
-    own='neon_dot'
+aarch64-*) # dotprod, i8mm, bf16
+    beyond='^([su]dot|[su]mmla|us(dot|mmla)|bf(dot|mmla|mlal[bt]|cvt))'
+    own='neon_dot neon_i8mm neon_bf16'
     ;;
 *)
     skip 'no instructions beyond the baseline' "no list for $($CC -dumpmachine)"

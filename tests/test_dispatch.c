@@ -36,8 +36,10 @@ static const struct {
     {e2_level_avx512_vnni, E2_LEAF7_ECX, BIT(11)},  /* AVX512_VNNI */
     {e2_level_avx512_bf16, E2_LEAF7_1_EAX, BIT(5)}, /* AVX512_BF16 */
 #elif defined(__aarch64__)
-    {e2_level_neon, E2_HWCAP, BIT(1)},      /* ASIMD */
-    {e2_level_neon_dot, E2_HWCAP, BIT(20)}, /* ASIMDDP */
+    {e2_level_neon, E2_HWCAP, BIT(1)},        /* ASIMD */
+    {e2_level_neon_dot, E2_HWCAP, BIT(20)},   /* ASIMDDP */
+    {e2_level_neon_i8mm, E2_HWCAP2, BIT(13)}, /* I8MM */
+    {e2_level_neon_bf16, E2_HWCAP2, BIT(14)}, /* BF16 */
 #endif
     {E2_LEVELS, E2_CPU_WORDS, 0} /* the end */
 };

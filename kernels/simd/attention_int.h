@@ -9,8 +9,8 @@
  * Keys and values are taken from the middle of their column: the one adds the same to all scores of a row, which
  * changes no weight, the other the same to all that is summed up with weights of 1 in all. Each of their columns is
  * scaled so that its largest magnitude is KEY_RANGE or VALUE_RANGE; the keys' scales go to the queries, which are then
- * scaled row by row. A row's weights are exponentials whose largest is rounded to `most` (the largest that no sum can
- * overflow with), and its sum is that of the rounded weights. A NaN counts as the middle of its column, or 0; an
+ * scaled row by row. A row's weights are exponentials whose largest is rounded to 2^most, the largest that no sum can
+ * overflow with, and its sum is that of the rounded weights. A NaN counts as the middle of its column, or 0; an
  * infinity makes the result NaN.
  */
 #include <float.h>
@@ -221,12 +221,12 @@ E2_INLINE vec power_of_2(vec x) {
     return vec_ldexp(p, shifted);
 }
 
-/* The scores become weights, in place: round(most * 2^(factor * (score - the largest score))), in 32 / GROUP bits.
+/* The scores become weights, in place: round(2^(most + factor * (score - the largest score))), in 32 / GROUP bits.
  * Returns their sum. */
 static float weigh(int32_t *scores, size_t n, float factor, float most) {
     ivec largest = ivec_load(scores), sum = ivec_set(0);
     for (size_t i = VEC_LANES; i < n; i += VEC_LANES) largest = ivec_max(largest, ivec_load(scores + i));
-    const vec slope = vec_set(factor), start = vec_set(log2f(most) - factor * (float)ivec_largest(largest));
+    const vec slope = vec_set(factor), start = vec_set(most - factor * (float)ivec_largest(largest));
     for (size_t i = 0; i < n; i += VEC_LANES) {
         vec x = vec_fma(vec_of_int((vec)ivec_load(scores + i)), slope, start);
         ivec weight = ivec_rounded(power_of_2(vec_max(vec_set(-20.0f), x)));
@@ -241,7 +241,7 @@ void E2_SIMD(attention_int)(const e2_attention_args *args) {
     const size_t width = round_up(args->head_size), n_scores = round_up(args->n_keys), row = width / 2;
     const size_t key_depth = (args->head_size + 1) / 2, value_depth = (args->n_keys + GROUP - 1) / GROUP;
     columns key_columns, value_columns;
-    const float most = fminf(WEIGHTS, 2147483647.0f / VALUE_RANGE / (float)(args->n_keys + 1));
+    const float most = log2f(fminf(WEIGHTS, 2147483647.0f / VALUE_RANGE / (float)(args->n_keys + 1)));
     int32_t *keys = (int32_t *)(void *)args->scratch, *values = keys + n_scores * width;
     int32_t *scores = values + n_scores * width, *block = scores + E2_ATTENTION_ROWS * n_scores;
     measure_columns(args->key, args->n_keys, args->key_stride, args->head_size, KEY_RANGE, &key_columns);

@@ -58,6 +58,14 @@ typedef struct product {
 
 /* ---- tiles ---- */
 
+/* Where SUMS_TURNED is defined, the includer has another order for a tile's sums while they are in registers: this
+ * brings them into it, and, done once more, back. */
+#ifdef SUMS_TURNED
+E2_INLINE void turn_sums(size_t rows, size_t vecs, vec sum[][PANEL_VECS]);
+#else
+E2_INLINE void turn_sums(size_t rows, size_t vecs, vec sum[][PANEL_VECS]) { (void)rows, (void)vecs, (void)sum; }
+#endif
+
 E2_INLINE void tile(step_fn *step, size_t rows, size_t vecs, const char *a, size_t a_stride, const char *b,
                     size_t steps, float *sums) {
     vec sum[6][PANEL_VECS];
@@ -66,12 +74,14 @@ E2_INLINE void tile(step_fn *step, size_t rows, size_t vecs, const char *a, size
         UNROLLED
         for (size_t v = 0; v < vecs; v++) sum[r][v] = vec_load(sums + r * E2_PANEL + v * VEC_LANES);
     }
+    turn_sums(rows, vecs, sum);
     for (; steps >= GROUP; steps -= GROUP, a += ROW_STEP * GROUP, b += STEP_BYTES * GROUP) {
         if (vecs == PANEL_VECS) /* at the speed of memory: nothing is read twice */
             for (size_t i = 0; i < STEP_BYTES * GROUP; i += 64) __builtin_prefetch(b + AHEAD + i);
         step(rows, vecs, GROUP, a, a_stride, b, sum);
     }
     for (; steps > 0; steps--, a += ROW_STEP, b += STEP_BYTES) step(rows, vecs, 1, a, a_stride, b, sum);
+    turn_sums(rows, vecs, sum);
     UNROLLED
     for (size_t r = 0; r < rows; r++) {
         UNROLLED
