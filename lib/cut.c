@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Quadrangles cut out of pictures and pulled straight by perspective. */
 #include <math.h>
-#include <string.h>
 
 #include "alpha.h"
 #include "image.h"

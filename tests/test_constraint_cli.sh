@@ -26,8 +26,8 @@ expect 'a fault in a pattern' 2 "$e2str" read --pattern 'ab)' x.png
 says 'pattern: character 3: no group is open'
 expect 'a lexicon that is not there' 1 "$e2str" read --lexicon "$work/none" x.png
 says "$work/none: "
-expect 'clean-up beside a constraint' 1 "$e2str" read --clean-up --chars a-z "$images/open.png"
-says 'clean_up'
+expect 'clean-up beside a constraint' 2 "$e2str" read --clean-up --chars a-z "$images/open.png"
+says '--clean-up does not go with'
 
 expect 'a picture of capitals as digits' 0 "$e2str" read --chars 0-9 "$images/open.png"
 check 'and reads digits' grep -qE "${tab}[0-9]*${tab}0\.[0-9]{3}\$" "$work/out"

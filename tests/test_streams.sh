@@ -201,6 +201,7 @@ for option in '--storage f32' '--no-learn' '--strength 1' '--keep-doubtful'; do
     refuses 'is for pools that eval makes' eval --labels "$images/labels.tsv" -p "$work/piped.pool" $option
 done
 refuses '--no-learn leaves that out' pool add "$work/p" --no-learn --strength 1 "$images/open.png" OPEN
+refuses '--clean-up does not go with' read --clean-up --chars A-Z "$images/open.png"
 refuses '--null is for the names' read -0 "$images/open.png"
 refuses 'can be read once, and is given 2 times' read - -
 refuses 'can be read once' read - --files-from -

@@ -38,6 +38,10 @@ int make_constraint(invocation *run) {
         complain("--ignore-case is for texts that --chars, --pattern, --length or --lexicon asks for");
         return USAGE;
     }
+    if (given && run->read.clean_up) {
+        complain("--clean-up does not go with --chars, --pattern, --length or --lexicon");
+        return USAGE;
+    }
     e2str_error error = {{0}};
     e2str_status status = given ? e2str_constraint_new(o, &run->constraint, &error) : E2STR_OK;
     if (status) complain("%s", error.message);
