@@ -301,7 +301,10 @@ class TestTeach(Case):
         self.assertLessEqual({tuple(one) for one in sent}, {('opaque', 0), ('refused', 0)})
         self.assertFalse((self.folder / 'teach.tsv').exists())
         page.evaluate("(url) => document.body.append(Object.assign(document.createElement('iframe'), {src: url}))", url)
-        page.wait_for_timeout(500)
+        for _ in range(600):
+            if page.frames[-1].url:
+                break
+            page.wait_for_timeout(100)
         self.assertEqual(page.frames[-1].url[:14], 'chrome-error:/')
 
     def test_many(self):
