@@ -31,7 +31,7 @@ bool e2_string_is(e2_string string, const char *text) {
 /* Bytes of the character at text[0..size) if it can be printed without changing what stands around it: not a control,
  * nor what turns the direction of the text or cannot be seen. 0 otherwise. */
 static size_t printable(const char *text, size_t size) {
-    uint32_t code;
+    uint32_t code = 0;
     size_t length = e2_utf8_next(text, size, &code);
     bool hidden = (code >= 0x200B && code <= 0x200F) || (code >= 0x2028 && code <= 0x202E) ||
                   (code >= 0x2060 && code <= 0x206F) || code == 0xAD || code == 0x61C || code == 0xFEFF ||

@@ -256,7 +256,7 @@ static void other_types_are_packed(void **state) {
         open_options.log = remember;
         open_options.log_user = &lines;
         assert_int_equal(e2str_model_open_memory(other_file, size, &open_options, &other, NULL), E2STR_OK);
-        assert_int_equal(lines.count, 1);
+        assert_in_range(lines.count, 1, 2); /* before it, that there is no OpenBLAS, where it would multiply */
         assert_non_null(strstr(lines.last, other->blas ? "expanded to f32" : "packed for"));
         assert_int_equal(other->parameters, model->parameters);
         const e2_linear *a = &model->decoder.blocks[1].block.qkv, *b = &other->decoder.blocks[1].block.qkv;
@@ -569,6 +569,7 @@ static void bad_files(void **state) {
         assert_non_null(words);
         *words++ = 0;
         words[strcspn(words, "\n")] = 0;
+        if (sizeof(size_t) == 4 && !strcmp(words, "more bytes")) words = "more elements"; /* are too many already */
         check_bad_file(line, words);
         listed++;
     }
