@@ -9,6 +9,7 @@ pub const E2STR_VERSION_PATCH: u32 = 0;
 pub const E2STR_ERROR_SIZE: u32 = 256;
 pub const E2STR_MAX_OPERATIONS: u64 = 1 << 36;
 pub const E2STR_MAX_THREADS: u32 = 256;
+pub const E2STR_MAX_SPIN: u32 = 1000000;
 pub const E2STR_ROTATE_AUTO: u32 = u32::MAX;
 pub const E2STR_STRENGTH_CHECKED: f32 = -1.0;
 pub const E2STR_MAX_LENGTH: u32 = 255;
@@ -102,6 +103,7 @@ pub struct e2str_session {
 pub struct e2str_session_options {
     pub size: usize,
     pub threads: u32,
+    pub spin_microseconds: u64,
 }
 pub type e2str_format = u32;
 pub const E2STR_GREY: e2str_format = 1;
@@ -313,6 +315,24 @@ extern "C" {
         error: *mut e2str_error,
     ) -> e2str_status;
     pub fn e2str_image_free(image: *mut e2str_image);
+    pub fn e2str_image_cut(
+        image: *const e2str_image,
+        corners: *const f32,
+        width: u32,
+        height: u32,
+        cut: *mut e2str_image,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_image_cut_point(
+        corners: *const f32,
+        width: u32,
+        height: u32,
+        x: f32,
+        y: f32,
+        picture_x: *mut f32,
+        picture_y: *mut f32,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_visual_tokens(
         model: *const e2str_model,
         image: *const e2str_image,
