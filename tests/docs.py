@@ -37,6 +37,8 @@ PICTURES = {
     'serial.png': 'images/2026.png',
     'sum.png': 'images/2026.png',
     'town.png': 'images/platform.png',
+    'page.png': 'page/page.png',
+    'boxes.tsv': 'page/boxes.tsv',
     'unseen/a.png': 'images/open.png',
     'unseen/b.png': 'images/music.png',
     'unseen/c.png': 'images/street.png',
@@ -105,6 +107,8 @@ def furnish(folder):
     shutil.copy(os.path.join(ROOT, 'weights/e2str-small.gguf'), os.path.join(folder, 'model.gguf'))
     with open(os.path.join(folder, 'towns.txt'), 'w', encoding='utf-8') as file:
         file.write('Freiburg\nPlatform\nZug\n')
+    with open(os.path.join(folder, 'names.txt'), 'w', encoding='utf-8') as file:
+        file.write('word.png\nnext.png\n')
 
 
 # ---- running ----
