@@ -69,7 +69,7 @@ check 'a member of another type and the same size fails' fails "${member/@/doubl
 check 'a member with another name fails' fails "${member/@/uint64_t most_bytes;}" most_bytes
 check 'a member that is gone fails' fails "${member/@/}" pool_options
 check 'a new member in the middle fails' fails "${member/@/uint64_t max_bytes, more;}" pool_options
-check 'a new member in the padding fails' fails 's/^} e2str_session_options;/    uint32_t more;\n&/' session_options
+check 'a new member in the padding fails' fails 's/^} e2str_model_info;/    uint32_t more;\n&/' model_info
 check 'growth beside another change fails' \
     fails "${member/@/double max_bytes;};s/^} e2str_pool_options;/    uint32_t more;\n&/" max_bytes
 check 'an image that grows fails: arrays of them are passed' \
