@@ -197,7 +197,7 @@ $(BUILD)/%.o: %.cpp $(BUILD)/.settings | $(BUILD)/.deps
 	$(say) CXX $<
 	$(Q)$(CXX) $(BASEXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 
-# With 32 bits of x86 objects share functions (__x86.get_pc_thunk): not local ones that are dropped.
+# With 32 bits of x86 objects share functions (__x86.get_pc_thunk): one that is dropped must not be local.
 LD_GROUPS = $(if $(filter i%86,$(TARGET)),--force-group-allocation)
 # One object in which every hidden symbol is local: a program that links the archive sees e2str_* and nothing else.
 $(BUILD)/libe2str.a: $(LIB_OBJ)

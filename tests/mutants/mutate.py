@@ -10,8 +10,8 @@ that the seed shuffles are made, one by one: the objects that the changed file g
 that cover the line are linked and run, the fastest first, until one fails or uses far more time than it should. What
 the compiler makes the same code of is no mutant. Outcomes go to $BUILD/mutants/log.jsonl; what is there is not tried
 again, but for survivors with --again, and with --sanitized under AddressSanitizer and UndefinedBehaviorSanitizer. PATH:
-only these files. tests/mutants/named.tsv has some more, always tried; equivalent.tsv names mutants that change
-no behaviour, with the reason.
+only these files. tests/mutants/named.tsv has some more, which are always tried; equivalent.tsv names mutants that
+change no behaviour, with the reason.
 
 Each survivor is shown, and one case: "ok" if at least 95 % were noticed.
 """
