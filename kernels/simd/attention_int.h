@@ -257,7 +257,10 @@ void E2_SIMD(attention_int)(const e2_attention_args *args) {
             factors[r] = narrow_query(query, args->head_size, &key_columns, block + r * row) * args->scale * LOG2_E;
         }
         products_of_keys(block, rows, row, (const ivec *)(const void *)keys, key_depth, args->n_keys, scores, n_scores);
-        for (size_t r = 0; r < rows; r++) sums[r] = weigh(scores + r * n_scores, args->n_keys, factors[r], most);
+        for (size_t r = 0; r < rows; r++) {
+            const float factor = factors[r] <= FLT_MAX ? factors[r] : 0.0f; /* or a sum of weights would overflow */
+            sums[r] = weigh(scores + r * n_scores, args->n_keys, factor, most);
+        }
         products_of_values(scores, rows, n_scores, (const ivec *)(const void *)values, value_depth, args->head_size,
                            block, width);
         for (size_t r = 0; r < rows; r++) {
