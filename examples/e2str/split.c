@@ -79,8 +79,9 @@ static size_t find_gaps(const e2str_image *line, gap *gaps, uint32_t *left, uint
             gaps[count++] = (gap){last + 1, x};
         last = x;
     }
+    if (last == UINT32_MAX) return SIZE_MAX;
     *right = last + 1;
-    return last == UINT32_MAX ? SIZE_MAX : count;
+    return count;
 }
 
 static int compare_widths(const void *a, const void *b) {
