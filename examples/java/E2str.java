@@ -90,10 +90,11 @@ public final class E2str {
                 Pointer result, long index, LongByReference id, FloatByReference similarity, byte[] error);
     }
 
-    @FieldOrder({"size", "threads"})
+    @FieldOrder({"size", "threads", "spin_microseconds"})
     public static class SessionOptions extends Structure {
         public long size;
         public int threads;
+        public long spin_microseconds;
     }
 
     @FieldOrder({"pixels", "width", "height", "stride", "format", "rotate", "owned", "trim"})
