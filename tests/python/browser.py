@@ -59,7 +59,7 @@ class Case(unittest.TestCase):
         page.on('pageerror', lambda error: self.complaints.append(str(error)))
         page.on('dialog', lambda dialog: (self.complaints.append(f'dialog {dialog.message}'), dialog.dismiss()))
         page.on('request', lambda request: self.requests.append(request.url))
-        self.answer = page.goto(url)
+        self.answer = page.goto(url, wait_until='domcontentloaded')
         return page
 
     def until(self, page, script, seconds=60):
@@ -130,7 +130,7 @@ class TestTeach(Case):
         self.assertIn('was ', row.locator('.was').text_content())
         self.assertEqual(page.locator('#curve svg').count(), 1)
         self.assertRegex(page.locator('#accuracy').text_content(), r'^\d+ % of \d+ labels')
-        page.reload()
+        page.reload(wait_until='domcontentloaded')
         self.settled(page)
         self.assertEqual(
             {name: self.reading(page, name)['label'] for name in names}, {name: POOL[name] for name in names}
@@ -258,7 +258,7 @@ class TestTeach(Case):
         self.settled(page)
         self.teach(page, names, dict.fromkeys(names, label))
         self.settled(page)
-        page.reload()
+        page.reload(wait_until='domcontentloaded')
         self.settled(page)
         self.assertEqual(
             sorted(page.locator('.row img').evaluate_all('(all) => all.map((one) => one.alt)')), sorted(names)
