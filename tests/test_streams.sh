@@ -151,7 +151,7 @@ expect 'or not at all' 0 "$e2str" read --progress --no-progress "$images"/*.png
 quiet
 expect 'progress without a known end' 0 "$e2str" read --progress --files-from <(printf '%s\n' "$images"/*.png)
 check 'has none' grep -qE 'reading [0-9]+' "$work/err"
-if command -v script > /dev/null; then
+if script -qefc true /dev/null > /dev/null 2>&1; then
     printf '%s\n' "$images"/*.png > "$work/list"
     on_terminal() { script -qefc "$e2str eval --labels $images/labels.tsv $1 > /dev/null" /dev/null; }
     expect 'on a terminal' 0 on_terminal ''
@@ -159,7 +159,7 @@ if command -v script > /dev/null; then
     expect 'and with --no-progress' 0 on_terminal --no-progress
     check 'there is none' test ! -s "$work/out"
 else
-    skip 'progress on a terminal' 'no script'
+    skip 'progress on a terminal' 'no script, or no terminal for it'
 fi
 
 # ---- a closed pipe ----
