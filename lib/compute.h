@@ -24,8 +24,9 @@ typedef struct e2_compute {
 static inline size_t e2_nanoseconds(size_t multiplications, size_t bytes_read) {
     return multiplications / 120 + bytes_read / 40;
 }
-static inline bool e2_worth_sharing(const e2_threads *threads, size_t nanoseconds) {
-    return nanoseconds >= (e2_threads_spin(threads) ? E2_WORTH_SHARING : E2_WORTH_WAKING);
+/* The threads, if that much work is worth sharing, or NULL: the caller alone. */
+static inline e2_threads *e2_threads_for(e2_threads *threads, size_t nanoseconds) {
+    return nanoseconds < (e2_threads_spin(threads) ? E2_WORTH_SHARING : E2_WORTH_WAKING) ? NULL : threads;
 }
 
 /* Part i of n even parts of `total`: its first element. */

@@ -144,7 +144,7 @@ static bool attend_media(const e2_compute *compute, const e2_media *media, size_
     a.scores = e2_arena_floats(compute->arena, a.scores_step * e2_threads_count(compute->threads));
     if (!a.scores) return false;
     size_t work = 2 * tokens * cross_inner(decoder);
-    e2_threads *threads = e2_worth_sharing(compute->threads, e2_nanoseconds(work, 4 * work)) ? compute->threads : NULL;
+    e2_threads *threads = e2_threads_for(compute->threads, e2_nanoseconds(work, 4 * work));
     a.shares = head_shares(threads, n, decoder->cross_heads);
     e2_threads_run(threads, n * a.shares, media_part, &a);
     return true;
@@ -189,9 +189,9 @@ typedef struct self_attention {
 
 static void self_part(void *context, size_t part, unsigned worker) {
     const self_attention *a = context;
-    const e2_decoder_row *row = &a->rows[part / a->shares];
     size_t r = part / a->shares, width = a->decoder->width, size = width / a->decoder->heads, head;
     size_t heads = heads_of(a->decoder->heads, part, a->shares, &head), at = head * size;
+    const e2_decoder_row *row = &a->rows[r];
     a->compute->kernels->cached_attention(a->qkv + r * 3 * width + at, a->keys + at, a->values + at, width,
                                           row->context, row->n_context, heads, size, 1.0f / sqrtf((float)size),
                                           a->scores + worker * a->longest * a->decoder->heads, a->out + r * width + at);
@@ -214,7 +214,7 @@ static bool attend_self(const e2_compute *compute, size_t layer, e2_kv_cache *ca
     }
     a.scores = e2_arena_floats(compute->arena, a.longest * decoder->heads * e2_threads_count(compute->threads));
     if (!a.scores) return false;
-    e2_threads *threads = e2_worth_sharing(compute->threads, e2_nanoseconds(work, 4 * work)) ? compute->threads : NULL;
+    e2_threads *threads = e2_threads_for(compute->threads, e2_nanoseconds(work, 4 * work));
     a.shares = head_shares(threads, n, decoder->heads);
     e2_threads_run(threads, n * a.shares, self_part, &a);
     return true;

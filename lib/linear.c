@@ -9,7 +9,7 @@
 
 static size_t part_count(const e2_compute *compute, size_t pieces, size_t nanoseconds) {
     size_t parts = 2 * (size_t)e2_threads_count(compute->threads);
-    if (parts <= 2 || !e2_worth_sharing(compute->threads, nanoseconds)) return 1;
+    if (parts <= 2 || !e2_threads_for(compute->threads, nanoseconds)) return 1;
     return parts < pieces ? parts : pieces;
 }
 
@@ -263,8 +263,7 @@ bool e2_attention(const e2_compute *compute, const e2_attention_job *jobs, size_
     a.scratch_step = e2_attention_scratch(longest, head_size);
     a.scratch = e2_arena_floats(compute->arena, workers * a.scratch_step);
     if (!a.scratch) return false;
-    bool shared = e2_worth_sharing(compute->threads, e2_nanoseconds(work, 0));
-    e2_threads_run(shared ? compute->threads : NULL, n * heads, attention_part, &a);
+    e2_threads_run(e2_threads_for(compute->threads, e2_nanoseconds(work, 0)), n * heads, attention_part, &a);
     e2_arena_release(compute->arena, mark);
     return true;
 }

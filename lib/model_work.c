@@ -44,8 +44,8 @@ static double numbers_held(const e2str_model *model, double context) {
     const e2_vision *v = &model->vision;
     const e2_decoder *d = &model->decoder;
     size_t widest = e2_vision_rows(model, v->grid_width);
-    double images = e2_batch_takes(model, widest, widest, E2_BATCH_ROWS) ? (double)(E2_BATCH_ROWS / widest) : 1,
-           rows = (double)widest;
+    bool together = e2_batch_takes(model, widest, widest, E2_BATCH_ROWS);
+    double images = together ? (double)(E2_BATCH_ROWS / widest) : 1, rows = (double)widest;
     double each = 3.0 * model->image.height * model->image.width + 2.0 * (double)v->stem_numbers;
     each += rows * (6.0 * v->width + v->feed_forward);
     each += 2.0 * model->visual_tokens * d->cross_layers * d->cross_heads * d->cross_head_size;

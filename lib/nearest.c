@@ -94,7 +94,7 @@ static size_t run_scan(scan *s, e2_threads *threads) {
     const e2str_pool *pool = s->pool;
     if (s->k == 0) return 0;
     size_t bytes = pool->count * pool->model->vision.width * sizeof *pool->keys;
-    if (!e2_worth_sharing(threads, e2_nanoseconds(0, bytes))) threads = NULL;
+    threads = e2_threads_for(threads, e2_nanoseconds(0, bytes));
     e2_threads_run(threads, (pool->count + SIMILARITY_BLOCK - 1) / SIMILARITY_BLOCK, scan_block, s);
     for (unsigned i = 1; i < e2_threads_count(threads); i++)
         for (size_t j = 0; j < s->best[i].n; j++) offer(&s->best[0], s->k, s->best[i].choices[j]);

@@ -57,9 +57,8 @@ name_kind next_name(name_list *list, char *name, e2str_error *error) {
     while (list->file && read_entry(list, name, &size, &cut, &has_nul)) {
         list->line++;
         if (!size) continue;
-        if (!cut && !has_nul && strcmp(name, "-")) return NAME;
         if (!cut && !has_nul) {
-            strcpy(name, "./-"); /* in a list it is a file */
+            if (!strcmp(name, "-")) strcpy(name, "./-"); /* in a list it is a file */
             return NAME;
         }
         char why[64];

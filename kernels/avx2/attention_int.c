@@ -14,7 +14,7 @@ E2_INLINE void store_16(void *out, ivec values) {
     _mm_storeu_si128((__m128i *)out, _mm256_castsi256_si128(_mm256_permute4x64_epi64(pairs, 0x08)));
 }
 
-#define store_8 store_16 /* not used */
+#define store_weights store_16
 #include "simd/attention_int.h"
 
 #endif

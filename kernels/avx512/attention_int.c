@@ -13,7 +13,7 @@ E2_INLINE void store_16(void *out, ivec values) {
     _mm256_storeu_si256((__m256i *)out, _mm512_cvtepi32_epi16((__m512i)values));
 }
 
-#define store_8 store_16 /* not used */
+#define store_weights store_16
 #include "simd/attention_int.h"
 
 #endif

@@ -14,7 +14,7 @@ E2_INLINE ivec dot_values(ivec sums, ivec row, ivec panel) {
 E2_INLINE void store_16(void *out, ivec values) {
     _mm256_storeu_si256((__m256i *)out, _mm512_cvtepi32_epi16((__m512i)values));
 }
-E2_INLINE void store_8(void *out, ivec values) {
+E2_INLINE void store_weights(void *out, ivec values) {
     _mm_storeu_si128((__m128i *)out, _mm512_cvtepi32_epi8((__m512i)values));
 }
 

@@ -4,7 +4,7 @@
  * GROUP, how many values and weights a 32-bit lane holds: 2 of 16 bits or 4 of 8, weights without a sign; and
  *   ivec dot_keys(ivec sums, ivec row, ivec panel): sums + the 2 products of 16 bits in each lane;
  *   ivec dot_values(ivec sums, ivec row, ivec panel): sums + the GROUP products of weights and values;
- *   void store_16(void *out, ivec values), store_8(...): VEC_LANES of them, in 16 or 8 bits each.
+ *   void store_16(void *out, ivec values), store_weights(...): VEC_LANES of them, in 16 bits or those of a weight.
  *
  * Keys and values are taken from the middle of their column: the one adds the same to all scores of a row, which
  * changes no weight, the other the same to all that is summed up with weights of 1 in all. Each of their columns is
@@ -31,10 +31,6 @@ static size_t round_up(size_t n) { return (n + VEC_LANES - 1) / VEC_LANES * VEC_
 static size_t panel_width(size_t columns_left) { return columns_left > VEC_LANES ? PANEL : VEC_LANES; }
 
 /* ---- rounding ---- */
-
-E2_INLINE vec load_columns(const float *x, size_t n) {
-    return n < VEC_LANES ? vec_load_part(x, n, vec_set(0.0f)) : vec_load(x);
-}
 
 /* Per column, up to a whole number of vectors: the middle of its values, the scale that brings the one farthest from it
  * to the range, and the inverse of the scale. */
@@ -232,7 +228,7 @@ static float weigh(int32_t *scores, size_t n, float factor, float most) {
         ivec weight = ivec_rounded(power_of_2(vec_max(vec_set(-20.0f), x)));
         if (n - i < VEC_LANES) weight &= ivec_below(n - i);
         sum += weight;
-        GROUP == 2 ? store_16((char *)scores + 2 * i, weight) : store_8((char *)scores + i, weight);
+        store_weights((char *)scores + 4 / GROUP * i, weight);
     }
     return (float)ivec_sum(sum);
 }
@@ -269,10 +265,7 @@ void E2_SIMD(attention_int)(const e2_attention_args *args) {
             for (size_t i = 0; i < args->head_size; i += VEC_LANES) {
                 vec v = vec_mul(vec_of_int((vec)ivec_load(block + r * width + i)), share);
                 v = vec_fma(v, vec_load(value_columns.scale + i), vec_load(value_columns.middle + i));
-                if (args->head_size - i < VEC_LANES)
-                    vec_store_part(out + i, args->head_size - i, v);
-                else
-                    vec_store(out + i, v);
+                store_columns(out + i, args->head_size - i, v);
             }
         }
         first = end;

@@ -116,18 +116,6 @@ E2_INLINE void tile(step_fn *step, size_t rows, size_t vecs, const char *a, size
 
 /* ---- epilogue ---- */
 
-/* The first n of VEC_LANES values. */
-static inline vec load_columns(const float *p, size_t n) {
-    return n < VEC_LANES ? vec_load_part(p, n, vec_set(0.0f)) : vec_load(p);
-}
-
-static inline void store_columns(float *p, size_t n, vec v) {
-    if (n < VEC_LANES)
-        vec_store_part(p, n, v);
-    else
-        vec_store(p, v);
-}
-
 /* The rows of a panel one after the other, each written whole: the rows of c may be a page apart. */
 E2_INLINE void finish_rows(const product *p, const e2_epilogue *e, e2_epilogue_activation activation,
                            const float *scales, const vec *bias, size_t columns, const char *a, size_t rows,

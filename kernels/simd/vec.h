@@ -238,4 +238,16 @@ E2_INLINE vec vec_fma_lane(vec sum, vec a, vec x, size_t lane) {
 #error E2_VECTOR is 128, 256 or 512
 #endif
 
+/* The first n of a row's columns, or as many as there are lanes; the others are 0. */
+E2_INLINE vec load_columns(const float *p, size_t n) {
+    return n < VEC_LANES ? vec_load_part(p, n, vec_set(0.0f)) : vec_load(p);
+}
+
+E2_INLINE void store_columns(float *p, size_t n, vec v) {
+    if (n < VEC_LANES)
+        vec_store_part(p, n, v);
+    else
+        vec_store(p, v);
+}
+
 #endif

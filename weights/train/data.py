@@ -118,14 +118,16 @@ class Stream:
                 continue
         return False
 
-    def __next__(self):
-        made = None
-        while made is None:
+    def _take(self):
+        while True:
             try:
-                made = self.queue.get(timeout=30)
+                return self.queue.get(timeout=30)
             except queue.Empty:
                 if not all(worker.is_alive() for worker in self.workers):
                     raise RuntimeError('a worker that draws has ended') from None
+
+    def __next__(self):
+        made = self._take()
         with self.progress.get_lock():
             self.progress.value += len(made[0])
         return made
