@@ -106,8 +106,7 @@ static void test_json_refuses(void **state) {
         "1 2",
         "[]]",
         "// a\n1",
-        "\xef\xbb\xbf"
-        "1",
+        "\357\273\2771", // a byte order mark
         "\"\\",
         "[\"a\",\n4\n,1,",
     };

@@ -13,8 +13,6 @@ from PIL import Image
 
 HEIGHT, WIDTH = 32, 128
 FREE_WIDTHS = (
-    32,
-    48,
     64,
     80,
     96,
