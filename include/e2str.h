@@ -627,6 +627,9 @@ typedef struct e2str_read_options {
     float textless_from; /* 0..1: from this probability that there is no text on, the text is empty; default 0.5. Above
                             1 (to 2): never, and not with a constraint: what it leaves need not look like the picture */
     const e2str_constraint *constraint; /* what the text may be; default NULL: anything. Not with clean_up */
+    uint32_t attention; /* 1: keep where the decoder looked (e2str_result_attention), which costs about as much as the
+                           writing did; default 0. UNSUPPORTED where the model has a resampler: its visual tokens have
+                           no places */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);
 #define e2str_read_options_init(options) e2str_read_options_init_size((options), sizeof(e2str_read_options))
@@ -705,6 +708,13 @@ typedef struct e2str_box {
                        logits, -32..32; below 0 it is not to be seen */
 } e2str_box;
 E2STR_API e2str_status e2str_result_box(const e2str_result *result, size_t index, e2str_box *box, e2str_error *error);
+
+/* Where the decoder looked when it wrote a character, with options.attention: the weights of its last cross-attention
+ * (docs/model.md, section 4), as means over the heads, on the patches of the area that was read, upright as the network
+ * sees it: row-major [rows][columns], 0..1 each. They sum to 1, or to less where the images of examples are seen, too.
+ * They live as long as the result's strings. Errors: ARGUMENT, NOT_FOUND (read without options.attention). */
+E2STR_API e2str_status e2str_result_attention(const e2str_result *result, size_t index, const float **weights,
+                                              uint32_t *rows, uint32_t *columns, e2str_error *error);
 
 /* The tokens that were most likely where character `index` begins, the one written included, best first; the end token
  * is "" . A character that begins inside a token has none. Up to options.alternatives. With a constraint they are

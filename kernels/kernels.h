@@ -57,8 +57,8 @@ static inline size_t e2_attention_scratch(size_t n_keys, size_t head_size) {
 }
 
 /* One query row against chosen rows of a KV cache, all heads: head h uses columns h * head_size .. + head_size of
- * query, of row slots[j] of keys and values ([.][stride]), and of out. slots NULL: rows 0 .. n - 1. scores: scratch of
- * heads * n floats. n >= 1. */
+ * query, of row slots[j] of keys and values ([.][stride]), and of out. slots NULL: rows 0 .. n - 1. scores: room for
+ * heads * n floats; afterwards the weights, [heads][n]. n >= 1. */
 typedef void e2_cached_attention_fn(const float *query, const float *keys, const float *values, size_t stride,
                                     const uint32_t *slots, size_t n, size_t heads, size_t head_size, float scale,
                                     float *scores, float *out);

@@ -90,8 +90,9 @@ typedef struct media_attention {
     const e2_media *media;
     const e2_decoder_row *rows;
     const float *query;
-    float *scores, *out; /* scores [workers][scores_step] */
+    float *scores, *out; /* scores [workers][scores_step]; of a gaze [rows][scores_step] */
     size_t layer, scores_step, shares;
+    bool watched; /* the scores are kept */
 } media_attention;
 
 /* The visual tokens that a row sees; *first is the first of them. */
@@ -124,14 +125,16 @@ static void media_part(void *context, size_t part, unsigned worker) {
         return;
     }
     const float *keys = media_at(a->compute->model, a->media, a->layer, first) + head * size;
+    float *scores = a->watched ? a->scores + r * a->scores_step + head * seen : a->scores + worker * a->scores_step;
     a->compute->kernels->cached_attention(a->query + at, keys, keys + inner, 2 * inner, NULL, seen, heads, size,
-                                          1.0f / sqrtf((float)size), a->scores + worker * a->scores_step, a->out + at);
+                                          1.0f / sqrtf((float)size), scores, a->out + at);
 }
 
 /* Attention of the text rows to the images, row by row: a step has one row for an image, a prompt a few, too few to
- * pay for the packing of an attention of many. Rows that see none get 0. query and out: [n][heads * head_size]. */
+ * pay for the packing of an attention of many. Rows that see none get 0. query and out: [n][heads * head_size]. gaze:
+ * NULL, or has room for the weights, which are kept. */
 static bool attend_media(const e2_compute *compute, const e2_media *media, size_t layer, const e2_decoder_row *rows,
-                         size_t n, const float *query, float *out) {
+                         size_t n, const float *query, float *out, const e2_gaze *gaze) {
     const e2_decoder *decoder = &compute->model->decoder;
     size_t tokens = 0, longest = 0, first;
     for (size_t r = 0; r < n; r++) {
@@ -139,9 +142,10 @@ static bool attend_media(const e2_compute *compute, const e2_media *media, size_
         tokens += seen;
         if (seen > longest) longest = seen;
     }
-    media_attention a = {compute, media, rows, query, NULL, out, layer, 0, 1};
+    media_attention a = {compute, media, rows, query, NULL, out, layer, 0, 1, gaze != NULL};
     a.scores_step = longest * decoder->cross_heads;
-    a.scores = e2_arena_floats(compute->arena, a.scores_step * e2_threads_count(compute->threads));
+    a.scores =
+        gaze ? gaze->weights : e2_arena_floats(compute->arena, a.scores_step * e2_threads_count(compute->threads));
     if (!a.scores) return false;
     size_t work = 2 * tokens * cross_inner(decoder);
     e2_threads *threads = e2_threads_for(compute->threads, e2_nanoseconds(work, 4 * work));
@@ -158,10 +162,11 @@ static void keep_attended(const e2_decoder *decoder, size_t layer, const float *
 
 /* x += tanh(gate) out(attention(query(norm(x)), media)); x += tanh(gate) ffn(x) */
 static bool run_cross(const e2_compute *compute, const e2_cross *cross, const e2_media *media,
-                      const e2_decoder_row *rows, size_t n, float *x, float *attended) {
+                      const e2_decoder_row *rows, size_t n, float *x, float *attended, const e2_gaze *gaze) {
     const e2_decoder *decoder = &compute->model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t inner = cross_inner(decoder), layer = (size_t)(cross - decoder->crosses);
+    if (layer + 1 < decoder->cross_layers) gaze = NULL;
     float *query = e2_arena_floats(compute->arena, n * inner), *out = e2_arena_floats(compute->arena, n * inner);
     e2_block_end end = {.out = &cross->out,
                         .out_gate = cross->attention_gate,
@@ -172,7 +177,8 @@ static bool run_cross(const e2_compute *compute, const e2_cross *cross, const e2
                         .activation = E2_GELU,
                         .gate = cross->feed_forward_gate};
     bool ok = query && out && e2_norm_linear(compute, &cross->norm, decoder->epsilon, &cross->query, x, n, query) &&
-              attend_media(compute, media, layer, rows, n, query, out) && e2_block_finish(compute, &end, out, x, n);
+              attend_media(compute, media, layer, rows, n, query, out, gaze) &&
+              e2_block_finish(compute, &end, out, x, n);
     if (ok && attended) keep_attended(decoder, layer, out, n, attended);
     e2_arena_release(compute->arena, mark);
     return ok;
@@ -234,20 +240,37 @@ static bool run_layer(const e2_compute *compute, size_t layer, e2_kv_cache *cach
     return ok;
 }
 
-bool e2_decode(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
-               size_t n, float *hidden, float *attended) {
+static bool decode(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
+                   size_t n, float *hidden, float *attended, const e2_gaze *gaze) {
     const e2_decoder *decoder = &compute->model->decoder;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *x = e2_arena_floats(compute->arena, n * decoder->width);
     bool ok = x && embed(compute, rows, n, x);
     for (uint32_t i = 0; ok && i < decoder->layers; i++) {
         const e2_cross *cross = decoder->blocks[i].cross;
-        ok = (!cross || run_cross(compute, cross, media, rows, n, x, attended)) &&
+        ok = (!cross || run_cross(compute, cross, media, rows, n, x, attended, gaze)) &&
              run_layer(compute, i, cache, rows, n, x);
     }
     if (ok) e2_norm_apply(compute, &decoder->norm, decoder->epsilon, x, n, decoder->width, hidden);
     e2_arena_release(compute->arena, mark);
     return ok;
+}
+
+bool e2_decode(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
+               size_t n, float *hidden, float *attended) {
+    return decode(compute, media, cache, rows, n, hidden, attended, NULL);
+}
+
+bool e2_decode_watched(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
+                       size_t n, float *hidden, e2_gaze *gaze) {
+    size_t longest = 0, first;
+    for (size_t r = 0; r < n; r++) {
+        size_t seen = seen_tokens(&compute->model->decoder, media, &rows[r], &first);
+        if (seen > longest) longest = seen;
+    }
+    gaze->step = longest * compute->model->decoder.cross_heads;
+    gaze->weights = e2_arena_floats(compute->arena, n * gaze->step);
+    return gaze->weights && decode(compute, media, cache, rows, n, hidden, NULL, gaze);
 }
 
 bool e2_logits(const e2_compute *compute, const float *hidden, size_t n, float *logits) {

@@ -49,11 +49,21 @@ size_t e2_projection_values(const e2str_model *model, size_t n);
 void e2_media_get(const e2str_model *model, const e2_media *media, size_t index, float *values);
 void e2_media_put(const e2str_model *model, e2_media *media, const float *values, size_t n);
 
+/* Where rows look: the weights of the last cross-attention, of each row [heads][visual tokens that it sees], and as
+ * many floats from row to row as the longest of these needs. From the arena, made by e2_decode_watched. */
+typedef struct e2_gaze {
+    float *weights;
+    size_t step;
+} e2_gaze;
+
 /* Runs the rows through all layers; rows of one sequence in order. hidden [n][width]: after the final norm. attended
  * [n][attended_width], or NULL: what the attention of the last attended_layers cross-attentions gave, heads side by
  * side, before its output projection. false: out of memory. */
 bool e2_decode(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
                size_t n, float *hidden, float *attended);
+/* The same, and where the rows look. */
+bool e2_decode_watched(const e2_compute *compute, const e2_media *media, e2_kv_cache *cache, const e2_decoder_row *rows,
+                       size_t n, float *hidden, e2_gaze *gaze);
 
 /* logits [n][vocabulary] of hidden rows [n][width]; the output matrix is the token table. */
 bool e2_logits(const e2_compute *compute, const float *hidden, size_t n, float *logits);

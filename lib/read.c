@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "encode.h"
+#include "gaze.h"
 #include "result.h"
 #include "session.h"
 #include "upright.h"
@@ -48,6 +49,8 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
     if (options->memory_everywhere > 1)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "memory_everywhere is %u; 0 or 1", options->memory_everywhere);
     if (options->places > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "places is %u; 0 or 1", options->places);
+    if (options->attention > 1)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "attention is %u; 0 or 1", options->attention);
     if (!(options->reject_below >= 0.0f && options->reject_below <= 1.0f))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "reject_below is %g; from 0 to 1", (double)options->reject_below);
     if (!(options->textless_from >= 0.0f && options->textless_from <= 2.0f))
@@ -73,6 +76,8 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "examples are chosen by id but the pool is NULL");
     if (options->places && !model->head.weight)
         return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "places: the model file has no patch head");
+    if (options->attention && model->resampler.layers)
+        return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "attention: the model's resampler leaves no places to look at");
     for (size_t i = 0; i < n; i++)
         if (results[i]) results[i]->place = i;
     for (size_t i = 0; i < n; i++) {
@@ -151,6 +156,15 @@ static bool search_all(const e2_compute *compute, const e2_media *media, e2_sequ
     return true;
 }
 
+/* Where each answer looked, if that was asked. false: out of memory. */
+static bool look_back(const e2_compute *compute, const e2_media *media, const query *queries, size_t n,
+                      const e2str_read_options *options, e2_answer *answers) {
+    uint32_t image = 0;
+    for (size_t i = 0; options->attention && i < n; image += queries[i++].size.images)
+        if (!e2_gaze_back(compute, media, &queries[i].parts, image, &answers[i])) return false;
+    return true;
+}
+
 /* Builds the sequences of a group side by side and answers them. */
 static e2str_status answer(const e2_compute *compute, query *queries, size_t n, const e2str_pool *pool,
                            const float *tokens, const float *keys, const e2str_read_options *options,
@@ -183,7 +197,8 @@ static e2str_status answer(const e2_compute *compute, query *queries, size_t n, 
         image += q->size.images;
         tokens += q->parts.query_tokens * (size_t)model->vision.width;
     }
-    ok = ok && search_all(compute, &media, sequences, n, slots, &search, answers);
+    ok = ok && search_all(compute, &media, sequences, n, slots, &search, answers) &&
+         look_back(compute, &media, queries, n, options, answers);
     if (!ok) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     for (size_t i = 0; i < n; i++)
         if (!answers[i].finite)
@@ -219,6 +234,8 @@ static e2str_status fill(const e2_compute *compute, const e2_measured *image, co
     e2str_status status = e2_result_fill(result, compute, answer, options->clean_up, options->influences, error);
     if (status) return status;
     result->area = image->area;
+    status = e2_result_attention(result, answer, model->vision.grid_height, image->columns, error);
+    if (status) return status;
     if (!e2_judge(compute, answer, &evidence, options->places, &judgement))
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     e2_result_judge(result, &judgement, options);

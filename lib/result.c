@@ -196,9 +196,30 @@ e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, con
     return E2STR_OK;
 }
 
+/* Of each character as when its first token was written. */
+e2str_status e2_result_attention(e2str_result *result, const e2_answer *answer, uint32_t rows, uint32_t columns,
+                                 e2str_error *error) {
+    if (!answer->attention) return E2STR_OK;
+    size_t tokens = (size_t)rows * columns, count;
+    const e2_result_character *all = result->characters.data;
+    bool good = e2_mul(tokens, result->characters.count, &count);
+    float *at = good ? grow(&result->attention, count, sizeof *at) : NULL;
+    if (!at) {
+        e2_result_clear(result);
+        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a result");
+    }
+    for (size_t i = 0; i < result->characters.count; i++, at += tokens)
+        memcpy(at, answer->attention + all[i].first_token * tokens, tokens * sizeof *at);
+    result->attention.count += count;
+    result->attention_rows = rows;
+    result->attention_columns = columns;
+    return E2STR_OK;
+}
+
 static void clear_text(e2str_result *result) {
-    e2_buffer *buffers[] = {&result->raw,          &result->owners,     &result->text,    &result->characters,
-                            &result->alternatives, &result->influences, &result->strings, &result->tokens};
+    e2_buffer *buffers[] = {&result->raw,        &result->owners,       &result->text,
+                            &result->characters, &result->alternatives, &result->influences,
+                            &result->strings,    &result->tokens,       &result->attention};
     for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++) buffers[i]->count = 0;
     if (result->text.data) *(char *)result->text.data = 0;
 }
@@ -209,6 +230,7 @@ void e2_result_clear(e2str_result *result) {
     result->score = result->end_probability = result->confidence = result->textless = 0.0f;
     result->truncated = result->rejected = result->unmatched = 0;
     result->has_boxes = false;
+    result->attention_rows = result->attention_columns = 0;
     result->area = (e2str_area){0};
 }
 
@@ -265,6 +287,7 @@ void e2_result_release(e2str_result *result) {
     free(result->influences.data);
     free(result->strings.data);
     free(result->tokens.data);
+    free(result->attention.data);
 }
 
 void e2str_result_free(e2str_result *result) {
@@ -310,6 +333,18 @@ e2str_status e2str_result_box(const e2str_result *result, size_t index, e2str_bo
                        e2str_result_characters(result));
     if (!result->has_boxes) return e2_fail(error, E2STR_ERROR_NOT_FOUND, "read without the option places");
     *box = found->box;
+    return E2STR_OK;
+}
+
+e2str_status e2str_result_attention(const e2str_result *result, size_t index, const float **weights, uint32_t *rows,
+                                    uint32_t *columns, e2str_error *error) {
+    if (!character_at(result, index) || !weights || !rows || !columns)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "character %zu of %zu, or a NULL", index,
+                       e2str_result_characters(result));
+    if (!result->attention_rows) return e2_fail(error, E2STR_ERROR_NOT_FOUND, "read without the option attention");
+    *rows = result->attention_rows;
+    *columns = result->attention_columns;
+    *weights = (const float *)result->attention.data + index * *rows * *columns;
     return E2STR_OK;
 }
 

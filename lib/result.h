@@ -39,13 +39,15 @@ struct e2str_result {
     e2_buffer influences;   /* e2str_influence */
     e2_buffer strings;      /* char: the alternatives' texts */
     e2_buffer tokens;       /* uint32_t, without special tokens */
+    e2_buffer attention;    /* float: [characters][rows * columns], where it was asked for */
     e2_result_example examples[E2STR_MAX_EXAMPLES];
     size_t n_examples;
     float score, end_probability, confidence, textless;
     int truncated, rejected, unmatched;
     bool has_boxes;
-    size_t place;    /* in the batch that is being read */
-    e2str_area area; /* that was read; width 0: the result is empty */
+    uint32_t attention_rows, attention_columns; /* 0: not asked for */
+    size_t place;                               /* in the batch that is being read */
+    e2str_area area;                            /* that was read; width 0: the result is empty */
 };
 
 void e2_result_clear(e2str_result *result);
@@ -54,6 +56,10 @@ void e2_result_release(e2str_result *result); /* its buffers, not itself */
 /* Fills a cleared result from an answer, with at most n_influences for each character. MEMORY. */
 e2str_status e2_result_fill(e2str_result *result, const e2_compute *compute, const e2_answer *answer, bool clean_up,
                             uint32_t n_influences, e2str_error *error);
+
+/* Keeps where a filled result's answer looked on a grid of patches, if that is known. MEMORY. */
+e2str_status e2_result_attention(e2str_result *result, const e2_answer *answer, uint32_t rows, uint32_t columns,
+                                 e2str_error *error);
 
 /* What a judgement adds to a filled result, whose area is known: confidence, an empty text where there is none, a
  * rejection, and with options->places the boxes of the characters, in the pixels of the image as it is stored. */

@@ -29,6 +29,7 @@ typedef struct e2_answer {
     bool ended;                /* false: cut at the limit */
     float end_log_probability; /* if ended */
     bool unmatched;            /* no text was found that fits the constraint: there are no tokens */
+    const float *attention;    /* [tokens][query's visual tokens], by e2_gaze_back; else NULL */
 } e2_answer;
 
 typedef struct e2_search_options {

@@ -72,9 +72,10 @@ static inline bool same_buffer(const e2_buffer *a, const e2_buffer *b, size_t si
 /* Everything that two reads found, bit for bit. */
 static inline bool memory_same(const e2str_result *a, const e2str_result *b) {
     bool same = same_buffer(&a->text, &b->text, 1) && same_buffer(&a->tokens, &b->tokens, sizeof(uint32_t)) &&
-                same_buffer(&a->strings, &b->strings, 1) && a->characters.count == b->characters.count &&
-                a->influences.count == b->influences.count && a->score == b->score && a->confidence == b->confidence &&
-                a->textless == b->textless && a->rejected == b->rejected && a->has_boxes == b->has_boxes &&
+                same_buffer(&a->strings, &b->strings, 1) && same_buffer(&a->attention, &b->attention, sizeof(float)) &&
+                a->characters.count == b->characters.count && a->influences.count == b->influences.count &&
+                a->score == b->score && a->confidence == b->confidence && a->textless == b->textless &&
+                a->rejected == b->rejected && a->has_boxes == b->has_boxes &&
                 a->end_probability == b->end_probability && a->truncated == b->truncated &&
                 a->n_examples == b->n_examples && a->alternatives.count == b->alternatives.count;
     const e2_result_character *x = a->characters.data, *y = b->characters.data;

@@ -204,7 +204,7 @@ static e2str_status read_beams(world *w, e2str_error *error) {
     options.alternatives = 3;
     options.influences = 3;
     options.clean_up = 1;
-    options.places = w->places;
+    options.places = options.attention = w->places;
     return e2str_read(w->session, &w->image, w->pool, &options, w->result, error);
 }
 

@@ -50,7 +50,7 @@ typedef struct run {
 static const e2str_read_options *how(void) {
     static e2str_read_options options;
     options = memory_options(2, 2);
-    options.places = 1;
+    options.places = options.attention = 1;
     return &options;
 }
 

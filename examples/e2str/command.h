@@ -16,7 +16,7 @@ typedef enum page_format { FORMAT_TEXT, FORMAT_TSV, FORMAT_HOCR, FORMAT_ALTO, FO
 
 /* One run of the command: the options and operands as given, then what was opened for them. */
 typedef struct invocation {
-    const char *model_path, *pool_path, *labels_path, *files_path, *boxes_path; /* NULL: not given */
+    const char *model_path, *pool_path, *labels_path, *files_path, *boxes_path, *page_path; /* NULL: not given */
     e2str_model_options model_options;
     e2str_session_options session_options;
     e2str_read_options read;
@@ -51,6 +51,7 @@ typedef struct invocation {
 /* ---- the commands; each returns an exit status ---- */
 int run_read(invocation *run);
 int run_page(invocation *run);
+int run_explain(invocation *run);
 int run_pool_add(invocation *run);
 int run_pool_list(invocation *run);
 int run_pool_remove(invocation *run);
@@ -90,7 +91,8 @@ enum {
     LEARN = 128,
     AUDIT = 256,
     SUGGEST = 512,
-    PAGE = 1024
+    PAGE = 1024,
+    EXPLAIN = 2048
 };
 
 /* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */
@@ -221,6 +223,9 @@ typedef struct crop_place {
 /* The members that tell what was read, without braces. place: for boxes in the page's pixels; NULL: the image's. */
 void write_reading(FILE *to, const invocation *run, const e2str_result *result, const crop_place *place);
 void write_error(FILE *to, e2str_status status, const e2str_error *error);
+/* The first character of an example's label that an influence is of: its bytes at *at, "" for the end; NULL: it is
+ * none. */
+size_t influence_character(const e2str_influence *influence, const char *label, size_t size, const char **at);
 
 /* ---- labels.c ---- */
 

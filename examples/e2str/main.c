@@ -24,6 +24,10 @@ static const command_row commands[] = {
     {NULL, "page", PAGE, 1, 1, run_page, "IMAGE --boxes FILE",
      "Reads the words of a page, in the boxes or quadrangles of any detector, and prints them in reading order.\n"
      "Lines are those that the boxes say, else found by where boxes lie. IMAGE is a file or - as for read."},
+    {NULL, "explain", EXPLAIN, 1, 1, run_explain, "IMAGE",
+     "Tells how a read came about: each character's alternatives, where the decoder looked, which characters of\n"
+     "which examples moved it, what each example of the prompt did, and what would be read without pool, prompt or "
+     "memory."},
     {"pool", "add", ADD, 1, INT32_MAX, run_pool_add, "POOL [IMAGE TEXT]...",
      "Adds examples to a pool file, which is made if there is none, and prints: id TAB text. Then the\n"
      "pool learns: its memory is made anew from all examples. With --labels, standard error tells what came of it."},

@@ -38,7 +38,7 @@ static bool shares_standard_input(const invocation *run, unsigned command) {
     int users = 0;
     const char *const paths[] = {run->files_path, run->labels_path, run->boxes_path};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) users += paths[i] && !strcmp(paths[i], "-");
-    bool images = command & (READ | PAGE | ADD | SUGGEST);
+    bool images = command & (READ | PAGE | EXPLAIN | ADD | SUGGEST);
     for (int i = command & (ADD | SUGGEST) ? 1 : 0; images && i < run->n_operands; i += command & ADD ? 2 : 1)
         users += !strcmp(run->operands[i], "-");
     if (users > 1) complain("standard input (-) can be read once, and is given %d times", users);
@@ -49,7 +49,7 @@ bool has_idle_options(const invocation *run, unsigned command) {
     bool own_pool = run->pool_first || run->hard;
     if (command == READ && !run->json && refused(of_json(run), "is for --json")) return true;
     if (command == PAGE && run->format != FORMAT_JSON && refused(of_json(run), "is for --format json")) return true;
-    if (command & (READ | PAGE) && !run->pool_path &&
+    if (command & (READ | PAGE | EXPLAIN) && !run->pool_path &&
         refused(of_reads_with_pools(run), "is for reads with a pool: -p POOL"))
         return true;
     if (command == EVAL && !run->pool_path && !own_pool &&

@@ -135,10 +135,10 @@ static bool products(const char *text, const option_row *row, void *value) {
 /* ------------------------------------------------------------------------------------------------------- table -- */
 
 #define AT(member) offsetof(invocation, member)
-#define READS      (READ | PAGE | EVAL)
+#define READS      (READ | PAGE | EVAL | EXPLAIN)
 #define ENCODES    (READS | ADD | SUGGEST)
 #define LEARNS     (ADD | REMOVE | EVAL | LEARN | AUDIT | SUGGEST)
-#define ALL        (READ | PAGE | LIST | POOL_INFO | INFO | LEARNS)
+#define ALL        (READ | PAGE | EXPLAIN | LIST | POOL_INFO | INFO | LEARNS)
 
 /* clang-format off */
 static const option_row options[] = {
@@ -149,13 +149,13 @@ static const option_row options[] = {
      "most similar examples put before each image, 0 to 64; default 2, or 0 with a pool that learnt from 8"},
     {"memory", 0, READS, "X", factor, AT(read.memory_factor), 0, 4,
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},
-    {"threads", 't', READ | PAGE | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
+    {"threads", 't', READ | PAGE | EXPLAIN | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
      "threads that work on an image, 1 to 256; default 1"},
-    {"spin", 0, READ | PAGE | LEARNS, "US", wide_number, AT(session_options.spin_microseconds), 0, E2STR_MAX_SPIN,
-     "microseconds for which a thread that waits looks on before it sleeps, 0 to 1000000; default 0"},
-    {"precision", 0, READ | PAGE | LEARNS | INFO, "TYPE", precision, AT(model_options.precision), 0, 0,
+    {"spin", 0, READ | PAGE | EXPLAIN | LEARNS, "US", wide_number, AT(session_options.spin_microseconds), 0,
+     E2STR_MAX_SPIN, "microseconds for which a thread that waits looks on before it sleeps, 0 to 1000000; default 0"},
+    {"precision", 0, READ | PAGE | EXPLAIN | LEARNS | INFO, "TYPE", precision, AT(model_options.precision), 0, 0,
      "of products: auto (default: the fastest here), int8, bf16, f32, file (as the weights)"},
-    {"products", 0, READ | PAGE | LEARNS, "WHO", products, AT(model_options.products), 0, 0,
+    {"products", 0, READ | PAGE | EXPLAIN | LEARNS, "WHO", products, AT(model_options.products), 0, 0,
      "own: our kernels multiply; openblas: that library; default auto: OpenBLAS where there is plain C only"},
     {"beam", 0, READS, "N", number, AT(read.beams), 1, E2STR_MAX_BEAMS,
      "beams of the search, 1 to 16; default 1: greedy"},
@@ -186,16 +186,18 @@ static const option_row options[] = {
      "read other texts, too, but as if they were e^B times less likely"},
     {"ignore-case", 0, READS, NULL, number, AT(constraint_options.ignore_case), 1, 1,
      "letters fit these rules in either case"},
-    {"alternatives", 0, READ | PAGE, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
-     "in JSON: best N tokens for each character, 0 to 8"},
-    {"influences", 0, READ | PAGE, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
-     "in JSON: the N characters of examples that moved each character most, 0 to 16"},
+    {"alternatives", 0, READ | PAGE | EXPLAIN, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
+     "in JSON: best N tokens for each character, 0 to 8; explain: default 4"},
+    {"influences", 0, READ | PAGE | EXPLAIN, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
+     "in JSON: the N characters of examples that moved each character most, 0 to 16; explain: default 3"},
     {"places", 0, READ | PAGE, NULL, number, AT(read.places), 1, 1, "in JSON: where each character lies, in pixels"},
     {"reject", 0, READS, "X", share_of_1, AT(read.reject_below), 0, 1,
      "give no text where it is right with a probability below X, 0 to 1; in JSON say so"},
     {"textless", 0, READS, "X", share_of_1, AT(read.textless_from), 0, 1,
      "give an empty text where there is none with a probability of X, 0 to 1; default 0.5"},
-    {"json", 0, READ | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
+    {"html", 0, EXPLAIN, "FILE", path, AT(page_path), 0, 0,
+     "write a page with the picture, too, for a browser"},
+    {"json", 0, READ | EXPLAIN | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
     {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0,
      "labelled images: `image TAB text` per line; - for standard input"},
     {"max-bytes", 0, ADD | EVAL, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,

@@ -18,15 +18,21 @@ static void write_alternatives(FILE *to, const e2str_result *result, size_t char
     fputc(']', to);
 }
 
+size_t influence_character(const e2str_influence *influence, const char *label, size_t size, const char **at) {
+    uint32_t code;
+    *at = label && influence->offset <= size ? label + influence->offset : NULL;
+    return *at ? utf8_next(*at, SIZE_MAX, &code) : 0;
+}
+
 static void write_influence(FILE *to, const invocation *run, const e2str_influence *influence) {
     size_t size = 0;
     char *label = pool_label(run, influence->example, &size);
-    const char *character = label && influence->offset <= size ? label + influence->offset : NULL; /* "": the end */
-    uint32_t code;
+    const char *character;
+    size_t length = influence_character(influence, label, size, &character);
     fprintf(to, "{\"id\":%llu", (unsigned long long)influence->example);
     write_json(to, ",\"label\":", label, size);
     fprintf(to, ",\"offset\":%zu", influence->offset);
-    write_json(to, ",\"character\":", character, character ? utf8_next(character, SIZE_MAX, &code) : 0);
+    write_json(to, ",\"character\":", character, length);
     write_number(to, ",\"amount\":", influence->amount);
     fputc('}', to);
     free(label);
@@ -62,6 +68,18 @@ static void write_box(FILE *to, const e2str_result *result, size_t character, co
     write_number(to, "],\"evidence\":", box.evidence);
 }
 
+/* How much the decoder looked at each patch when it wrote a character. */
+static void write_attention(FILE *to, const e2str_result *result, size_t character) {
+    const float *weights = NULL;
+    uint32_t rows = 0, columns = 0;
+    e2str_result_attention(result, character, &weights, &rows, &columns, NULL);
+    for (uint32_t i = 0; i < rows * columns; i++) {
+        const char *between = i % columns ? "," : i ? "],[" : ",\"attention\":[[";
+        write_number(to, between, (double)weights[i]);
+    }
+    fputs("]]", to);
+}
+
 static void write_characters(FILE *to, const invocation *run, const e2str_result *result, const crop_place *place) {
     const char *text = e2str_result_text(result);
     size_t count = e2str_result_characters(result);
@@ -75,6 +93,7 @@ static void write_characters(FILE *to, const invocation *run, const e2str_result
         if (run->read.alternatives) write_alternatives(to, result, i);
         if (run->pool) write_number(to, ",\"memory\":", e2str_result_memory(result, i));
         if (run->read.influences) write_influences(to, run, result, i);
+        if (run->read.attention) write_attention(to, result, i);
         fputc('}', to);
     }
     fputc(']', to);

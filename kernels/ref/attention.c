@@ -25,14 +25,14 @@ void e2_cached_attention_ref(const float *query, const float *keys, const float 
                              float *scores, float *out) {
     for (size_t h = 0; h < heads; h++) {
         const float *q = query + h * head_size, *k = keys + h * head_size, *v = values + h * head_size;
-        float *o = out + h * head_size;
+        float *o = out + h * head_size, *weights = scores + h * n;
         for (size_t j = 0; j < n; j++)
-            scores[j] = scale * e2_ref_dot(q, k + (slots ? slots[j] : j) * stride, head_size);
-        e2_softmax_ref(scores, 1, n, n);
+            weights[j] = scale * e2_ref_dot(q, k + (slots ? slots[j] : j) * stride, head_size);
+        e2_softmax_ref(weights, 1, n, n);
         memset(o, 0, head_size * sizeof *o);
         for (size_t j = 0; j < n; j++) {
             const float *row = v + (slots ? slots[j] : j) * stride;
-            for (size_t i = 0; i < head_size; i++) o[i] += scores[j] * row[i];
+            for (size_t i = 0; i < head_size; i++) o[i] += weights[j] * row[i];
         }
     }
 }

@@ -41,6 +41,8 @@ cp $images/open.png "$work/$(printf 'caf\351.png')"
     "$e2str" read --json $images/*.png none.png "$work"/caf*.png
     "$e2str" read --json --places --alternatives 8 --influences 4 -p "$work/pool" -k 3 --everywhere $images/*.jpg
     "$e2str" read --json --pattern '[0-9]{3}' --reject 0.9 --max-tokens 2 --rotate auto $images/*.png
+    "$e2str" explain --json $images/coffee.jpg
+    "$e2str" explain --json -p "$work/pool" -k 3 --everywhere $images/coffee.jpg
     "$e2str" eval --json --verbose --labels $images/labels.tsv
     "$e2str" eval --json --verbose --labels $images/labels.tsv --pool-first 8 --random-examples 1 --chars a-z
     "$e2str" eval --json --labels $images/labels.tsv --hard 50
@@ -52,7 +54,7 @@ check 'JSON lines are valid' valid json docs/json-lines.schema.json "$work/lines
 kinds() { # how many of the kinds of lines are among them
     for kind in '"characters"' '"status"' '"label":.*"score"' '"exact"' '"hard"' '"likeness"' '"reason"' \
         '"corners".*"status"' '"influences":\[{' '"alternatives"' '"image_base64"' \
-        '"unmatched":true' '"truncated":true' '"evidence"'; do
+        '"unmatched":true' '"truncated":true' '"evidence"' '"ways"' '"attention"'; do
         grep -q -- "$kind" "$work/lines.json" || echo "$kind"
     done
 }

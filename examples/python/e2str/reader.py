@@ -55,6 +55,7 @@ class ReadOptions(TypedDict, total=False):
     reject_below: float | None  # 0 to 1: a reading with less confidence is marked as rejected; default 0
     textless_from: float | None  # from this probability of no text on, the text is empty; default 0.5; above 1: never
     constraint: Constraint | None  # what the text may be
+    attention: bool | None  # keep where the decoder looked: Character.attention; default False
 
 
 class PoolOptions(TypedDict, total=False):
@@ -184,7 +185,7 @@ class Reader(Handle):
             n, results = len(pictures), session.results(len(pictures))
             arguments = n, owner and owner.pointer, ctypes.byref(options), (ctypes.c_void_p * n)(*results)
             _abi.call('read_batch', session.pointer, _views(pictures), *arguments)
-            return [reading(result, bool(given.get('places'))) for result in results]
+            return [reading(result, bool(given.get('places')), bool(given.get('attention'))) for result in results]
 
     def _visual_tokens(self, picture: Picture) -> int:
         count = ctypes.c_uint32()

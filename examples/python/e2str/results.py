@@ -75,6 +75,9 @@ class Character:
     """What did most of it, the strongest first: with the option `influences`."""
     box: Box | None
     """With the option `places`."""
+    attention: tuple[tuple[float, ...], ...] | None
+    """How much the decoder looked at each patch of the area when it wrote this: rows of columns, upright; they sum to
+    at most 1. With the option `attention`."""
 
 
 @dataclass(frozen=True)
@@ -201,8 +204,8 @@ def _pairs(count: int, name: str, first: Any, *arguments: Any) -> list[tuple[Any
     return pairs
 
 
-def reading(result: Any, places: bool) -> Reading:
-    """All that a result of the library holds. places: it was asked for boxes."""
+def reading(result: Any, places: bool, attention: bool) -> Reading:
+    """All that a result of the library holds. places, attention: it was asked for them."""
     ids = ctypes.POINTER(ctypes.c_uint32)()
     count = lib.e2str_result_tokens(result, ctypes.byref(ids))
     data = lib.e2str_result_text(result)
@@ -221,7 +224,7 @@ def reading(result: Any, places: bool) -> Reading:
         truncated=bool(lib.e2str_result_truncated(result)),
         end_probability=lib.e2str_result_end_probability(result),
         characters=tuple(
-            _character(result, data, index, *one) for index, one in enumerate(zip_longest(characters, boxes))
+            _character(result, data, index, *one, attention) for index, one in enumerate(zip_longest(characters, boxes))
         ),
         examples=tuple(Example(*pair) for pair in examples),
         area=_abi.answer(Area, area),
@@ -229,7 +232,14 @@ def reading(result: Any, places: bool) -> Reading:
     )
 
 
-def _character(result: Any, data: bytes, index: int, one: Any, box: Box | None) -> Character:
+def _attention(result: Any, index: int) -> tuple[tuple[float, ...], ...]:
+    weights, rows, columns = ctypes.POINTER(ctypes.c_float)(), ctypes.c_uint32(), ctypes.c_uint32()
+    _abi.call('result_attention', result, index, ctypes.byref(weights), ctypes.byref(rows), ctypes.byref(columns))
+    width = columns.value
+    return tuple(tuple(weights[row * width : (row + 1) * width]) for row in range(rows.value))
+
+
+def _character(result: Any, data: bytes, index: int, one: Any, box: Box | None, attention: bool) -> Character:
     others = _pairs(lib.e2str_result_alternatives(result, index), 'alternative', ctypes.c_char_p(), result, index)
     influences = _list(lib.e2str_result_influences(result, index), 'influence', result, index)
     return Character(
@@ -238,6 +248,7 @@ def _character(result: Any, data: bytes, index: int, one: Any, box: Box | None) 
         alternatives=tuple(Alternative(text.decode(errors='replace'), probability) for text, probability in others),
         memory=lib.e2str_result_memory(result, index),
         box=box,
+        attention=_attention(result, index) if attention else None,
         influences=tuple(
             Influence(i.example, None if i.offset == _NOWHERE else i.offset, i.amount) for i in influences
         ),

@@ -234,6 +234,7 @@ pub struct e2str_read_options {
     pub reject_below: f32,
     pub textless_from: f32,
     pub constraint: *const e2str_constraint,
+    pub attention: u32,
 }
 #[repr(C)]
 pub struct e2str_result {
@@ -479,6 +480,14 @@ extern "C" {
         result: *const e2str_result,
         index: usize,
         place: *mut e2str_box,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_result_attention(
+        result: *const e2str_result,
+        index: usize,
+        weights: *mut *const f32,
+        rows: *mut u32,
+        columns: *mut u32,
         error: *mut e2str_error,
     ) -> e2str_status;
     pub fn e2str_result_alternatives(result: *const e2str_result, index: usize) -> usize;
