@@ -183,6 +183,8 @@ typedef struct e2str_model_options {
                                   the metadata; a group of images may hold a 1,024th as many numbers. A model that asks
                                   for more is refused (LIMIT) before its weights are read. Default
                                   E2STR_MAX_OPERATIONS, twice what a model of the paper's size takes */
+    uint32_t threads;          /* that pack weights while the model is opened, 1 (default) to 256; they end with that,
+                                  and change no bit of the model */
 } e2str_model_options;
 E2STR_API void e2str_model_options_init_size(e2str_model_options *options, size_t size);
 #define e2str_model_options_init(options) e2str_model_options_init_size((options), sizeof(e2str_model_options))

@@ -19,12 +19,15 @@
 
 #define CHUNK        ((size_t)256 << 10)
 #define MAX_METADATA ((size_t)256 << 20)
+#define MAX_PADDING  64 /* between tensors, where they are hashed as they are fetched */
 
 struct e2_gguf_source {
     int file;
     struct stat opened;
     size_t loaded;   /* of the file's beginning */
-    uint8_t *buffer; /* the data of the tensor that was fetched last; as large as the largest */
+    uint8_t *buffer; /* the data of the tensor that was fetched last, MAX_PADDING into it; as large as the largest */
+    e2_hash hash;    /* of the file up to `hashed`; not begun while that is 0 */
+    size_t hashed;
     e2str_status status;
     e2str_error error; /* what stopped the parser */
 };
@@ -66,14 +69,31 @@ static size_t largest_tensor(const e2_gguf *gguf) {
     return largest;
 }
 
-/* One buffer for all: memory that is touched for the first time costs more than what is read into it. */
+/* The hash of the metadata, to which the rest is added in the order of the file. */
+static void begin_hash(const e2_gguf *gguf, struct e2_gguf_source *source) {
+    e2_hash_begin(&source->hash);
+    e2_hash_add(&source->hash, gguf->data, gguf->metadata);
+    source->hashed = gguf->metadata;
+}
+
+/* One buffer for all: memory that is touched for the first time costs more than what is read into it. Tensors that are
+ * fetched in the order of the file are hashed on the way, with the padding before them, so that each byte is read once.
+ */
 e2str_status e2_gguf_fetch(e2_gguf *gguf, const e2_tensor *tensor, e2str_error *error) {
     struct e2_gguf_source *source = gguf->source;
     if (!source) return E2STR_OK;
-    if (!source->buffer) source->buffer = malloc(largest_tensor(gguf));
+    if (!source->hashed) begin_hash(gguf, source);
+    if (!source->buffer) source->buffer = malloc(MAX_PADDING + largest_tensor(gguf));
     if (!source->buffer) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the largest tensor");
-    gguf->tensors[tensor - gguf->tensors].data = source->buffer;
-    return read_range(source, tensor->offset, source->buffer, tensor->bytes, error);
+    uint8_t *data = source->buffer + MAX_PADDING;
+    gguf->tensors[tensor - gguf->tensors].data = data;
+    bool next = tensor->offset >= source->hashed && tensor->offset - source->hashed <= MAX_PADDING;
+    size_t padding = next ? tensor->offset - source->hashed : 0, size = padding + tensor->bytes;
+    e2str_status status = read_range(source, tensor->offset - padding, data - padding, size, error);
+    if (status || !next) return status;
+    e2_hash_add(&source->hash, data - padding, size);
+    source->hashed += size;
+    return E2STR_OK;
 }
 
 static bool same_time(struct timespec a, struct timespec b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
@@ -87,22 +107,26 @@ static e2str_status check_unchanged(const struct e2_gguf_source *source, e2str_e
 }
 
 e2str_status e2_gguf_hash(const e2_gguf *gguf, uint64_t *checksum, e2str_error *error) {
-    const struct e2_gguf_source *source = gguf->source;
-    size_t at = source ? gguf->metadata : gguf->size;
-    uint8_t *buffer = source ? e2_alloc(CHUNK, 1) : NULL;
+    struct e2_gguf_source *source = gguf->source;
     e2str_status status = E2STR_OK;
-    e2_hash hash;
-    if (source && !buffer) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the model");
-    e2_hash_begin(&hash);
-    e2_hash_add(&hash, gguf->data, at);
-    while (!status && at < gguf->size) {
-        size_t size = gguf->size - at < CHUNK ? gguf->size - at : CHUNK;
-        status = read_range(source, at, buffer, size, error);
-        if (!status) e2_hash_add(&hash, buffer, size);
-        at += size;
+    if (!source) {
+        e2_hash hash;
+        e2_hash_begin(&hash);
+        e2_hash_add(&hash, gguf->data, gguf->size);
+        *checksum = e2_hash_end(&hash);
+        return status;
+    }
+    uint8_t *buffer = e2_alloc(CHUNK, 1);
+    if (!buffer) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the model");
+    if (!source->hashed) begin_hash(gguf, source);
+    while (!status && source->hashed < gguf->size) {
+        size_t left = gguf->size - source->hashed, size = left < CHUNK ? left : CHUNK;
+        status = read_range(source, source->hashed, buffer, size, error);
+        if (!status) e2_hash_add(&source->hash, buffer, size);
+        source->hashed += size;
     }
     free(buffer);
-    *checksum = e2_hash_end(&hash);
+    *checksum = e2_hash_end(&source->hash);
     return status;
 }
 

@@ -19,8 +19,10 @@ void e2_log(const e2str_model *model, const char *format, ...) {
     model->log(model->log_user, message);
 }
 
-static const e2str_model_options default_options = {
-    .size = sizeof default_options, .precision = E2STR_PRECISION_AUTO, .max_operations = E2STR_MAX_OPERATIONS};
+static const e2str_model_options default_options = {.size = sizeof default_options,
+                                                    .precision = E2STR_PRECISION_AUTO,
+                                                    .max_operations = E2STR_MAX_OPERATIONS,
+                                                    .threads = 1};
 
 void e2str_model_options_init_size(e2str_model_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -38,6 +40,9 @@ static e2str_status read_arguments(const e2str_model_options *given, e2str_model
     if (!status && (options->products < E2STR_PRODUCTS_AUTO || options->products > E2STR_PRODUCTS_OWN))
         status =
             e2_fail(error, E2STR_ERROR_ARGUMENT, "products is %d; one of E2STR_PRODUCTS_*", (int)options->products);
+    if (!status && (options->threads < 1 || options->threads > E2STR_MAX_THREADS))
+        status =
+            e2_fail(error, E2STR_ERROR_ARGUMENT, "threads is %u; from 1 to %d", options->threads, E2STR_MAX_THREADS);
     return status;
 }
 
@@ -74,6 +79,15 @@ static e2str_status choose_kernels(e2str_model *model, e2str_error *error) {
     return E2STR_OK;
 }
 
+/* With threads of its own, which end here. */
+static e2str_status bind_tensors(e2str_model *model, uint32_t count, e2str_error *error) {
+    e2_threads *threads = NULL;
+    e2str_status status = count > 1 ? e2_threads_new(count, &threads, error) : E2STR_OK;
+    if (!status) status = e2_model_bind_tensors(model, threads, error);
+    e2_threads_free(threads);
+    return status;
+}
+
 /* Makes the model of a parsed file, which it takes over, closing it on failure. */
 static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2str_model **model, e2str_error *error) {
     e2str_model *made = calloc(1, sizeof *made);
@@ -90,7 +104,7 @@ static e2str_status load(e2_gguf *gguf, const e2str_model_options *options, e2st
     if (!status) status = choose_products(made, options->products, error);
     if (!status) status = e2_model_read_config(made, error);
     if (!status) status = e2_model_check_work(made, options->max_operations, error);
-    if (!status) status = e2_model_bind_tensors(made, error);
+    if (!status) status = bind_tensors(made, options->threads, error);
     made->checksum_known = made->gguf.source != NULL; /* a file is read now or never */
     if (!status && made->checksum_known) status = e2_gguf_hash(&made->gguf, &made->checksum, error);
     if (!status) status = e2_gguf_leave_data(&made->gguf, error);

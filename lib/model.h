@@ -10,6 +10,7 @@
 #include "gguf.h"
 #include "image.h"
 #include "kernels.h"
+#include "threads.h"
 #include "tokenizer.h"
 
 typedef enum e2_activation { E2_GELU, E2_QUICK_GELU, E2_RELU } e2_activation;
@@ -184,7 +185,7 @@ static inline bool e2_tokens_vary(const e2str_model *model) {
 
 /* The two steps of opening, after the file itself: sizes and tokenizer, then weights. Messages name key or tensor. */
 e2str_status e2_model_read_config(e2str_model *model, e2str_error *error);
-e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error);
+e2str_status e2_model_bind_tensors(e2str_model *model, e2_threads *threads, e2str_error *error);
 
 /* MISMATCH, of the session and `what`, unless both models are of the same file and compute the same bits. */
 e2str_status e2_models_check(const e2str_model *session, const e2str_model *other, const char *what,

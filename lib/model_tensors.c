@@ -10,8 +10,9 @@
 
 typedef struct binder {
     e2str_model *model;
-    bool *used;  /* by index in the file */
-    bool memory; /* the tensors are those that a pool's memory learns with */
+    e2_threads *threads; /* that pack */
+    bool *used;          /* by index in the file */
+    bool memory;         /* the tensors are those that a pool's memory learns with */
     char prefix[48];
     e2str_status status; /* once set, nothing more is done */
     e2str_error *error;
@@ -159,25 +160,44 @@ static void pixels_first(float *rows, size_t count, size_t columns, float *spare
 
 typedef enum columns { AS_STORED, PIXELS_FIRST } columns;
 
-/* Packs panel by panel, through a buffer of one panel's rows. */
+/* Panels are packed one by one, each through a buffer of its rows. */
+typedef struct packing {
+    const e2_tensor *tensor;
+    columns order;
+    e2_weight_type type;
+    size_t n, k;
+    void *panels;
+    float *scales; /* with the sums: NULL if the type has none */
+    int32_t *sums;
+    float *rows; /* [workers][E2_PANEL + 1][k] */
+} packing;
+
+static void pack_panel(void *context, size_t panel, unsigned worker) {
+    const packing *p = context;
+    size_t first = panel * E2_PANEL, count = p->n - first < E2_PANEL ? p->n - first : E2_PANEL;
+    float *rows = p->rows + worker * (E2_PANEL + 1) * p->k;
+    e2_dequantize(p->tensor, first * p->k, count * p->k, rows);
+    if (p->order == PIXELS_FIRST) pixels_first(rows, count, p->k, rows + E2_PANEL * p->k);
+    e2_pack(p->type, rows, first, count, p->k, p->panels, p->scales, p->sums);
+}
+
+#define MIN_SHARED ((size_t)1 << 14) /* numbers: packing fewer takes less than waking a thread */
+
 static void pack(binder *b, const e2_tensor *tensor, columns order, e2_linear *linear) {
     size_t n = linear->out, k = linear->in, lanes = e2_panels(n) * E2_PANEL;
     e2_weight_type type = packed_type(b, tensor->type);
+    e2_threads *threads = n * k < MIN_SHARED ? NULL : b->threads;
     size_t bytes = (e2_packed_bytes(type, n, k) + 63) & ~(size_t)63;
     void *panels = aligned_alloc(64, bytes), *scales = NULL, *sums = NULL;
-    float *rows = e2_alloc((E2_PANEL + 1) * k, sizeof *rows);
+    float *rows = e2_alloc((E2_PANEL + 1) * e2_threads_count(threads) * k, sizeof *rows);
     bool ok = own(b, panels) && rows;
     if (ok && type == E2_WEIGHT_Q8)
         ok = own(b, scales = e2_alloc(lanes, sizeof(float))) && own(b, sums = e2_alloc(lanes, sizeof(int32_t)));
-    for (size_t first = 0; ok && first < n; first += E2_PANEL) {
-        size_t count = n - first < E2_PANEL ? n - first : E2_PANEL;
-        e2_dequantize(tensor, first * k, count * k, rows);
-        if (order == PIXELS_FIRST) pixels_first(rows, count, k, rows + E2_PANEL * k);
-        e2_pack(type, rows, first, count, k, panels, scales, sums);
-    }
+    packing p = {tensor, order, type, n, k, panels, scales, sums, rows};
+    linear->matrix = (e2_matrix){type, n, k, panels, scales, sums};
+    if (ok) e2_threads_run(threads, e2_panels(n), pack_panel, &p);
     if (!ok && !b->status) b->status = e2_fail(b->error, E2STR_ERROR_MEMORY, "out of memory for the model");
     free(rows);
-    linear->matrix = (e2_matrix){type, n, k, panels, scales, sums};
     b->packed++;
     b->packed_bytes += bytes;
 }
@@ -257,6 +277,8 @@ static void *layers(binder *b, const char *what, uint32_t count, size_t size) {
 
 /* ----------------------------------------------------------------------------------------------------- the lists -- */
 
+/* In the order in which our writers put them into a file: then each byte of it is read once (gguf_file.c). */
+
 static void bind_block(binder *b, e2_block *block, uint32_t width, uint32_t feed_forward) {
     norm(b, "norm1", &block->norm1, width);
     matrix_bias(b, "attn_qkv", &block->qkv, 3 * width, width);
@@ -297,12 +319,13 @@ static void bind_vision(binder *b, e2_vision *v) {
         bind_grid(b, v);
     else
         v->positions = table(b, "positions", (uint64_t)v->patches + v->class_token, w);
-    if (v->norm_post) norm(b, "norm_post", &v->post, w);
     v->blocks = layers(b, "vision", v->layers, sizeof *v->blocks);
     for (uint32_t i = 0; !b->status && i < v->layers; i++) {
         prefix(b, "vision.blk.%u.", i);
         bind_block(b, &v->blocks[i], w, v->feed_forward);
     }
+    prefix(b, "vision.");
+    if (v->norm_post) norm(b, "norm_post", &v->post, w);
 }
 
 static void bind_resampler(binder *b, e2_resampler *r, uint32_t w) {
@@ -333,10 +356,10 @@ static void bind_cross(binder *b, e2_cross *cross, const e2_decoder *d, uint32_t
     matrix(b, "cross.attn_key_value", &cross->key_value, 2 * inner, vision_width);
     matrix(b, "cross.attn_out", &cross->out, w, inner);
     gate(b, "cross.attn_gate", &cross->attention_gate);
-    gate(b, "cross.ffn_gate", &cross->feed_forward_gate);
     norm(b, "cross.norm_ff", &cross->norm_ff, w);
     matrix(b, "cross.ffn_up", &cross->up, f, w);
     matrix(b, "cross.ffn_down", &cross->down, w, f);
+    gate(b, "cross.ffn_gate", &cross->feed_forward_gate);
 }
 
 static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
@@ -344,7 +367,6 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
     prefix(b, "decoder.");
     bind_linear(b, "tokens", &d->output, d->vocabulary, w);
     d->position_table = rows(b, "positions", (uint64_t)d->positions + d->position_offset, w);
-    norm(b, "norm", &d->norm, w);
     d->crosses = layers(b, "cross-attention", d->cross_layers, sizeof *d->crosses);
     d->blocks = layers(b, "decoder", d->layers, sizeof *d->blocks);
     for (uint32_t i = 0; !b->status && i < d->layers; i++) {
@@ -357,6 +379,8 @@ static void bind_decoder(binder *b, e2_decoder *d, uint32_t vision_width) {
         }
         bind_block(b, &layer->block, w, d->feed_forward);
     }
+    prefix(b, "decoder.");
+    norm(b, "norm", &d->norm, w);
 }
 
 /* Makes a matrix [n][n] symmetric: the half below the diagonal counts. */
@@ -408,8 +432,8 @@ static void refuse_unlisted(binder *b) {
                                 e2_show(gguf->tensors[i].name).text);
 }
 
-e2str_status e2_model_bind_tensors(e2str_model *model, e2str_error *error) {
-    binder b = {.model = model, .error = error};
+e2str_status e2_model_bind_tensors(e2str_model *model, e2_threads *threads, e2str_error *error) {
+    binder b = {.model = model, .threads = threads, .error = error};
     b.used = calloc(model->gguf.n_tensors + 1, sizeof *b.used);
     if (!b.used) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the model");
     choose_precision(model);

@@ -486,6 +486,74 @@ static void the_environment_caps_the_cpu_level(void **state) {
     free(file);
 }
 
+/* All that is packed of a matrix. */
+static void assert_same_matrix(const e2_matrix *a, const e2_matrix *b) {
+    assert_true(a->type == b->type && a->n == b->n && a->k == b->k);
+    assert_memory_equal(a->panels, b->panels, e2_packed_bytes(a->type, a->n, a->k));
+    if (a->type != E2_WEIGHT_Q8) return;
+    assert_memory_equal(a->scales, b->scales, e2_panels(a->n) * E2_PANEL * sizeof *a->scales);
+    assert_memory_equal(a->sums, b->sums, e2_panels(a->n) * E2_PANEL * sizeof *a->sums);
+}
+
+static void threads_pack_the_same(void **state) {
+    (void)state;
+    size_t size;
+    uint8_t *file = tiny_model_build(&(tiny_model_options){.vision_width = 128,
+                                                           .vision_feed_forward = 512,
+                                                           .stem = {{32, 2, 2}, {160, 2, 2}, {160, 2, 2}},
+                                                           .patch_height = 8,
+                                                           .patch_width = 8},
+                                     &size);
+    e2str_model_options options;
+    e2str_model_options_init(&options);
+    options.products = E2STR_PRODUCTS_OWN;
+    for (e2str_precision precision = E2STR_PRECISION_FILE; precision <= E2STR_PRECISION_BF16; precision++) {
+        e2str_model *models[2];
+        options.precision = precision;
+        for (int i = 0; i < 2; i++) {
+            options.threads = i ? 3 : 1;
+            assert_int_equal(e2str_model_open_memory(file, size, &options, &models[i], NULL), E2STR_OK);
+        }
+        const e2_vision *a = &models[0]->vision, *b = &models[1]->vision;
+        assert_same_matrix(&a->blocks[0].qkv.matrix, &b->blocks[0].qkv.matrix);
+        assert_same_matrix(&a->blocks[0].up.matrix, &b->blocks[0].up.matrix);
+        assert_same_matrix(&a->stem[1].linear.matrix, &b->stem[1].linear.matrix);
+        for (int i = 0; i < 2; i++) e2str_model_close(models[i]);
+    }
+    e2str_model *model;
+    e2str_error error;
+    static const uint32_t wrong[] = {0, E2STR_MAX_THREADS + 1};
+    for (size_t i = 0; i < 2; i++) {
+        options.threads = wrong[i];
+        assert_int_equal(e2str_model_open_memory(file, size, &options, &model, &error), E2STR_ERROR_ARGUMENT);
+        assert_non_null(strstr(error.message, "threads is"));
+    }
+    free(file);
+}
+
+/* Files whose tensors come in the order in which they are wanted, and others: stems, resamplers, free widths. */
+static void hashed_on_the_way(void **state) {
+    (void)state;
+    static const char *const names[] = {"stem", "resampler", "free", "odd", "plain", "free-resampler", "no-class"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char path[64];
+        e2str_model *model;
+        snprintf(path, sizeof path, "tests/golden/%s.gguf", names[i]);
+        FILE *file = fopen(path, "rb");
+        assert_non_null(file);
+        static uint8_t data[1 << 19];
+        size_t size = fread(data, 1, sizeof data, file);
+        fclose(file);
+        assert_true(size > 0 && size < sizeof data);
+        e2_hash hash;
+        e2_hash_begin(&hash);
+        e2_hash_add(&hash, data, size);
+        assert_int_equal(e2str_model_open(path, NULL, &model, NULL), E2STR_OK);
+        assert_true(e2str_model_checksum(model) == e2_hash_end(&hash));
+        e2str_model_close(model);
+    }
+}
+
 static void from_a_file_as_from_memory(void **state) {
     (void)state;
     char path[] = "/tmp/e2str-model-XXXXXX";
@@ -613,6 +681,8 @@ int main(void) {
         cmocka_unit_test(precision_is_what_is_asked_for),
         cmocka_unit_test(name_is_safe_and_cut_between_characters),
         cmocka_unit_test(weights_that_are_no_numbers),
+        cmocka_unit_test(threads_pack_the_same),
+        cmocka_unit_test(hashed_on_the_way),
         cmocka_unit_test(checksum_of_the_whole_file),
         cmocka_unit_test(the_environment_caps_the_cpu_level),
         cmocka_unit_test(from_a_file_as_from_memory),

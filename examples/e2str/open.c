@@ -20,6 +20,7 @@ bool open_model(invocation *run, bool reading) {
         complain("out of memory");
         return false;
     }
+    run->model_options.threads = run->session_options.threads;
     e2str_status status = e2str_model_open(run->model_found, &run->model_options, &run->model, &error);
     if (!status && reading) status = e2str_session_new(run->model, &run->session_options, &run->session, &error);
     if (!status && reading) status = e2str_result_new(&run->result, &error);

@@ -65,6 +65,7 @@ pub struct e2str_model_options {
     pub precision: e2str_precision,
     pub products: e2str_products,
     pub max_operations: u64,
+    pub threads: u32,
 }
 #[repr(C)]
 #[derive(Clone, Copy)]
