@@ -14,7 +14,7 @@ static e2str_status make_example(const e2_compute *compute, e2str_storage storag
                                  const e2_label *label, e2_example **example, e2str_error *error) {
     const e2str_model *model = compute->model;
     e2_measured measured;
-    e2str_status status = e2_measure_images(model, image, 1, &measured, compute->arena, error);
+    e2str_status status = e2_measure_images(compute, image, 1, &measured, error);
     if (status) return status;
     uint32_t n = e2_visual_tokens(model, measured.columns);
     e2_arena_mark mark = e2_arena_begin(compute->arena);

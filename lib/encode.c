@@ -80,14 +80,36 @@ static e2str_status encode_group(const e2_compute *compute, const e2_measured *i
     return status;
 }
 
-e2str_status e2_measure_images(const e2str_model *model, const e2str_image *images, size_t n, e2_measured *measured,
-                               e2_arena *scratch, e2str_error *error) {
+static e2str_status measure(const e2str_model *model, const e2str_image *image, e2_measured *m, e2_arena *scratch,
+                            e2str_error *error) {
+    e2str_status status = e2_image_area(image, model->image.trim, &m->area, &m->view, scratch, error);
+    if (!status) m->columns = e2_columns(model, &m->view);
+    return status;
+}
+
+typedef struct measuring {
+    const e2_compute *compute;
+    const e2str_image *images;
+    e2_measured *measured;
+    bool *failed;
+} measuring;
+
+static void measure_part(void *context, size_t i, unsigned worker) {
+    const measuring *m = context;
+    const e2_compute *compute = m->compute->workers ? &m->compute->workers[worker] : m->compute;
+    m->failed[i] = measure(compute->model, &m->images[i], &m->measured[i], compute->arena, NULL) != E2STR_OK;
+}
+
+e2str_status e2_measure_images(const e2_compute *compute, const e2str_image *images, size_t n, e2_measured *measured,
+                               e2str_error *error) {
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    measuring m = {compute, images, measured, e2_arena_alloc(compute->arena, n, sizeof *m.failed)};
+    if (!m.failed) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for %zu images", n);
+    e2_threads_run(n > 1 ? compute->threads : NULL, n, measure_part, &m);
     e2str_status status = E2STR_OK;
-    for (size_t i = 0; !status && i < n; i++) {
-        e2_measured *m = &measured[i];
-        status = e2_image_area(images ? &images[i] : NULL, model->image.trim, &m->area, &m->view, scratch, error);
-        if (!status) m->columns = e2_columns(model, &m->view);
-    }
+    for (size_t i = 0; !status && i < n; i++) /* those that failed once more, for their words */
+        if (m.failed[i]) status = measure(compute->model, &images[i], &measured[i], compute->arena, error);
+    e2_arena_release(compute->arena, mark);
     return status;
 }
 
@@ -116,7 +138,7 @@ e2str_status e2str_visual_tokens(const e2str_model *model, const e2str_image *im
     if (!model || !tokens) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", model ? "tokens" : "model");
     e2_arena scratch = {0};
     e2_measured measured;
-    e2str_status status = e2_measure_images(model, image, 1, &measured, &scratch, error);
+    e2str_status status = measure(model, image, &measured, &scratch, error);
     *tokens = status ? 0 : e2_visual_tokens(model, measured.columns);
     e2_arena_free(&scratch);
     return status;
@@ -129,7 +151,7 @@ e2str_status e2str_encode(e2str_session *session, const e2str_image *images, siz
     const e2_compute *compute = &session->compute;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     e2_measured *measured = e2_arena_alloc(compute->arena, n, sizeof *measured);
-    e2str_status status = measured ? e2_measure_images(compute->model, images, n, measured, compute->arena, error)
+    e2str_status status = measured ? e2_measure_images(compute, images, n, measured, error)
                                    : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
     if (!status) status = e2_encode_images(compute, measured, n, tokens, keys, error);
     e2_arena_release(compute->arena, mark);

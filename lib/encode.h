@@ -13,9 +13,10 @@ typedef struct e2_measured {
     uint32_t columns;
 } e2_measured;
 
-/* Checks n images and measures them. ARGUMENT, MEMORY. */
-e2str_status e2_measure_images(const e2str_model *model, const e2str_image *images, size_t n, e2_measured *measured,
-                               e2_arena *scratch, e2str_error *error);
+/* Checks n images and measures them, side by side where there are threads. Not from inside their work. ARGUMENT,
+ * MEMORY: of the first image that fails. */
+e2str_status e2_measure_images(const e2_compute *compute, const e2str_image *images, size_t n, e2_measured *measured,
+                               e2str_error *error);
 
 /* Visual tokens of n images, one after another, image i's [e2_visual_tokens of its columns][width], and keys [n][width]
  * (either may be NULL) into memory of the caller. An image's numbers do not depend on the others. LIMIT: one is not

@@ -358,7 +358,7 @@ static e2str_status read_measured(batch *b, e2str_error *error) {
     b->parts = 0;
     b->measured = e2_arena_alloc(compute->arena, b->n, sizeof *b->measured);
     if (!b->measured) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    e2str_status status = e2_measure_images(compute->model, b->images, b->n, b->measured, compute->arena, error);
+    e2str_status status = e2_measure_images(compute, b->images, b->n, b->measured, error);
     if (status) return status;
     if (!divide(b, shared)) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     if (shared) return read_parts(b, error);
