@@ -135,7 +135,7 @@ class Text:
         return ''.join(r.choice(VARIANTS[c]) if c in VARIANTS and r.random() < 0.3 else c for c in word)
 
     def _scene(self, r):
-        kind = one_of(r, ((0.72, 'word'), (0.1, 'number'), (0.06, 'code'), (0.07, 'phrase'), (0.05, 'accents')))
+        kind = one_of(r, ((0.8, 'word'), (0.05, 'number'), (0.03, 'code'), (0.07, 'phrase'), (0.05, 'accents')))
         if kind == 'word':
             word = cased(r, self.word(r, WORDS), upper=0.45, lower=0.25)
             return mark(r, word) if r.random() < 0.08 else word
