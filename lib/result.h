@@ -44,6 +44,7 @@ struct e2str_result {
     float score, end_probability, confidence, textless;
     int truncated, rejected, unmatched;
     bool has_boxes;
+    int second_look; /* as e2str_result_second_look */
     size_t place;    /* in the batch that is being read */
     e2str_area area; /* that was read; width 0: the result is empty */
 };

@@ -55,6 +55,7 @@ class ReadOptions(TypedDict, total=False):
     reject_below: float | None  # 0 to 1: a reading with less confidence is marked as rejected; default 0
     textless_from: float | None  # from this probability of no text on, the text is empty; default 0.5; above 1: never
     constraint: Constraint | None  # what the text may be
+    second_look: float | None  # 0 to 1: with less confidence a picture is looked at once more; default 0: never
 
 
 class PoolOptions(TypedDict, total=False):

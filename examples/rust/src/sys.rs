@@ -234,6 +234,7 @@ pub struct e2str_read_options {
     pub reject_below: f32,
     pub textless_from: f32,
     pub constraint: *const e2str_constraint,
+    pub second_look: f32,
 }
 #[repr(C)]
 pub struct e2str_result {
@@ -464,6 +465,7 @@ extern "C" {
     pub fn e2str_result_score(result: *const e2str_result) -> f32;
     pub fn e2str_result_confidence(result: *const e2str_result) -> f32;
     pub fn e2str_result_textless(result: *const e2str_result) -> f32;
+    pub fn e2str_result_second_look(result: *const e2str_result) -> c_int;
     pub fn e2str_result_rejected(result: *const e2str_result) -> c_int;
     pub fn e2str_result_truncated(result: *const e2str_result) -> c_int;
     pub fn e2str_result_end_probability(result: *const e2str_result) -> f32;
