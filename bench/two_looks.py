@@ -15,11 +15,13 @@ at again, and milliseconds per read (only to be trusted when nothing else runs).
 import argparse
 import csv
 import json
+import os
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
-from accuracy_runs import E2STR, ONE_THREAD, SEED, find_sets
+from accuracy_runs import E2STR, ONE_THREAD, ROOT, SEED, find_sets
 from metric import alphanumeric
 
 WAYS = {'prompt': ['-k', '2', '--memory', '0'], 'memory': ['-k', '0'], 'both': ['-k', '2']}
@@ -30,27 +32,49 @@ FIELDS = (
 ).split()
 
 
+def run(*arguments):
+    done = subprocess.run([E2STR, *arguments], capture_output=True, text=True, env=ONE_THREAD)
+    if done.returncode:
+        sys.exit(f'{" ".join(arguments)}\n{done.stderr}')
+    return done.stdout
+
+
+def write_labels(path, rows):
+    with open(path, 'w', encoding='utf-8') as file:
+        file.writelines(f'{image}\t{text}\n' for image, text in rows)
+
+
+class Part:
+    """The words of a set that are read with a pool of its first ones, both in files of a folder."""
+
+    def __init__(self, one, pool, folder, a):
+        behind = one.rows[one.reserve :] if a.part == 'test' else one.rows[pool : one.reserve]
+        self.name, self.rows, self.pool, self.model = one.name, behind[: a.limit], pool, ['--model', a.model]
+        self.labels, self.pool_path = (os.path.join(folder, name) for name in ('read.tsv', 'pool.gguf'))
+        if pool:
+            write_labels(self.labels, one.rows[:pool])
+            if os.path.exists(self.pool_path):
+                os.remove(self.pool_path)
+            run('pool', 'add', *self.model, '--labels', self.labels, '--no-progress', self.pool_path)
+        write_labels(self.labels, self.rows)
+
+
 class Run:
     """One `e2str eval`: for each word of the part whether it was read right, and exactly, and as what where not."""
 
-    def __init__(self, one, way, pool, threshold, a):
-        first = one.reserve if a.part == 'test' else pool
-        rows = one.rows[first:][: a.limit] if a.part == 'test' else one.rows[first : one.reserve][: a.limit]
-        command = [E2STR, 'eval', '--labels', one.labels, '--seed', str(SEED), '--json', '--verbose', '--no-progress']
-        command += ['--pool-first', str(pool), '--skip', str(first - pool), '--limit', str(len(rows))]
-        command += WAYS[way] + (['--second-look', str(threshold)] if threshold else [])
-        command += ['--model', a.model] if a.model else []
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ONE_THREAD)
-        if done.returncode:
-            sys.exit(f'{" ".join(command)}\n{done.stderr}')
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
+    def __init__(self, part, way, threshold):
+        rows = part.rows
+        options = ['--labels', part.labels, '--json', '--verbose', '--no-progress', *part.model]
+        options += ['--pool', part.pool_path, *WAYS[way]] if part.pool else []
+        options += ['--second-look', str(threshold)] if threshold else []
+        lines = [json.loads(line) for line in run('eval', *options).splitlines()]
         self.summary = lines[-1]
         wrong = {line['image']: line['text'] for line in lines[:-1]}
         self.texts = [wrong.get(path, label) for path, label in rows]
         self.right = np.array([alphanumeric(label) == alphanumeric(t) for (_, label), t in zip(rows, self.texts)])
         self.exact = np.array([label == text for (_, label), text in zip(rows, self.texts)])
         if self.summary['images'] != len(rows) or set(wrong) - {path for path, _ in rows}:
-            sys.exit(f'{one.name}: the command read other images than those expected')
+            sys.exit(f'{part.name}: the command read other images than those expected')
 
 
 def interval(before, after):
@@ -61,11 +85,19 @@ def interval(before, after):
     return [100 * value for value in (change.mean(), np.quantile(means, 0.025), np.quantile(means, 0.975))]
 
 
-def compare(one, way, pool, threshold, without, looked):
+def compare(part, way, threshold, without, looked):
     differ = np.array([x != y for x, y in zip(without.texts, looked.texts)])
     right = [100 * run.right.mean() for run in (without, looked)]
     exact = [100 * run.exact.mean() for run in (without, looked)]
-    values = [one.name, way, pool, len(differ), threshold, *right, *interval(without.right, looked.right)]
+    values = [
+        part.name,
+        way if part.pool else 'none',
+        part.pool,
+        len(differ),
+        threshold,
+        *right,
+        *interval(without.right, looked.right),
+    ]
     values += [*exact, *interval(without.exact, looked.exact), looked.summary['looked_again'], int(differ.sum())]
     values += [int((looked.right & ~without.right).sum()), int((without.right & ~looked.right).sum())]
     values += [run.summary['ms_read'] for run in (without, looked)]
@@ -95,6 +127,23 @@ def totals(rows):
         )
 
 
+def measure(a, folder, keep):
+    """One row after the other, each handed to `keep` as soon as it is there."""
+    rows = []
+    for pool in a.pools:
+        for one in find_sets(a.data):
+            if (a.sets and one.name not in a.sets) or (a.part == 'choose' and one.reserve - pool < 50):
+                continue
+            part = Part(one, pool, folder, a)
+            for way in a.ways if pool else ['prompt']:
+                without = Run(part, way, 0)
+                for threshold in a.second_look:
+                    rows.append(compare(part, way, threshold, without, Run(part, way, threshold)))
+                    show(rows[-1])
+                    keep(rows[-1])
+    return rows
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument('data')
@@ -104,28 +153,18 @@ def main():
     p.add_argument('--part', choices=('test', 'choose'), default='test')
     p.add_argument('--limit', type=int, default=300, help='words of a set')
     p.add_argument('--sets', nargs='+')
-    p.add_argument('--model')
+    p.add_argument('--model', default=os.path.join(ROOT, 'weights', 'e2str-small.gguf'))
     p.add_argument('--csv')
     a = p.parse_args()
-    rows = []
-    for one in find_sets(a.data):
-        if a.sets and one.name not in a.sets:
-            continue
-        for pool in a.pools:
-            if a.part == 'choose' and one.reserve - pool < 50:
-                continue
-            for way in a.ways if pool else ['prompt']:
-                without = Run(one, way, pool, 0, a)
-                for threshold in a.second_look:
-                    looked = Run(one, way, pool, threshold, a)
-                    rows.append(compare(one, way if pool else 'none', pool, threshold, without, looked))
-                    show(rows[-1])
-    totals(rows)
-    if a.csv:
-        with open(a.csv, 'w', newline='') as file:
-            writer = csv.DictWriter(file, FIELDS)
-            writer.writeheader()
-            writer.writerows(rows)
+    with tempfile.TemporaryDirectory() as folder, open(a.csv or os.devnull, 'w', newline='') as file:
+        writer = csv.DictWriter(file, FIELDS)
+        writer.writeheader()
+
+        def keep(row):
+            writer.writerow(row)
+            file.flush()
+
+        totals(measure(a, folder, keep))
 
 
 if __name__ == '__main__':
