@@ -632,6 +632,11 @@ typedef struct e2str_read_options {
     uint32_t attention; /* 1: keep where the decoder looked (e2str_result_attention), which costs about as much as the
                            writing did; default 0. UNSUPPORTED where the model has a resampler: its visual tokens have
                            no places */
+    float second_look;  /* 0..1: a reading with less confidence is looked at once more, with examples of the pool that
+                           show  the characters between which it hesitated (k of them, or 2 where k is 0); another text
+                           replaces  it where it is the likelier with both readings' examples taken together
+                           (docs/two-looks.md). Not where an example that stood before it has its text as label. Default
+                           0: never. UNSUPPORTED with a prepared prompt or examples that are given */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);
 #define e2str_read_options_init(options) e2str_read_options_init_size((options), sizeof(e2str_read_options))
@@ -672,6 +677,11 @@ E2STR_API float e2str_result_confidence(const e2str_result *result);
  * end_probability stay those of what was read first. 0 where the file has no patch head or is not calibrated, and where
  * a memory acts, which may know characters that the head does not. */
 E2STR_API float e2str_result_textless(const e2str_result *result);
+
+/* With options.second_look: 0 if the picture was not looked at again; 1 if the second reading left the text as it was:
+ * then nothing else of the result differs from a read without it; 2 if it changed the text: then all is of the second
+ * reading, the examples, too. */
+E2STR_API int e2str_result_second_look(const e2str_result *result);
 
 /* 1 if the confidence is less than options.reject_below; the text is there nevertheless. Otherwise 0. */
 E2STR_API int e2str_result_rejected(const e2str_result *result);

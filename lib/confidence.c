@@ -10,7 +10,7 @@
 #define EVIDENCE_MOST     10.0
 #define COLUMNS_NEEDED    2.0 /* of patches, by a character */
 
-static double sum_of(const e2_answer *answer) {
+double e2_answer_log_probability(const e2_answer *answer) {
     double sum = answer->ended ? answer->end_log_probability : 0.0;
     for (uint32_t i = 0; i < answer->n; i++) sum += answer->tokens[i].log_probability;
     return sum;
@@ -18,7 +18,7 @@ static double sum_of(const e2_answer *answer) {
 
 float e2_answer_score(const e2_answer *answer) {
     uint32_t n = answer->n + answer->ended;
-    return n ? (float)exp(sum_of(answer) / n) : 0.0f;
+    return n ? (float)exp(e2_answer_log_probability(answer) / n) : 0.0f;
 }
 
 static double limited(double value, double least, double most) {
@@ -68,7 +68,7 @@ static bool find_characters(const e2_compute *compute, const e2_answer *answer, 
 static float confidence_of(const e2_calibration *calibration, const e2_answer *answer, const e2_evidence *evidence,
                            const support *found) {
     const float *w = calibration->weights;
-    double p = limited(exp(sum_of(answer)), LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY);
+    double p = limited(exp(e2_answer_log_probability(answer)), LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY);
     double columns = (double)evidence->columns / (answer->n ? answer->n : 1);
     double x = w[0] + w[1] * log(p / (1.0 - p)) + w[2] * found->mean;
     x += w[3] * fmax(0.0, log(COLUMNS_NEEDED / columns)) + w[4] * fmax(0.0, log(evidence->squeeze));

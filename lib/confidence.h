@@ -21,6 +21,9 @@ typedef struct e2_judgement {
     const e2_span *spans; /* [answer's tokens] in the arena, of those that write nothing empty; NULL without a head */
 } e2_judgement;
 
+/* Sum of the log-probabilities of the tokens written, the end included. */
+double e2_answer_log_probability(const e2_answer *answer);
+
 /* exp of the mean log-probability of the tokens written, the end included. */
 float e2_answer_score(const e2_answer *answer);
 

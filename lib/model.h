@@ -124,6 +124,14 @@ typedef struct e2_patch_head {
     const float *bias;   /* [vocabulary] */
 } e2_patch_head;
 
+/* Text states fused with what they see of the picture (docs/model.md, section 14). D: decoder width, W: vision width.
+ */
+typedef struct e2_fusion {
+    e2_linear visual;                /* [D, W]; its `out` 0, as all else: the file has none */
+    e2_linear query, key_value, out; /* [D, D], [2D, D] with keys first, [D, D] */
+    e2_linear gate;                  /* [D, 2D]: of [state; seen] */
+} e2_fusion;
+
 /* Of the confidence (docs/model.md, section 13). */
 #define E2_CONFIDENCE_WEIGHTS 6
 #define E2_TEXTLESS_WEIGHTS   2
@@ -146,6 +154,7 @@ struct e2str_model {
     e2_decoder decoder;
     e2_memory_statistics memory;
     e2_patch_head head;
+    e2_fusion fusion;
     e2_calibration calibration;
     bool key_from_vision_tokens; /* retrieval key: mean of vision tokens, not of the resampler's latents */
     float min_similarity;        /* examples less similar are left out unless a read says otherwise */

@@ -424,6 +424,23 @@ static void bind_head(binder *b, e2str_model *model) {
     model->head.bias = table(b, "bias", model->decoder.vocabulary, 0);
 }
 
+/* Optional, all or none of it: one that is there alone is met by the first that is missing. */
+static void bind_fusion(binder *b, e2_fusion *fusion, uint32_t w, uint32_t vision_width) {
+    bool there = false;
+    for (size_t i = 0; i < b->model->gguf.n_tensors; i++) {
+        e2_string name = b->model->gguf.tensors[i].name;
+        there = there || (name.size >= 7 && memcmp(name.data, "fusion.", 7) == 0);
+    }
+    if (!there) return;
+    prefix(b, "fusion.");
+    b->memory = false;
+    matrix_bias(b, "visual", &fusion->visual, w, vision_width);
+    matrix_bias(b, "attn_query", &fusion->query, w, w);
+    matrix_bias(b, "attn_key_value", &fusion->key_value, 2 * w, w);
+    matrix_bias(b, "attn_out", &fusion->out, w, w);
+    matrix_bias(b, "gate", &fusion->gate, w, 2 * w);
+}
+
 static void refuse_unlisted(binder *b) {
     const e2_gguf *gguf = &b->model->gguf;
     for (size_t i = 0; !b->status && i < gguf->n_tensors; i++)
@@ -442,6 +459,7 @@ e2str_status e2_model_bind_tensors(e2str_model *model, e2_threads *threads, e2st
     bind_decoder(&b, &model->decoder, model->vision.width);
     if (model->memory.hidden_scale > 0.0f) bind_memory(&b, &model->memory, model->vision.width);
     bind_head(&b, model);
+    bind_fusion(&b, &model->fusion, model->decoder.width, model->vision.width);
     refuse_unlisted(&b);
     free(b.used);
     if (!b.status)

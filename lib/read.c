@@ -2,9 +2,8 @@
 /* Reading: encode the query, choose examples, build the prompt, search, fill the result. */
 #include <stdio.h>
 
-#include "encode.h"
-#include "gaze.h"
 #include "result.h"
+#include "second_look.h"
 #include "session.h"
 #include "upright.h"
 
@@ -55,6 +54,11 @@ static e2str_status read_options(const e2str_read_options *given, e2str_read_opt
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "reject_below is %g; from 0 to 1", (double)options->reject_below);
     if (!(options->textless_from >= 0.0f && options->textless_from <= 2.0f))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "textless_from is %g; from 0 to 2", (double)options->textless_from);
+    if (!(options->second_look >= 0.0f && options->second_look <= 1.0f))
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "second_look is %g; from 0 to 1", (double)options->second_look);
+    if (options->second_look > 0.0f && (options->prompt || options->n_examples))
+        return e2_fail(error, E2STR_ERROR_UNSUPPORTED,
+                       "second_look chooses examples itself: not with a prepared prompt or given ones");
     if (options->clean_up > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up is %u; 0 or 1", options->clean_up);
     if (options->clean_up && options->constraint)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "clean_up would change a text that a constraint has let pass");
@@ -95,124 +99,13 @@ static e2str_status check_arguments(const e2str_session *session, const e2str_im
     return E2STR_OK;
 }
 
-/* One image of a group. */
-typedef struct query {
-    e2_choice *choices; /* [E2STR_MAX_EXAMPLES]; each holds references */
-    size_t n_choices;
-    e2_sequence_parts parts;
-    e2_sequence_size size; /* of its prompt */
-} query;
-
-static float similarity(const e2_compute *compute, const float *key, const e2_example *example) {
-    float value;
-    compute->kernels->similarity(key, example->key, 1, compute->model->vision.width, &value);
-    return value;
-}
-
-/* The examples that go into the prompt. */
-static e2str_status choose(const e2_compute *compute, const e2str_pool *pool, const float *key,
-                           const e2str_read_options *options, query *q, e2str_error *error) {
-    e2str_status status = E2STR_OK;
-    if (!pool || options->prompt) return status;
-    if (!options->n_examples)
-        return e2_pool_choose(compute, pool, key, options->k, options->min_similarity, q->choices, &q->n_choices,
-                              error);
-    status = e2_pool_choose_ids(pool, options->examples, options->n_examples, q->choices, error);
-    if (!status) q->n_choices = options->n_examples;
-    for (size_t i = 0; i < q->n_choices; i++)
-        q->choices[i].similarity = similarity(compute, key, q->choices[i].example);
-    return status;
-}
-
-/* How much of the memory a query with this key gets. false: out of memory. */
-static bool remember(const e2_compute *compute, const e2str_read_options *options, const float *key,
-                     e2_sequence *sequence) {
-    float gate = 0.0f;
-    if (options->memory && options->memory_everywhere)
-        gate = 1.0f;
-    else if (options->memory && !e2_memory_gate(compute, options->memory, key, &gate))
-        return false;
-    sequence->remembers = gate > 0.0f;
-    sequence->memory_factor = gate > 0.0f ? gate * options->memory_factor * options->memory->strength : 0.0f;
-    return true;
-}
-
-/* Answers n sequences; those of which no text fits the constraint without it. sequences is scratch afterwards. */
-static bool search_all(const e2_compute *compute, const e2_media *media, e2_sequence *sequences, size_t n, size_t slots,
-                       e2_search_options *options, e2_answer *answers) {
-    if (!e2_search(compute, media, sequences, n, slots, options, answers)) return false;
-    size_t left = 0;
-    for (size_t i = 0; i < n; i++)
-        if (answers[i].unmatched) sequences[left++] = sequences[i];
-    if (!left) return true;
-    e2_answer *fresh = e2_arena_alloc(compute->arena, left, sizeof *fresh);
-    options->constraint = NULL;
-    if (!fresh || !e2_search(compute, media, sequences, left, slots, options, fresh)) return false;
-    for (size_t i = 0; i < n; i++) {
-        if (!answers[i].unmatched) continue;
-        answers[i] = *fresh++;
-        answers[i].unmatched = true;
-    }
-    return true;
-}
-
-/* Where each answer looked, if that was asked. false: out of memory. */
-static bool look_back(const e2_compute *compute, const e2_media *media, const query *queries, size_t n,
-                      const e2str_read_options *options, e2_answer *answers) {
-    uint32_t image = 0;
-    for (size_t i = 0; options->attention && i < n; image += queries[i++].size.images)
-        if (!e2_gaze_back(compute, media, &queries[i].parts, image, &answers[i])) return false;
-    return true;
-}
-
-/* Builds the sequences of a group side by side and answers them. */
-static e2str_status answer(const e2_compute *compute, query *queries, size_t n, const e2str_pool *pool,
-                           const float *tokens, const float *keys, const e2str_read_options *options,
-                           e2_answer *answers, e2str_error *error) {
-    const e2str_model *model = compute->model;
-    e2_search_options search = {.beams = options->beams,
-                                .max_tokens = options->max_tokens,
-                                .n_alternatives = options->alternatives,
-                                .memory = options->memory,
-                                .constraint = options->constraint};
-    size_t slots = 0, images = 0, visual_tokens = 0;
-    for (size_t i = 0; i < n; i++) {
-        e2_sequence_size *size = &queries[i].size;
-        e2str_status status = e2_sequence_measure(model, &queries[i].parts, size, error);
-        if (status) return status;
-        slots += e2_search_slots(model, size->length, &search);
-        images += size->images;
-        visual_tokens += size->visual_tokens;
-    }
-    e2_media media;
-    e2_sequence *sequences = e2_arena_alloc(compute->arena, n, sizeof *sequences);
-    bool ok = sequences && slots <= UINT32_MAX && e2_media_new(compute, images, visual_tokens, &media);
-    uint32_t slot = 0, image = 0;
-    for (size_t i = 0; ok && i < n; i++) {
-        const query *q = &queries[i];
-        ok = e2_sequence_rows(compute, &q->parts, image, slot, &sequences[i]) &&
-             remember(compute, options, keys + i * model->vision.width, &sequences[i]) &&
-             e2_sequence_media(compute, &q->parts, pool, tokens, &media);
-        slot += (uint32_t)e2_search_slots(model, q->size.length, &search);
-        image += q->size.images;
-        tokens += q->parts.query_tokens * (size_t)model->vision.width;
-    }
-    ok = ok && search_all(compute, &media, sequences, n, slots, &search, answers) &&
-         look_back(compute, &media, queries, n, options, answers);
-    if (!ok) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
-    for (size_t i = 0; i < n; i++)
-        if (!answers[i].finite)
-            return e2_fail(error, E2STR_ERROR_LIMIT, "what the model makes of the image is not finite");
-    return E2STR_OK;
-}
-
 /* The examples that stood in the prompt; those of a prepared one are compared with the query only now. */
-static void report_examples(const e2_compute *compute, const query *q, const float *key, e2str_result *result) {
-    const e2str_prompt *prefix = q->parts.prefix;
+static void report_examples(const e2_compute *compute, const e2_query *q, e2str_result *result) {
+    const e2str_prompt *prefix = q->prefix;
     result->n_examples = prefix ? prefix->n_choices : q->n_choices;
     for (size_t i = 0; i < result->n_examples; i++) {
         const e2_choice *choice = prefix ? &prefix->choices[i] : &q->choices[i];
-        float value = prefix ? similarity(compute, key, choice->example) : choice->similarity;
+        float value = prefix ? e2_key_similarity(compute, q->key, choice->example) : choice->similarity;
         result->examples[i] = (e2_result_example){choice->example->id, value};
     }
 }
@@ -225,13 +118,15 @@ static float squeeze_of(const e2str_model *model, const e2_measured *image) {
     return (float)(width / height * model->image.height / (image->columns * model->vision.patch_width));
 }
 
-static e2str_status fill(const e2_compute *compute, const e2_measured *image, const float *tokens,
+static e2str_status fill(const e2_compute *compute, const e2_measured *image, const e2_query *q,
                          const e2_answer *answer, const e2str_read_options *options, e2str_result *result,
                          e2str_error *error) {
     const e2str_model *model = compute->model;
-    e2_evidence evidence = {tokens, model->vision.grid_height, image->columns, squeeze_of(model, image)};
+    e2_evidence evidence = {q->tokens, model->vision.grid_height, image->columns, squeeze_of(model, image)};
     e2_judgement judgement;
-    e2str_status status = e2_result_fill(result, compute, answer, options->clean_up, options->influences, error);
+    e2_answer shown = *answer; /* a first reading keeps more alternatives than were asked for */
+    if (shown.n_alternatives > options->alternatives) shown.n_alternatives = options->alternatives;
+    e2str_status status = e2_result_fill(result, compute, &shown, options->clean_up, options->influences, error);
     if (status) return status;
     result->area = image->area;
     status = e2_result_attention(result, answer, model->vision.grid_height, image->columns, error);
@@ -239,7 +134,68 @@ static e2str_status fill(const e2_compute *compute, const e2_measured *image, co
     if (!e2_judge(compute, answer, &evidence, options->places, &judgement))
         return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     e2_result_judge(result, &judgement, options);
+    report_examples(compute, q, result);
     return E2STR_OK;
+}
+
+/* A group of images that go through all stages together. */
+typedef struct group {
+    const e2_compute *compute;
+    const e2_measured *images;
+    size_t n;
+    const e2str_pool *pool;
+    const e2str_read_options *options;
+    e2str_result *const *results;
+    e2_query *queries;  /* [n] */
+    e2_answer *answers; /* [n] */
+} group;
+
+/* Whether a first reading is to be looked at again: one that was cut says little, one without text has none to doubt.
+ */
+static bool is_doubtful(const group *g, size_t i) {
+    const e2_answer *answer = &g->answers[i];
+    const e2str_result *result = g->results[i];
+    bool textless = answer->n && !result->characters.count && result->textless >= g->options->textless_from;
+    return result->confidence < g->options->second_look && answer->ended && !answer->unmatched && !textless;
+}
+
+/* Those that are doubtful once more; results of texts that change are filled anew. */
+static e2str_status look_again(const group *g, e2str_error *error) {
+    e2_arena *arena = g->compute->arena;
+    size_t *which = e2_arena_alloc(arena, g->n, sizeof *which), n = 0;
+    if (!which) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    for (size_t i = 0; i < g->n; i++)
+        if (is_doubtful(g, i)) which[n++] = i;
+    e2_look *looks = e2_arena_alloc(arena, n, sizeof *looks);
+    e2_choice *choices = e2_arena_alloc(arena, n * E2STR_MAX_EXAMPLES, sizeof *choices);
+    if (!looks || !choices) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
+    for (size_t i = 0; i < n; i++)
+        looks[i] = (e2_look){.first = &g->queries[which[i]],
+                             .answer = &g->answers[which[i]],
+                             .second = {.choices = choices + i * E2STR_MAX_EXAMPLES}};
+    e2str_status status = n ? e2_look_again(g->compute, looks, n, g->pool, g->options, error) : E2STR_OK;
+    for (size_t i = 0; !status && i < n; i++) {
+        e2str_result *result = g->results[which[i]];
+        if (looks[i].changed) {
+            e2_result_clear(result);
+            status =
+                fill(g->compute, &g->images[which[i]], &looks[i].second, &looks[i].other, g->options, result, error);
+        }
+        result->second_look = looks[i].looked + looks[i].changed;
+    }
+    for (size_t i = 0; i < n; i++) e2_query_release(&looks[i].second);
+    return status;
+}
+
+/* Everything of a group that is encoded and knows its examples. */
+static e2str_status read_queries(const group *g, e2str_error *error) {
+    e2str_read_options first = *g->options;
+    bool again = first.second_look > 0.0f;
+    if (again && first.alternatives < E2_DOUBT_ALTERNATIVES) first.alternatives = E2_DOUBT_ALTERNATIVES;
+    e2str_status status = e2_queries_answer(g->compute, g->queries, g->n, g->pool, &first, false, g->answers, error);
+    for (size_t i = 0; !status && i < g->n; i++)
+        status = fill(g->compute, &g->images[i], &g->queries[i], &g->answers[i], g->options, g->results[i], error);
+    return status || !again ? status : look_again(g, error);
 }
 
 /* Images that go through all stages together, with arguments already checked. */
@@ -251,31 +207,26 @@ static e2str_status read_group(const e2_compute *compute, const e2_measured *ima
     size_t width = model->vision.width, chosen = 0, visual_tokens = 0;
     for (size_t i = 0; i < n; i++) visual_tokens += e2_visual_tokens(model, images[i].columns);
     float *tokens = e2_arena_floats(arena, visual_tokens * width), *keys = e2_arena_floats(arena, n * width);
-    query *queries = e2_arena_alloc(arena, n, sizeof *queries);
-    e2_answer *answers = e2_arena_alloc(arena, n, sizeof *answers);
+    group g = {compute, images, n, pool, options, results, NULL, NULL};
+    g.queries = e2_arena_alloc(arena, n, sizeof *g.queries);
+    g.answers = e2_arena_alloc(arena, n, sizeof *g.answers);
     e2_choice *choices = e2_arena_alloc(arena, n * E2STR_MAX_EXAMPLES, sizeof *choices);
     e2str_status status = E2STR_OK;
-    if (!tokens || !keys || !queries || !answers || !choices)
+    if (!tokens || !keys || !g.queries || !g.answers || !choices)
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");
     if (!status) status = e2_encode_images(compute, images, n, tokens, keys, error);
     for (; !status && chosen < n; chosen++) {
-        query *q = &queries[chosen];
-        *q = (query){.choices = choices + chosen * E2STR_MAX_EXAMPLES};
-        status = choose(compute, pool, keys + chosen * width, options, q, error);
-        q->parts = (e2_sequence_parts){.choices = q->choices,
-                                       .n_choices = q->n_choices,
-                                       .prefix = options->prompt,
-                                       .query_tokens = e2_visual_tokens(model, images[chosen].columns)};
+        e2_query *q = &g.queries[chosen];
+        *q = (e2_query){.choices = choices + chosen * E2STR_MAX_EXAMPLES,
+                        .prefix = options->prompt,
+                        .tokens = tokens,
+                        .key = keys + chosen * width,
+                        .n_tokens = e2_visual_tokens(model, images[chosen].columns)};
+        tokens += q->n_tokens * width;
+        status = e2_query_choose(compute, pool, options, q, error);
     }
-    if (!status) status = answer(compute, queries, n, pool, tokens, keys, options, answers, error);
-    const float *own = tokens;
-    for (size_t i = 0; !status && i < n; i++) {
-        status = fill(compute, &images[i], own, &answers[i], options, results[i], error);
-        own += queries[i].parts.query_tokens * width;
-        if (!status) report_examples(compute, &queries[i], keys + i * width, results[i]);
-    }
-    for (size_t i = 0; i < chosen; i++)
-        for (size_t j = 0; j < queries[i].n_choices; j++) e2_choice_release(&queries[i].choices[j]);
+    if (!status) status = read_queries(&g, error);
+    for (size_t i = 0; i < chosen; i++) e2_query_release(&g.queries[i]);
     e2_arena_release(arena, mark);
     return status;
 }

@@ -231,6 +231,7 @@ void e2_result_clear(e2str_result *result) {
     result->truncated = result->rejected = result->unmatched = 0;
     result->has_boxes = false;
     result->attention_rows = result->attention_columns = 0;
+    result->second_look = 0;
     result->area = (e2str_area){0};
 }
 
@@ -307,6 +308,7 @@ int e2str_result_unmatched(const e2str_result *result) { return result ? result-
 float e2str_result_end_probability(const e2str_result *result) { return result ? result->end_probability : 0.0f; }
 float e2str_result_confidence(const e2str_result *result) { return result ? result->confidence : 0.0f; }
 float e2str_result_textless(const e2str_result *result) { return result ? result->textless : 0.0f; }
+int e2str_result_second_look(const e2str_result *result) { return result ? result->second_look : 0; }
 int e2str_result_rejected(const e2str_result *result) { return result ? result->rejected : 0; }
 size_t e2str_result_characters(const e2str_result *result) { return result ? result->characters.count : 0; }
 size_t e2str_result_examples(const e2str_result *result) { return result ? result->n_examples : 0; }

@@ -46,6 +46,7 @@ struct e2str_result {
     int truncated, rejected, unmatched;
     bool has_boxes;
     uint32_t attention_rows, attention_columns; /* 0: not asked for */
+    int second_look;                            /* as e2str_result_second_look */
     size_t place;                               /* in the batch that is being read */
     e2str_area area;                            /* that was read; width 0: the result is empty */
 };

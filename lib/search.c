@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "fusion.h"
 #include "linear.h"
 
 #define NO_NODE  UINT32_MAX
@@ -71,9 +72,11 @@ typedef struct search {
     hypothesis_set finished;
     bool not_finite; /* a row of logits was */
     bool done;
-    hypothesis best; /* once done */
-    bool unmatched;  /* nothing fits: there is no best */
-    bool failed;     /* out of memory */
+    hypothesis best;  /* once done */
+    bool unmatched;   /* nothing fits: there is no best */
+    bool failed;      /* out of memory */
+    uint32_t n_draft; /* tokens of the sequence's draft that are run with its prompt */
+    double draft_log_probability;
 } search;
 
 static uint32_t tokens_at_most(const e2str_model *model, uint32_t length, const e2_search_options *options) {
@@ -99,6 +102,7 @@ static bool search_begin(search *s, const e2_compute *compute, const e2_sequence
                   .width = options->beams,
                   .live = 1};
     s->max_tokens = tokens_at_most(model, sequence->length, options);
+    s->n_draft = sequence->n_draft < s->max_tokens ? sequence->n_draft : s->max_tokens - 1;
     s->n_alternatives = options->n_alternatives < vocabulary ? options->n_alternatives : vocabulary;
     size_t total = (size_t)s->max_tokens * s->width, length = (size_t)sequence->length + s->max_tokens;
     e2_arena *arena = compute->arena;
@@ -165,21 +169,29 @@ static void keep_features(search *s, uint32_t row) {
     memcpy(s->features + ((size_t)s->step * s->width + row) * width, s->phi + row * width, width * sizeof *s->phi);
 }
 
-/* The row's logits become log-probabilities without <image>; keeps the alternatives. Returns the likeliest token. */
-static uint32_t normalise(search *s, uint32_t row) {
-    uint32_t vocabulary = s->vocabulary, best = 0;
-    float *logits = s->logits + row * s->stride;
+/* What takes a row of logits, <image> left out, to log-probabilities when subtracted; their softmax is in the scratch
+ * then. *best: the likeliest token. */
+static float normaliser_of(search *s, float *logits, uint32_t *best) {
+    uint32_t vocabulary = s->vocabulary, most = 0;
     logits[e2_tokenizer_image(s->compute->model->tokenizer)] = -INFINITY;
     for (uint32_t i = 1; i < vocabulary; i++)
-        if (logits[i] > logits[best]) best = i;
+        if (logits[i] > logits[most]) most = i;
     memcpy(s->probabilities, logits, vocabulary * sizeof *logits);
     s->compute->kernels->softmax(s->probabilities, 1, vocabulary, vocabulary);
+    /* The largest probability is 1 / sum of exp(logit - largest logit). */
+    float normaliser = logits[most] - logf(s->probabilities[most]);
+    if (!isfinite(normaliser)) s->not_finite = true; /* as with any infinity or NaN among the logits */
+    *best = most;
+    return normaliser;
+}
+
+/* The row's logits become log-probabilities without <image>; keeps the alternatives. Returns the likeliest token. */
+static uint32_t normalise(search *s, uint32_t row) {
+    uint32_t best;
+    float *logits = s->logits + row * s->stride, normaliser = normaliser_of(s, logits, &best);
     keep_alternatives(s, row);
     if (s->features) keep_features(s, row);
-    /* The largest probability is 1 / sum of exp(logit - largest logit). */
-    float normaliser = logits[best] - logf(s->probabilities[best]);
-    if (!isfinite(normaliser)) s->not_finite = true; /* as with any infinity or NaN among the logits */
-    for (uint32_t i = 0; i < vocabulary; i++) logits[i] -= normaliser;
+    for (uint32_t i = 0; i < s->vocabulary; i++) logits[i] -= normaliser;
     return best;
 }
 
@@ -363,6 +375,51 @@ static void beam_step(search *s) {
         if (i == 0 || s->finished.list[i].score >= s->best.score) s->best = s->finished.list[i];
 }
 
+/* ---- drafts ---- */
+
+/* Rows that feed the draft's tokens, behind those of the prompt. */
+static void feed_draft(search *s, e2_decoder_row *rows) {
+    const e2_sequence *sequence = s->sequence;
+    uint32_t *context = s->beams[0].context;
+    for (uint32_t i = 0; i < s->n_draft; i++) {
+        uint32_t index = sequence->length + i;
+        context[index] = sequence->first_slot + index;
+        rows[i] = (e2_decoder_row){.token = fed(s, sequence->draft[i]),
+                                   .position = sequence->rows[sequence->n - 1].position + 1 + i,
+                                   .first_image = sequence->first_image,
+                                   .images = sequence->images,
+                                   .slot = context[index],
+                                   .context = context,
+                                   .n_context = index + 1};
+    }
+}
+
+/* Takes the logits at each place of the draft. */
+static void score_draft(search *s) {
+    s->draft_log_probability = 0.0;
+    for (uint32_t i = 0, best; i <= s->n_draft && i <= s->sequence->n_draft; i++) {
+        float *logits = s->logits + i * s->stride, normaliser = normaliser_of(s, logits, &best);
+        uint32_t token = i < s->sequence->n_draft ? s->sequence->draft[i] : end_token(s);
+        s->draft_log_probability += (double)(logits[token] - normaliser);
+    }
+}
+
+/* The first step, and as many more as write what the draft has. */
+static void first_steps(search *s) {
+    if (s->width > 1) {
+        beam_step(s);
+        return;
+    }
+    float *logits = s->logits;
+    const float *phi = s->phi;
+    for (uint32_t i = 0; !s->done && i <= s->n_draft; i++) {
+        if (i && s->nodes[s->n_nodes - 1].token != s->sequence->draft[i - 1]) break;
+        s->logits = logits + i * s->stride;
+        if (s->features) s->phi = phi + i * (size_t)s->compute->model->memory.features;
+        greedy_step(s);
+    }
+}
+
 static bool trace(search *s, e2_answer *answer) {
     uint32_t n = 0;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) n++;
@@ -374,7 +431,9 @@ static bool trace(search *s, e2_answer *answer) {
                           .finite = !s->not_finite,
                           .ended = s->best.ended,
                           .end_log_probability = s->best.end_log_probability,
-                          .unmatched = s->unmatched};
+                          .unmatched = s->unmatched,
+                          .draft_whole = s->sequence->draft && s->n_draft == s->sequence->n_draft,
+                          .draft_log_probability = s->draft_log_probability};
     if (!answer->tokens) return false;
     for (uint32_t i = s->best.leaf; i != NO_NODE; i = s->nodes[i].parent) {
         const node *at = &s->nodes[i];
@@ -411,37 +470,51 @@ static bool predict(group *g, size_t rows) {
     return e2_memory_apply(g->compute, memory, g->factors, g->phi, rows, g->logits);
 }
 
-/* The search's live beams are the rows from `row` on. */
-static void give_rows(group *g, search *s, size_t row) {
+/* `count` rows from `row` on are the search's: its live beams, or the places of its draft. */
+static void give_rows(group *g, search *s, size_t row, uint32_t count) {
     s->logits = g->logits + row * s->stride;
     if (!g->options->memory) return;
     s->phi = g->phi + row * g->compute->model->memory.features;
-    for (uint32_t i = 0; i < s->live; i++) g->factors[row + i] = s->factor;
+    for (uint32_t i = 0; i < count; i++) g->factors[row + i] = s->factor;
 }
 
-/* Runs the rows of all sequences at once; each search gets the logits of its last row. */
+/* States of the search's rows that have been decoded become fused ones, where it asks for that. */
+static bool fuse_rows(group *g, const search *s, size_t row, uint32_t count) {
+    float *states = g->hidden + row * g->compute->model->decoder.width;
+    return !s->sequence->fused ||
+           e2_fuse(g->compute, states, count, s->sequence->fused, s->sequence->query_tokens, states);
+}
+
+/* Runs the rows of all sequences at once, their drafts behind them; each search gets the logits of its last row, and
+ * of its draft's. */
 static bool prefill(group *g, const e2_sequence *sequences) {
     size_t total = 0, width = g->compute->model->decoder.width, inner = g->compute->model->decoder.attended_width;
     bool features = g->options->memory != NULL;
-    for (size_t i = 0; i < g->n; i++) total += sequences[i].n;
+    for (size_t i = 0; i < g->n; i++) total += sequences[i].n + g->searches[i].n_draft;
     e2_arena_mark mark = e2_arena_begin(g->compute->arena);
     e2_decoder_row *rows = e2_arena_alloc(g->compute->arena, total, sizeof *rows);
     float *hidden = e2_arena_floats(g->compute->arena, total * width);
     float *attended = features ? e2_arena_floats(g->compute->arena, total * inner) : NULL;
     if (!rows || !hidden || (features && !attended)) return false;
-    for (size_t i = 0, at = 0; i < g->n; at += sequences[i++].n) {
+    for (size_t i = 0, at = 0; i < g->n; at += sequences[i].n + g->searches[i].n_draft, i++) {
         e2_sequence_restore(g->compute->model, &sequences[i], &g->cache);
         memcpy(rows + at, sequences[i].rows, sequences[i].n * sizeof *rows);
+        feed_draft(&g->searches[i], rows + at + sequences[i].n);
     }
     if (!e2_decode(g->compute, g->media, &g->cache, rows, total, hidden, attended)) return false;
-    for (size_t i = 0, at = 0; i < g->n; i++) {
-        at += sequences[i].n;
-        memcpy(g->hidden + i * width, hidden + (at - 1) * width, width * sizeof *hidden);
-        if (features) memcpy(g->attended + i * inner, attended + (at - 1) * inner, inner * sizeof *attended);
-        give_rows(g, &g->searches[i], i);
+    size_t kept = 0, at = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        uint32_t count = 1 + g->searches[i].n_draft;
+        at += sequences[i].n - 1;
+        memcpy(g->hidden + kept * width, hidden + at * width, count * width * sizeof *hidden);
+        if (features) memcpy(g->attended + kept * inner, attended + at * inner, count * inner * sizeof *attended);
+        give_rows(g, &g->searches[i], kept, count);
+        if (!fuse_rows(g, &g->searches[i], kept, count)) return false;
+        kept += count;
+        at += count;
     }
     e2_arena_release(g->compute->arena, mark);
-    return predict(g, g->n);
+    return predict(g, kept);
 }
 
 /* One token for every live beam of the searches that are not done; *rows is how many there were. */
@@ -451,11 +524,18 @@ static bool advance(group *g, size_t *rows) {
         search *s = &g->searches[i];
         if (s->done) continue;
         feed(s, g->rows + *rows);
-        give_rows(g, s, *rows);
+        give_rows(g, s, *rows, s->live);
         *rows += s->live;
     }
-    return *rows == 0 ||
-           (e2_decode(g->compute, g->media, &g->cache, g->rows, *rows, g->hidden, g->attended) && predict(g, *rows));
+    if (*rows == 0) return true;
+    if (!e2_decode(g->compute, g->media, &g->cache, g->rows, *rows, g->hidden, g->attended)) return false;
+    for (size_t i = 0, row = 0; i < g->n; i++) {
+        const search *s = &g->searches[i];
+        if (s->done) continue;
+        if (!fuse_rows(g, s, row, s->live)) return false;
+        row += s->live;
+    }
+    return predict(g, *rows);
 }
 
 /* The constraint as search i sees it: as an earlier one does, if they write and show the same tokens. */
@@ -475,40 +555,52 @@ static bool guide_search(group *g, size_t i) {
     return true;
 }
 
+/* Rows that are decoded or looked at together, at most. */
+static size_t most_rows(const group *g) {
+    size_t places = 0, beams = g->n * g->options->beams;
+    for (size_t i = 0; i < g->n; i++) places += 1 + g->searches[i].n_draft;
+    return places > beams ? places : beams;
+}
+
 static bool group_begin(group *g, const e2_sequence *sequences, size_t slots) {
     const e2str_model *model = g->compute->model;
     e2_arena *arena = g->compute->arena;
-    size_t rows = g->n * g->options->beams;
     g->searches = e2_arena_alloc(arena, g->n, sizeof *g->searches);
+    for (size_t i = 0; i < g->n; i++)
+        if (!g->searches || !search_begin(&g->searches[i], g->compute, &sequences[i], g->options) ||
+            (g->options->constraint && !guide_search(g, i)))
+            return false;
+    size_t rows = most_rows(g);
     g->rows = e2_arena_alloc(arena, rows, sizeof *g->rows);
     g->hidden = e2_arena_floats(arena, rows * model->decoder.width);
     g->logits = e2_arena_floats(arena, rows * e2_memory_vocabulary(model, g->options->memory));
-    if (!g->searches || !g->rows || !g->hidden || !g->logits || !e2_kv_cache_new(g->compute, slots, &g->cache))
-        return false;
-    if (g->options->memory) {
-        g->attended = e2_arena_floats(arena, rows * model->decoder.attended_width);
-        g->phi = e2_arena_floats(arena, rows * model->memory.features);
-        g->factors = e2_arena_floats(arena, rows);
-        if (!g->attended || !g->phi || !g->factors) return false;
-    }
-    for (size_t i = 0; i < g->n; i++)
-        if (!search_begin(&g->searches[i], g->compute, &sequences[i], g->options) ||
-            (g->options->constraint && !guide_search(g, i)))
-            return false;
-    return true;
+    if (!g->rows || !g->hidden || !g->logits || !e2_kv_cache_new(g->compute, slots, &g->cache)) return false;
+    if (!g->options->memory) return true;
+    g->attended = e2_arena_floats(arena, rows * model->decoder.attended_width);
+    g->phi = e2_arena_floats(arena, rows * model->memory.features);
+    g->factors = e2_arena_floats(arena, rows);
+    return g->attended && g->phi && g->factors;
 }
 
 bool e2_search(const e2_compute *compute, const e2_media *media, const e2_sequence *sequences, size_t n, size_t slots,
                const e2_search_options *options, e2_answer *answers) {
     group g = {.compute = compute, .media = media, .options = options, .n = n};
     if (!group_begin(&g, sequences, slots) || !prefill(&g, sequences)) return false;
-    for (size_t rows = n; rows > 0;) {
-        for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
+        search *s = &g.searches[i];
+        if (s->sequence->draft) score_draft(s);
+        s->best = (hypothesis){NO_NODE, 0.0, false, 0.0f};
+        s->done = options->drafts_only;
+        if (!s->done) first_steps(s);
+        if (s->failed) return false;
+    }
+    for (size_t rows = 1; rows > 0;) {
+        if (!advance(&g, &rows)) return false;
+        for (size_t i = 0; rows && i < n; i++) {
             search *s = &g.searches[i];
             if (!s->done) options->beams == 1 ? greedy_step(s) : beam_step(s);
             if (s->failed) return false;
         }
-        if (!advance(&g, &rows)) return false;
     }
     for (size_t i = 0; i < n; i++)
         if (!trace(&g.searches[i], &answers[i])) return false;

@@ -29,6 +29,9 @@ typedef struct e2_sequence {
     uint32_t query_tokens; /* visual tokens of the query's image */
     bool remembers;        /* a memory is for it: its characters, what it leaves out, its case */
     float memory_factor;   /* of what the memory adds to its logits; 0: nothing */
+    const uint32_t *draft; /* [n_draft] tokens that may be the answer, the end left out: checked in one pass; or NULL */
+    uint32_t n_draft;
+    const float *fused; /* [query_tokens][.] of the fusion block, where the logits are of fused states; or NULL */
 } e2_sequence;
 
 /* What a prompt is made of: either examples to run, or a prefix where they have been run; and the query. */

@@ -376,6 +376,25 @@ static e2str_status read_several(world *w, e2str_error *error) {
     return status;
 }
 
+/* The same, each looked at again, with what the fusion block makes of the states. */
+static e2str_status read_twice(world *w, e2str_error *error) {
+    e2str_read_options options;
+    e2str_result *results[2] = {w->result, NULL};
+    e2str_image images[2] = {w->image, w->image};
+    e2str_read_options_init(&options);
+    options.k = 0;
+    options.min_similarity = -1;
+    options.second_look = 1;
+    e2str_status status = e2str_result_new(&results[1], error);
+    if (!status) status = e2str_read_batch(w->session, images, 2, w->pool, &options, results, error);
+    e2str_result_free(results[1]);
+    return status;
+}
+static e2str_status read_twice_cold(world *w, e2str_error *error) {
+    chill(w, error);
+    return read_twice(w, error);
+}
+
 static int set_up_with(void **state, const tiny_model_options *options) {
     world *w = calloc(1, sizeof *w);
     w->file = tiny_model_build(options, &w->size);
@@ -394,6 +413,7 @@ static int set_up(void **state) {
     return set_up_with(state, &(tiny_model_options){.resampler_layers = 1,
                                                     .type = E2_F16,
                                                     .memory = true,
+                                                    .fusion = true,
                                                     .stem = {{8, 2, 2}, {9, 2, 2}, {5, 1, 2}, {7, 2, 2}}});
 }
 
@@ -405,7 +425,8 @@ static int set_up_head(void **state) {
 }
 
 static int set_up_free_widths(void **state) {
-    return set_up_with(state, &(tiny_model_options){.min_width = 32, .all_media = true, .memory = true});
+    return set_up_with(state,
+                       &(tiny_model_options){.min_width = 32, .all_media = true, .memory = true, .fusion = true});
 }
 
 static int tear_down(void **state) {
@@ -444,6 +465,8 @@ static void every_allocation_may_fail(void **state) {
     exhaust(w, read_prepared, 0);
     exhaust(w, look, 0);
     exhaust(w, read_several, 0);
+    exhaust(w, read_twice_cold, 0);
+    assert_true(e2str_result_second_look(w->result) > 0);
     exhaust(w, read_cold, 0);
     assert_true(e2str_result_influences(w->result, 0) > 0);
     exhaust(w, new_constraint, 4); /* what is cut to size at the end */

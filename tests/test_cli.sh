@@ -120,6 +120,11 @@ holds '"text":"OPEN"'
 holds '"rejected":true'
 expect 'a probability above 1' 2 "$e2str" read --reject 1.1 "$images/open.png"
 says '--reject'
+expect 'a second look above 1' 2 "$e2str" read --second-look 1.1 "$images/open.png"
+says '--second-look'
+expect 'a second look with nothing to look with' 0 "$e2str" read --second-look 1 --json "$images/open.png"
+holds '"text":"OPEN"'
+check 'is told in JSON' grep -q '"second_look":[0-2]' "$work/out"
 if "$e2str" info "$E2STR_MODEL" | grep -q "^places  *of each"; then
     expect 'finds places' 0 "$e2str" read --places --json "$images/open.png"
     check 'of each character' test "$(grep -o '"box":\[' "$work/out" | wc -l)" = 4
@@ -342,6 +347,11 @@ prints $((total - exact + 6))
 holds 'calibration error'
 expect 'eval --reject' 0 "$e2str" eval --labels "$images/labels.tsv" --reject 1
 check 'says what is accepted' grep -qE '^accepted .*0\.00 %  \(0; ' "$work/out"
+
+expect 'eval --second-look' 0 "$e2str" eval --labels "$images/labels.tsv" --pool-first 3 --second-look 1
+check 'says how many it looked at again' grep -qE '^looked again .* \([0-9]+; [0-9]+ texts changed\)$' "$work/out"
+expect 'and in JSON' 0 "$e2str" eval --json --labels "$images/labels.tsv" --pool-first 3 --second-look 1
+holds '"looked_again":'
 
 # The three accuracies: labels made from the model's own reading, changed in case, in punctuation, in a letter.
 text() { "$e2str" read "$images/$1" | cut -f 2; }

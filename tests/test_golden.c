@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fusion.h"
 #include "vision.h"
 #include "head.h"
 #include "nearest.h"
@@ -158,6 +159,33 @@ static void check_head(const golden *g) {
     free(evidence);
     free(tokens);
     free(ids);
+}
+
+/* The states fused with the visual tokens of the first images, as the golden file has these. tokens: of one image after
+ * the other. */
+static void check_fusion(const golden *g, const e2_compute *compute, double tolerance) {
+    const e2_tensor *states = e2_gguf_tensor(&g->file, "fusion.states");
+    assert_int_equal(states != NULL, e2_has_fusion(compute->model));
+    if (!states) return;
+    size_t width = compute->model->decoder.width, n = states->elements / width;
+    const float *tokens = floats(g, "tokens");
+    for (uint32_t i = 0, m; i < 2; i++, tokens += m * (size_t)compute->model->vision.width) {
+        char name[32];
+        snprintf(name, sizeof name, "fusion.fused.%u", i);
+        e2str_image image = image_of(g, i);
+        assert_int_equal(e2str_visual_tokens(g->model, &image, &m, NULL), E2STR_OK);
+        e2_arena_mark mark = e2_arena_begin(compute->arena);
+        float *key_values = e2_arena_floats(compute->arena, 2 * m * width);
+        float *fused = e2_arena_floats(compute->arena, n * width), *one = e2_arena_floats(compute->arena, width);
+        assert_true(e2_fusion_project(compute, tokens, m, key_values));
+        assert_true(e2_fuse(compute, states->data, n, key_values, m, fused));
+        assert_within(g, name, fused, floats(g, name), n * width, tolerance);
+        for (size_t r = 0; r < n; r++) { /* a row is the same whatever stands beside it */
+            assert_true(e2_fuse(compute, (const float *)states->data + r * width, 1, key_values, m, one));
+            assert_memory_equal(one, fused + r * width, width * sizeof *one);
+        }
+        e2_arena_release(compute->arena, mark);
+    }
 }
 
 /* Adds image `index` with a label given as token ids; every token is one character. */
@@ -328,6 +356,7 @@ static void check_rounded(const golden *g, const char *model_path, e2str_precisi
     assert_int_equal(e2str_encode(own.session, &image, 1, tokens, key, NULL), E2STR_OK);
     assert_within(g, "visual tokens, rounded", tokens, floats(g, "tokens"), n * width, ROUNDED_TOLERANCE);
     assert_within(g, "key, rounded", key, floats(g, "keys"), width, ROUNDED_TOLERANCE);
+    check_fusion(&own, &own.session->compute, ROUNDED_TOLERANCE);
     free(key);
     free(tokens);
     e2str_session_free(own.session);
@@ -353,6 +382,7 @@ static size_t check_file(const char *path) {
     check_vision_tokens(&g);
     check_encoding(&g);
     check_head(&g);
+    check_fusion(&g, &g.session->compute, TOLERANCE);
     check_nearest(&g);
     size_t cases = check_cases(&g);
     check_rounded(&g, model_path, E2STR_PRECISION_FILE);

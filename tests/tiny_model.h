@@ -58,6 +58,7 @@ typedef struct tiny_model_options {
     float memory_strength;                  /* 0.01 */
     float memory_gate[2];                   /* from, to; {-1, -1}: every query gets all of it */
     bool head;                              /* false; true: a patch head */
+    bool fusion;                            /* false; true: a fusion block */
     const float *confidence, *textless;     /* NULL; e2str.confidence.weights (6) and .textless (2) */
     e2_type type; /* E2_F32; of the matrices (Q8_0: of those whose rows are whole blocks of 32) */
 } tiny_model_options;
@@ -207,6 +208,16 @@ static void tiny_vision(tiny_builder *b, const tiny_model_options *o) {
 static void tiny_head(tiny_builder *b, const tiny_model_options *o, size_t vocabulary) {
     strcpy(b->prefix, "vision.");
     tiny_linear(b, "head", vocabulary, o->vision_width);
+}
+
+static void tiny_fusion(tiny_builder *b, const tiny_model_options *o) {
+    size_t w = o->decoder_width;
+    strcpy(b->prefix, "fusion.");
+    tiny_linear(b, "visual", w, o->vision_width);
+    tiny_linear(b, "attn_query", w, w);
+    tiny_linear(b, "attn_key_value", 2 * w, w);
+    tiny_linear(b, "attn_out", w, w);
+    tiny_linear(b, "gate", w, 2 * w);
 }
 
 static void tiny_resampler(tiny_builder *b, const tiny_model_options *o) {
@@ -419,6 +430,7 @@ static inline uint8_t *tiny_model_build(const tiny_model_options *options, size_
     tiny_decoder(&b, &o, vocabulary);
     if (o.memory) tiny_memory(&b, &o);
     if (o.head) tiny_head(&b, &o, vocabulary);
+    if (o.fusion) tiny_fusion(&b, &o);
     if (e2_gguf_writer_finish(b.writer, tiny_sink, &b, NULL)) abort();
     e2_gguf_writer_free(b.writer);
     for (size_t i = 0; i < b.n_blocks; i++) free(b.blocks[i]);

@@ -14,6 +14,7 @@ typedef struct bin {
 
 typedef struct tally {
     size_t images, failed, exact, any_case, alphanumeric, unmatched;
+    size_t looked, changed;          /* again; of them those with another text then */
     size_t accepted, accepted_right; /* not rejected; of them alphanumeric */
     bin bins[BINS];
     double file_ms, read_ms, learn_ms;
@@ -109,6 +110,8 @@ static outcome evaluate(invocation *run, const label_row *row, tally *counts) {
     counts->unmatched += e2str_result_unmatched(run->result) != 0;
     counts->any_case += same_word(text, row->text, false);
     counts->alphanumeric += right;
+    counts->looked += e2str_result_second_look(run->result) > 0;
+    counts->changed += e2str_result_second_look(run->result) > 1;
     count_confidence(counts, run->result, right);
     return right ? RIGHT : WRONG;
 }
@@ -156,6 +159,7 @@ static void report(const invocation *run, const tally *counts) {
         printf(",\"exact\":%.2f,\"case_insensitive\":%.2f,\"alphanumeric\":%.2f", share(counts->exact, n),
                share(counts->any_case, n), share(counts->alphanumeric, n));
         if (run->constraint) printf(",\"unmatched\":%zu", counts->unmatched);
+        if (run->read.second_look > 0) printf(",\"looked_again\":%zu,\"changed\":%zu", counts->looked, counts->changed);
         write_calibration(run, counts);
         printf(",\"ms_per_image\":%.3f,\"ms_file\":%.3f,\"ms_read\":%.3f}", file + read, file, read);
         return;
@@ -173,6 +177,9 @@ static void report(const invocation *run, const tally *counts) {
            counts->alphanumeric);
     if (run->constraint)
         printf("\nunmatched         %6.2f %%  (%zu; read freely)", share(counts->unmatched, n), counts->unmatched);
+    if (run->read.second_look > 0)
+        printf("\nlooked again      %6.2f %%  (%zu; %zu texts changed)", share(counts->looked, n), counts->looked,
+               counts->changed);
     putchar('\n');
     write_calibration(run, counts);
     printf("ms per image      %.2f (file %.2f, read %.2f)", file + read, file, read);

@@ -195,6 +195,8 @@ static const option_row options[] = {
      "give no text where it is right with a probability below X, 0 to 1; in JSON say so"},
     {"textless", 0, READS, "X", share_of_1, AT(read.textless_from), 0, 1,
      "give an empty text where there is none with a probability of X, 0 to 1; default 0.5"},
+    {"second-look", 0, READS, "X", share_of_1, AT(read.second_look), 0, 1,
+     "look again at an image that is right with a probability below X, 0 to 1; default 0: never (docs/two-looks.md)"},
     {"html", 0, EXPLAIN, "FILE", path, AT(page_path), 0, 0,
      "write a page with the picture, too, for a browser"},
     {"json", 0, READ | EXPLAIN | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},

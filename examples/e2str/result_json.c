@@ -132,6 +132,7 @@ void write_reading(FILE *to, const invocation *run, const e2str_result *result, 
     fprintf(to, ",\"rejected\":%s", e2str_result_rejected(result) ? "true" : "false");
     write_number(to, ",\"end_probability\":", e2str_result_end_probability(result));
     fprintf(to, ",\"truncated\":%s", e2str_result_truncated(result) ? "true" : "false");
+    if (run->read.second_look > 0) fprintf(to, ",\"second_look\":%d", e2str_result_second_look(result));
     if (run->constraint) fprintf(to, ",\"unmatched\":%s", e2str_result_unmatched(result) ? "true" : "false");
     write_area(to, result);
     write_characters(to, run, result, place);

@@ -121,7 +121,7 @@ public final class E2str {
 
     @FieldOrder({"size", "k", "min_similarity", "examples", "n_examples", "prompt", "beams", "max_tokens",
         "alternatives", "clean_up", "memory", "memory_factor", "influences", "memory_everywhere", "places",
-        "reject_below", "textless_from", "constraint", "attention"})
+        "reject_below", "textless_from", "constraint", "attention", "second_look"})
     public static class ReadOptions extends Structure {
         public long size;
         public int k;
@@ -136,6 +136,7 @@ public final class E2str {
         public float reject_below, textless_from;
         public Pointer constraint;
         public int attention;
+        public float second_look;
 
         public ReadOptions() {
             C.e2str_read_options_init_size(this, size());

@@ -233,6 +233,19 @@ def with_confidence(changes=None, values=None, **keys):
     return model.build()
 
 
+def with_fusion(changes=None, values=None):
+    """The model with a fusion block; None takes a tensor away."""
+    rows = {'visual': (2, 2), 'attn_query': (2, 2), 'attn_key_value': (2, 4), 'attn_out': (2, 2), 'gate': (4, 2)}
+    tensors = {}
+    for name, dims in rows.items():
+        tensors.update({f'{name}.weight': dims, f'{name}.bias': dims[1:]})
+    tensors.update(changes or {})
+    model = Model()
+    model.tensors.update({f'fusion.{name}': dims for name, dims in tensors.items() if dims})
+    model.values = {f'fusion.{name}': value for name, value in (values or {}).items()}
+    return model.build()
+
+
 def odd_addresses():
     """Alignment 1 and a name of such a length that the F32 data begin off their boundary."""
     model = Model()
@@ -573,6 +586,28 @@ def confidence_cases():
     yield 'unsupported-head-bias-alone', with_confidence({'weight': None}), head + 'bias'
 
 
+def fusion_cases():
+    yield 'ok-fusion', with_fusion(), ''
+    for name in ('visual', 'attn_query', 'attn_key_value', 'attn_out', 'gate'):
+        for part in ('weight', 'bias'):
+            missing = f'{name}.{part}'
+            yield f'format-fusion-{name}-{part}-missing', with_fusion({missing: None}), f'fusion.{missing} is missing'
+    alone = {name: dims for name, dims in (('fusion.gate.bias', (2,)),)}
+    yield 'format-fusion-alone', with_tensors(alone), 'fusion.visual.weight is missing'
+    shapes = {'visual.weight': (3, 2), 'attn_query.weight': (2, 4), 'attn_key_value.weight': (2, 2)}
+    shapes.update({'attn_key_value.bias': (2,), 'attn_out.bias': (3,), 'gate.weight': (2, 2), 'gate.bias': (4,)})
+    for name, dims in shapes.items():
+        sizes = ', '.join(str(dim) for dim in dims)
+        yield (
+            f'format-fusion-{name.replace(".", "-")}-shape',
+            with_fusion({name: dims}),
+            f'fusion.{name} has dimensions {{{sizes}',
+        )
+    nan = float('nan')
+    yield 'format-fusion-nan', with_fusion(values={'attn_out.weight': nan}), 'attn_out.weight: a value is not finite'
+    yield 'unsupported-fusion-tensor', with_fusion({'colour': (2,)}), 'fusion.colour'
+
+
 def main():
     folder = os.path.dirname(os.path.abspath(__file__))
     for name in os.listdir(folder):
@@ -586,6 +621,7 @@ def main():
         stem_cases(),
         memory_cases(),
         confidence_cases(),
+        fusion_cases(),
     ):
         for name, data, words in cases:
             with open(os.path.join(folder, name + '.gguf'), 'wb') as file:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import gguf
 import numpy as np
 import torch
-from reference import DECODER, E2STR, Config, beam, greedy, patch_evidence, preprocess, shapes
+from reference import DECODER, E2STR, Config, beam, fuse, greedy, patch_evidence, preprocess, shapes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(HERE)), 'weights'))
@@ -48,6 +48,7 @@ class Model:
     alphabet: str = LOWER
     images: int = 10
     head: bool = False
+    fusion: bool = False
     config: Config = field(init=False)
 
     def __post_init__(self):
@@ -139,9 +140,14 @@ MODELS = [
         'f16',
         dict(PLAIN, patch_height=8, vision_layers=1, decoder_layers=3, class_token=False, decoder_activation='gelu'),
     ),
-    Model('odd', 8, 'f32', ODD, alphabet=LOWER + 'AB'),
+    Model('odd', 8, 'f32', ODD, alphabet=LOWER + 'AB', fusion=True),
     Model(
-        'stride', 9, 'f16', dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu'), head=True
+        'stride',
+        9,
+        'f16',
+        dict(PLAIN, patch_height=8, segment_stride=12, decoder_activation='quick_gelu'),
+        head=True,
+        fusion=True,
     ),
     Model('stem', 10, 'q8_0', dict(PLAIN, patch_height=8, stem=((7, 2, 2), (32, 2, 1), (24, 2, 2)), norm_post=False)),
     Model('free', 11, 'f16', dict(FREE, stem=((9, 2, 2), (16, 2, 1), (24, 2, 2)), segment_stride=12), images=26),
@@ -341,7 +347,23 @@ def random_head(c, seed):
     return weight, rng.normal(0.0, 0.5, c.vocabulary).astype(np.float32)
 
 
-def write_golden(path, model, images, planes, vision, media, keys, cases, evidence):
+FUSION_STATES = 7
+
+
+def random_fusion(c, seed):
+    """The fusion block's tensors by name, matrices float16, and states [n, D] for it; from numbers of their own."""
+    rng = np.random.default_rng([seed, 2])
+    d = c.decoder_width
+    shapes = {'visual': (d, c.vision_width), 'attn_query': (d, d), 'attn_key_value': (2 * d, d), 'attn_out': (d, d)}
+    tensors = {}
+    for name, shape in {**shapes, 'gate': (d, 2 * d)}.items():
+        scale = 0.8 / shape[1] ** 0.5
+        tensors[f'{name}.weight'] = rng.normal(0.0, scale, shape).astype(np.float16)
+        tensors[f'{name}.bias'] = rng.normal(0.0, 0.5, shape[0]).astype(np.float32)
+    return tensors, rng.normal(0.0, 1.0, (FUSION_STATES, d)).astype(np.float32)
+
+
+def write_golden(path, model, images, planes, vision, media, keys, cases, evidence, fusion):
     writer = gguf.GGUFWriter(path, 'e2str-golden')
     writer.add_string('golden.command', 'make golden')
     writer.add_string('golden.model', f'{model.name}.gguf')
@@ -364,6 +386,8 @@ def write_golden(path, model, images, planes, vision, media, keys, cases, eviden
     floats('keys', keys)
     if evidence is not None:
         floats('patch_evidence', evidence)
+    for name, tensor in fusion.items():
+        floats(name, tensor)
     if len(images) > 20:
         queries, orders = nearest(keys, 22)
         integers('nearest.query', queries)
@@ -439,6 +463,9 @@ def make(model, folder):
     head = random_head(c, model.seed) if model.head else None
     if head:
         replace_part(model_path, model_path, 'e2str.none.', {}, 'vision.head.', dict(zip(('weight', 'bias'), head)))
+    fusion, states = random_fusion(c, model.seed) if model.fusion else (None, None)
+    if fusion:
+        replace_part(model_path, model_path, 'e2str.none.', {}, 'fusion.', fusion)
     net = E2STR(c, in_double(rounded(weights, layout(shapes_of(weights, settings), c.norm_post), model.store)))
     vision, media, keys = encode(net, planes)
     cases, drawn = make_cases(net, media, rng)
@@ -447,7 +474,12 @@ def make(model, folder):
         if head
         else None
     )
-    write_golden(golden_path, model, images, planes, vision, media, keys, cases, evidence)
+    fused = {}
+    if fusion:
+        states = torch.from_numpy(states.astype(np.float64))
+        fused = {f'fusion.fused.{i}': fuse(in_double(fusion), states, media[i]) for i in range(2)}
+        fused['fusion.states'] = states
+    write_golden(golden_path, model, images, planes, vision, media, keys, cases, evidence, fused)
 
     print(
         f'# {model.name}: {len(cases)} of {drawn} cases; ended: '

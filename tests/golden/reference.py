@@ -384,3 +384,19 @@ def patch_evidence(c: Config, vision_tokens: Tensor, weight: Tensor, bias: Tenso
     logits = F.linear(vision_tokens, weight, bias)
     evidence = (logits - logits[..., c.pad, None]).clamp(-32, 32)
     return evidence.unflatten(1, (c.grid[0], -1)).amax(1).transpose(1, 2)
+
+
+def fuse(weights: dict[str, Tensor], states: Tensor, tokens: Tensor) -> Tensor:
+    """The fusion block (section 14) by PyTorch's own attention: states [n, D] and visual tokens [m, W] to [n, D].
+    weights: those of the model file without the leading "fusion."."""
+    width = states.shape[1]
+    attention = torch.nn.MultiheadAttention(width, 1, batch_first=True).to(states.dtype)
+    with torch.no_grad():
+        for part in ('weight', 'bias'):
+            parts = weights[f'attn_query.{part}'], weights[f'attn_key_value.{part}']
+            getattr(attention, f'in_proj_{part}').copy_(torch.cat(parts))
+            getattr(attention.out_proj, part).copy_(weights[f'attn_out.{part}'])
+        visual = F.linear(tokens, weights['visual.weight'], weights['visual.bias'])
+        seen = attention(states[None], visual[None], visual[None], need_weights=False)[0][0]
+    gate = torch.sigmoid(F.linear(torch.cat([states, seen], 1), weights['gate.weight'], weights['gate.bias']))
+    return (1 - gate) * states + gate * seen

@@ -57,6 +57,7 @@ class ReadOptions(TypedDict, total=False):
     textless_from: float | None  # from this probability of no text on, the text is empty; default 0.5; above 1: never
     constraint: Constraint | None  # what the text may be
     attention: bool | None  # keep where the decoder looked: Character.attention; default False
+    second_look: float | None  # 0 to 1: with less confidence a picture is looked at once more; default 0: never
 
 
 class PoolOptions(TypedDict, total=False):

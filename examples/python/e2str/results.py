@@ -102,6 +102,8 @@ class Reading:
     """Probability that the picture has no text; 0 where the model cannot tell."""
     rejected: bool
     """The confidence is less than the option `reject_below`."""
+    second_look: int
+    """With the option of that name: 0 not looked at again, 1 looked at again, 2 the text changed by that."""
     unmatched: bool
     """No text that the search met fits the constraint: this is the reading without it."""
     truncated: bool
@@ -220,6 +222,7 @@ def reading(result: Any, places: bool, attention: bool) -> Reading:
         confidence=lib.e2str_result_confidence(result),
         textless=lib.e2str_result_textless(result),
         rejected=bool(lib.e2str_result_rejected(result)),
+        second_look=lib.e2str_result_second_look(result),
         unmatched=bool(lib.e2str_result_unmatched(result)),
         truncated=bool(lib.e2str_result_truncated(result)),
         end_probability=lib.e2str_result_end_probability(result),

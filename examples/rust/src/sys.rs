@@ -236,6 +236,7 @@ pub struct e2str_read_options {
     pub textless_from: f32,
     pub constraint: *const e2str_constraint,
     pub attention: u32,
+    pub second_look: f32,
 }
 #[repr(C)]
 pub struct e2str_result {
@@ -466,6 +467,7 @@ extern "C" {
     pub fn e2str_result_score(result: *const e2str_result) -> f32;
     pub fn e2str_result_confidence(result: *const e2str_result) -> f32;
     pub fn e2str_result_textless(result: *const e2str_result) -> f32;
+    pub fn e2str_result_second_look(result: *const e2str_result) -> c_int;
     pub fn e2str_result_rejected(result: *const e2str_result) -> c_int;
     pub fn e2str_result_truncated(result: *const e2str_result) -> c_int;
     pub fn e2str_result_end_probability(result: *const e2str_result) -> f32;
