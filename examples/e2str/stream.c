@@ -190,7 +190,10 @@ static bool answer(streaming *s, char *line, const char *why) {
 static void save(streaming *s, bool ends) {
     const char *path = s->run->operands[0];
     e2str_error error = {{0}};
-    if (!s->unsaved || (!ends && (!s->run->save_every || s->unsaved < s->run->save_every))) return;
+    e2str_stream_report report;
+    e2str_stream_report_init(&report);
+    e2str_stream_get_report(s->stream, &report, NULL);
+    if (ends ? !s->unsaved && !report.changes : !s->run->save_every || s->unsaved < s->run->save_every) return;
     if (ends && e2str_stream_learn(s->stream, &error)) {
         complain("the pool has not learnt: %s", error.message);
         s->good = false;
