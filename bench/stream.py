@@ -191,6 +191,7 @@ def main():
     parser.add_argument('--jobs', type=int, default=2)
     parser.add_argument('--change', action='store_true', help='the stream whose domain changes, too')
     parser.add_argument('--picture')
+    parser.add_argument('--extra', default='', help='more options of e2str stream')
     options = parser.parse_args()
     os.makedirs(CACHE, exist_ok=True)
     accuracy_runs.CACHE = CACHE
@@ -207,7 +208,7 @@ def main():
             rows = shuffled(sets[name].rows, SEED)[: options.limit]
             for share in shares:
                 for way in WAYS:
-                    work[name, share, way] = pool.submit(run, name, rows, way, share, cap_of(share))
+                    work[name, share, way] = pool.submit(run, name, rows, way, share, cap_of(share), options.extra.split())
         for way in WAYS if options.change else ():
             work[way] = pool.submit(run, 'change', change_rows(sets), way, 20, cap_of(20), ('--window', '25'))
         results = {key: one.result() for key, one in work.items()}

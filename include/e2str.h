@@ -772,6 +772,13 @@ typedef enum e2str_contradiction {
     E2STR_OLDER_WINS = 1  /* the correction is not added */
 } e2str_contradiction;
 
+/* Whether reads that turn out right become examples. */
+typedef enum e2str_add_right {
+    E2STR_ADD_RIGHT_WITH_ROOM = 0, /* while the pool is below its cap */
+    E2STR_ADD_RIGHT_ALWAYS = 1,
+    E2STR_ADD_RIGHT_NEVER = 2
+} e2str_add_right;
+
 typedef struct e2str_stream_options {
     size_t size;
     uint64_t max_examples; /* cap for the pool's examples; default 1000; 0: none */
@@ -781,7 +788,7 @@ typedef struct e2str_stream_options {
     float learn_share;     /* 0 to 1: the pool learns again when this share of it has changed; this share of a cap is
                               made free at once, too. Default 0.1 */
     uint32_t learn_least;  /* examples, but no fewer; 1 or more; default 5 */
-    uint32_t add_right;    /* 1: reads that turn out right become examples, too; default 0: only what was wrong */
+    e2str_add_right add_right; /* default E2STR_ADD_RIGHT_WITH_ROOM; what was wrong always does */
     uint32_t max_tickets;  /* open at most, 1 to E2STR_MAX_TICKETS: of more the oldest are closed; default 256 */
     uint64_t ticket_bytes; /* memory of all tickets, pixels included: the same. Default 64 MiB */
     uint32_t window;       /* judged reads that are compared with up to four times as many before them to notice drift,
@@ -806,7 +813,7 @@ E2STR_API e2str_status e2str_stream_read(e2str_stream *stream, const e2str_image
                                          e2str_error *error);
 
 typedef enum e2str_outcome {
-    E2STR_OUTCOME_NONE = 0,     /* no example was made: it was right */
+    E2STR_OUTCOME_NONE = 0,     /* no example was made of it: it was right (options.add_right) */
     E2STR_OUTCOME_ADDED = 1,    /* it is an example */
     E2STR_OUTCOME_REPEATED = 2, /* an example of this picture says the same */
     E2STR_OUTCOME_REPLACED = 3, /* an example of this picture said something else, and is gone */

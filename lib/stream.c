@@ -61,7 +61,8 @@ static e2str_status check_options(const e2str_stream_options *o, e2str_error *er
     if (!(o->learn_share >= 0.0f && o->learn_share <= 1.0f))
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "learn_share is %g; from 0 to 1", (double)o->learn_share);
     if (!o->learn_least) return e2_fail(error, E2STR_ERROR_ARGUMENT, "learn_least is 0; 1 or more");
-    if (o->add_right > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "add_right is %u; 0 or 1", o->add_right);
+    if (o->add_right > E2STR_ADD_RIGHT_NEVER)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "add_right is %d; one of e2str_add_right", (int)o->add_right);
     if (!o->max_tickets || o->max_tickets > E2STR_MAX_TICKETS)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "max_tickets is %u; from 1 to %d", o->max_tickets,
                        E2STR_MAX_TICKETS);
@@ -299,6 +300,18 @@ static void count(e2str_stream *stream, const e2str_correction *c) {
     r->dropped += c->dropped;
 }
 
+/* Whether one more example stays within the cap, if it is as large as the others are in the mean. */
+static bool has_room(const e2str_stream *stream) {
+    const e2str_stream_options *o = &stream->options;
+    uint64_t n = e2str_pool_count(stream->pool), bytes = e2str_pool_bytes(stream->pool);
+    return (!o->max_examples || n < o->max_examples) && (!o->max_bytes || !n || bytes + bytes / n <= o->max_bytes);
+}
+
+static bool is_wanted(const e2str_stream *stream, bool right) {
+    e2str_add_right when = stream->options.add_right;
+    return !right || when == E2STR_ADD_RIGHT_ALWAYS || (when == E2STR_ADD_RIGHT_WITH_ROOM && has_room(stream));
+}
+
 /* text NULL: the one that was read. */
 static e2str_status judge(e2str_stream *stream, uint64_t number, const char *text, size_t size, e2str_correction *c,
                           e2str_error *error) {
@@ -313,7 +326,7 @@ static e2str_status judge(e2str_stream *stream, uint64_t number, const char *tex
     }
     c->right = size == ticket->text_size && !memcmp(text, ticket->text, size);
     e2str_status status = E2STR_OK;
-    if (!c->right || stream->options.add_right) status = add(stream, ticket, text, size, c, error);
+    if (is_wanted(stream, c->right)) status = add(stream, ticket, text, size, c, error);
     if (status) return status;
     e2_worths_judge(&stream->worths, ticket, text, size);
     c->drift = e2_drift_judge(&stream->drift, c->right);

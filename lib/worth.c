@@ -10,7 +10,11 @@
 
 #define FADES     0.99   /* of a use, per judged read: half of it is left after 69 */
 #define TOO_LARGE 1e200  /* the scale */
-#define DOUBT     1.0    /* use that an example of which nothing is read right without it stands for */
+#ifndef W_USE
+#define W_USE 1.0
+#define W_DOUBT 1.0
+#define W_COVER 1.0
+#endif
 
 /* --------------------------------------------------------------------------------------------------------- uses -- */
 
@@ -237,17 +241,21 @@ static double draw(uint64_t seed, uint64_t id) {
 
 /* What it did for reads that were judged, and how little the others can do what it does: an example that the model
  * reads without it teaches nothing. One of which nothing was learnt yet is not judged before it has acted. */
-static double worth(const e2_worths *worths, const e2_worth *row) {
-    return row->doubt < 0.0f ? INFINITY : row->use / worths->scale + DOUBT * (double)row->doubt;
+static double worth(const e2_worths *worths, const carriers *c, size_t i) {
+    const e2_worth *row = &worths->rows[i];
+    double rare = 0.0;
+    for (size_t j = c->first[i]; j < c->first[i + 1]; j++) rare += 1.0 / (double)*labels_with(c, c->codes[j]);
+    if (row->doubt < 0.0f) return INFINITY;
+    return W_USE * row->use / worths->scale + W_DOUBT * (double)row->doubt + W_COVER * rare;
 }
 
-static candidate *candidates_of(const e2_worths *worths, e2str_drop how, uint64_t seed) {
+static candidate *candidates_of(const e2_worths *worths, const carriers *c, e2str_drop how, uint64_t seed) {
     candidate *all = e2_alloc(worths->n, sizeof *all);
     for (size_t i = 0; all && i < worths->n; i++) {
         uint64_t id = worths->rows[i].id;
         double value = how == E2STR_DROP_OLDEST   ? 0.0
                        : how == E2STR_DROP_RANDOM ? draw(seed, id)
-                                                  : worth(worths, &worths->rows[i]);
+                                                  : worth(worths, c, i);
         all[i] = (candidate){i, id, value};
     }
     if (all) qsort(all, worths->n, sizeof *all, by_worth);
@@ -265,8 +273,9 @@ e2str_status e2_drop_examples(e2str_pool *pool, e2_worths *worths, e2str_drop ho
     *dropped = 0;
     e2str_status status = e2_worths_follow(worths, pool, error);
     if (status) return status;
-    candidate *all = candidates_of(worths, how, seed);
-    if (!all || !find_carriers(pool, worths->rows, worths->n, &c))
+    candidate *all = NULL;
+    if (find_carriers(pool, worths->rows, worths->n, &c)) all = candidates_of(worths, &c, how, seed);
+    if (!all)
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while choosing which examples go");
     size_t n = worths->n;
     for (size_t i = 0; !status && i < n && e2_cap_is_exceeded(wanted, pool); i++) {

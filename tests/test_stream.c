@@ -195,12 +195,15 @@ static void tickets_have_so_much_memory(void **state) {
 
 /* --------------------------------------------------------------------------------------------------- corrections -- */
 
-static void what_is_right_adds_nothing(void **state) {
+/* With room for one, always, never. */
+static void what_is_right_is_added_as_asked(void **state) {
     (void)state;
-    for (uint32_t add_right = 0; add_right < 2; add_right++) {
+    static const size_t wanted[3][2] = {{1, 1}, {1, 2}, {0, 0}};
+    for (int when = E2STR_ADD_RIGHT_WITH_ROOM; when <= E2STR_ADD_RIGHT_NEVER; when++) {
         scene s;
         e2str_stream_options o = stream_options();
-        o.add_right = add_right;
+        o.add_right = (e2str_add_right)when;
+        o.max_examples = when == E2STR_ADD_RIGHT_WITH_ROOM ? 1 : 9;
         open_scene(&s, &o);
         e2str_correction c;
         e2str_correction_init(&c);
@@ -208,12 +211,13 @@ static void what_is_right_adds_nothing(void **state) {
         assert_true(e2str_result_text_size(s.result) > 0);
         assert_int_equal(correct(&s, ticket, e2str_result_text(s.result), &c), E2STR_OK);
         assert_true(c.right);
-        assert_int_equal(c.outcome, add_right ? E2STR_OUTCOME_ADDED : E2STR_OUTCOME_NONE);
-        assert_int_equal(e2str_pool_count(s.pool), add_right);
+        assert_int_equal(c.outcome, wanted[when][0] ? E2STR_OUTCOME_ADDED : E2STR_OUTCOME_NONE);
+        assert_int_equal(e2str_pool_count(s.pool), wanted[when][0]);
         ticket = read_image(&s, &s.f.images[1]);
         assert_int_equal(e2str_stream_confirm(s.stream, ticket, &c, NULL), E2STR_OK);
         assert_true(c.right);
-        assert_int_equal(e2str_pool_count(s.pool), 2 * add_right);
+        assert_int_equal(e2str_pool_count(s.pool), wanted[when][1]);
+        assert_int_equal(report_of(&s).right, 2);
         close_scene(&s);
     }
 }
@@ -222,6 +226,7 @@ static void the_newer_label_wins(void **state) {
     (void)state;
     scene s;
     e2str_stream_options o = stream_options();
+    o.add_right = E2STR_ADD_RIGHT_NEVER;
     open_scene(&s, &o);
     e2str_correction first = teach(&s, 0, "one"), other = teach(&s, 1, "two"), c = teach(&s, 0, "one");
     assert_int_equal(c.outcome, E2STR_OUTCOME_REPEATED);
@@ -629,6 +634,7 @@ static void a_stream_tells_of_drift_once(void **state) {
     scene s;
     e2str_stream_options o = stream_options();
     o.window = 10;
+    o.add_right = E2STR_ADD_RIGHT_NEVER;
     open_scene(&s, &o);
     e2str_correction c;
     e2str_correction_init(&c);
@@ -669,7 +675,7 @@ static void arguments_are_checked(void **state) {
     REFUSED(learn_share, 1.5f);
     REFUSED(learn_share, NAN);
     REFUSED(learn_least, 0);
-    REFUSED(add_right, 2);
+    REFUSED(add_right, (e2str_add_right)3);
     REFUSED(max_tickets, 0);
     REFUSED(max_tickets, E2STR_MAX_TICKETS + 1);
     REFUSED(window, E2STR_MIN_WINDOW - 1);
@@ -716,7 +722,7 @@ int main(void) {
         cmocka_unit_test(reads_as_without_a_stream),
         cmocka_unit_test(tickets_are_judged_once),
         cmocka_unit_test(tickets_have_so_much_memory),
-        cmocka_unit_test(what_is_right_adds_nothing),
+        cmocka_unit_test(what_is_right_is_added_as_asked),
         cmocka_unit_test(the_newer_label_wins),
         cmocka_unit_test(or_the_older_one),
         cmocka_unit_test(contradictions_that_are_there_already_are_settled),

@@ -25,7 +25,7 @@ is() { check "line $1: $2 is $3" test "$(member "$1" "$2")" = "$3"; }
 # ---- lines ----
 printf '%s\n' "$images/open.png" "$images/exit.jpg${tab}EXIT" "$images/2026.png${tab}1999" '=1' \
     "=1${tab}again" '' "$images/street.png" "=4${tab}Rue" = > "$work/in"
-stream 'reads and corrections' 1 "$pool" # ticket 1 is judged twice
+stream 'reads and corrections' 1 --add-right never "$pool" # ticket 1 is judged twice
 check 'an answer to each line that is not empty' test "$(wc -l < "$work/out")" = 8
 is 1 'a["text"], a["ticket"], "right" in a' "('OPEN', 1, False)"
 is 2 'a["text"], a["right"], a["outcome"]' "('EXIT', True, 'none')"
@@ -53,9 +53,9 @@ stream 'lines that end as in DOS; the older wins' 0 --older-wins "$pool"
 is 1 'a["outcome"], a["other"]' "('refused', 3)"
 check 'the file as before' grep -q "^3${tab}2026" <("$e2str" pool list "$pool")
 printf '%s\n' "$images/open.png${tab}OPEN" > "$work/in"
-stream 'what is right' 0 --add-right "$work/right.pool"
+stream 'what is right' 0 "$work/right.pool"
 is 1 'a["right"], a["outcome"]' "(True, 'added')"
-stream 'without --add-right' 0 "$work/none.pool"
+stream 'or never' 0 --add-right never "$work/none.pool"
 check 'makes no pool' test ! -e "$work/none.pool"
 
 # ---- what is wrong ----
@@ -79,7 +79,7 @@ check 'and what was good is saved' test "$("$e2str" pool list "$work/other.pool"
 printf 'x' > "$work/broken.pool"
 stream 'a file that is no pool' 1 "$work/broken.pool"
 check 'stays' test "$(cat "$work/broken.pool")" = x
-for wrong in '--drop best' '--window 5' '--tickets 0' '--learn-share 2' '--pool x'; do
+for wrong in '--drop best' '--add-right sometimes' '--window 5' '--tickets 0' '--learn-share 2' '--pool x'; do
     # shellcheck disable=SC2086 # an option and its value
     stream "$wrong" 2 $wrong "$pool"
 done

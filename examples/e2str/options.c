@@ -115,12 +115,23 @@ static bool page_output(const char *text, const option_row *row, void *value) {
 }
 
 static const char *const drop_names[] = {"least-useful", "oldest", "random"}; /* as e2str_drop counts them */
+static const char *const right_names[] = {"room", "always", "never"}; /* as e2str_add_right does */
+
+/* One of three names, as the number of its place. */
+static bool one_of(const char *text, const char *const names[3], void *value) {
+    for (int i = 0; i < 3; i++)
+        if (!strcmp(text, names[i])) return memcpy(value, &i, sizeof i), true;
+    return false;
+}
+
+static bool right_added(const char *text, const option_row *row, void *value) {
+    (void)row;
+    return one_of(text, right_names, value);
+}
 
 static bool dropped(const char *text, const option_row *row, void *value) {
     (void)row;
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(text, drop_names[i])) return *(e2str_drop *)value = (e2str_drop)i, true;
-    return false;
+    return one_of(text, drop_names, value);
 }
 
 const char *const precision_names[N_PRECISIONS] = {"file", "f32", "auto", "int8", "bf16"};
@@ -249,8 +260,8 @@ static const option_row options[] = {
      "examples that go for the cap: least-useful (default), oldest, random"},
     {"older-wins", 0, STREAM, NULL, number, AT(stream.contradiction), E2STR_OLDER_WINS, E2STR_OLDER_WINS,
      "a correction that contradicts an example of the same picture is not added; default: that example goes"},
-    {"add-right", 0, STREAM, NULL, number, AT(stream.add_right), 1, 1,
-     "reads that turn out right become examples, too"},
+    {"add-right", 0, STREAM, "WHEN", right_added, AT(stream.add_right), 0, 0,
+     "when reads that turn out right become examples, too: room (default: while the pool is below its cap), always, never"},
     {"learn-share", 0, STREAM, "X", share_of_1, AT(stream.learn_share), 0, 1,
      "learn again when this share of the pool has changed, 0 to 1; default 0.1"},
     {"tickets", 0, STREAM, "N", number, AT(stream.max_tickets), 1, E2STR_MAX_TICKETS,
@@ -285,6 +296,7 @@ static const char *values(const option_row *row) {
            : row->read == products ? "auto own openblas"
            : row->read == storage  ? "f16 f32"
            : row->read == dropped  ? "least-useful oldest random"
+           : row->read == right_added ? "room always never"
            : row->read == degrees  ? "auto 0 90 180 270"
                                    : NULL;
 }
