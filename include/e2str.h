@@ -880,7 +880,7 @@ E2STR_API e2str_status e2str_stream_get_report(const e2str_stream *stream, e2str
 /* What an example did for reads that were judged: the logits that it added to characters that were right, less those
  * of wrong ones; of examples in prompts their similarity. Each judged read makes all before it count for 1 % less. 0
  * unless the least useful are dropped. NOT_FOUND: no such example in the pool. */
-E2STR_API e2str_status e2str_stream_use(const e2str_stream *stream, uint64_t id, float *use, e2str_error *error);
+E2STR_API e2str_status e2str_stream_use(const e2str_stream *stream, uint64_t id, float *amount, e2str_error *error);
 
 #ifdef __cplusplus
 }

@@ -379,10 +379,10 @@ e2str_status e2str_stream_get_report(const e2str_stream *stream, e2str_stream_re
     return e2_answer_write(report, &known, "e2str_stream_report", error);
 }
 
-e2str_status e2str_stream_use(const e2str_stream *stream, uint64_t id, float *use, e2str_error *error) {
-    if (!stream || !use) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", stream ? "use" : "stream");
+e2str_status e2str_stream_use(const e2str_stream *stream, uint64_t id, float *amount, e2str_error *error) {
+    if (!stream || !amount) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", stream ? "amount" : "stream");
     size_t size;
     e2str_status status = e2str_pool_label(stream->pool, id, NULL, 0, &size, error);
-    *use = status ? 0.0f : (float)e2_worths_of(&stream->worths, id);
+    *amount = status ? 0.0f : (float)e2_worths_of(&stream->worths, id);
     return status;
 }
