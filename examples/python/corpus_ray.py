@@ -16,6 +16,7 @@ truncated and error; `row` counts through the input. A picture that cannot be re
 import argparse
 import glob
 import json
+import logging
 import os
 import sys
 import time
@@ -195,12 +196,15 @@ def run(shards, options):
     """Reads the shards that are not there yet, and tells how far it is."""
     import ray
 
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    ray.init(address=options.address, num_cpus=None if options.address else options.workers, log_to_driver=False)
+    for name in ('ray', 'ray.data'):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    cpus = None if options.address else options.workers
+    ray.init(address=options.address, num_cpus=cpus, include_dashboard=False, log_to_driver=False)
     arguments = options.out, options.model, options.pool, {'k': options.examples}
+    workers = ray.data.ActorPoolStrategy(size=options.workers)
     rows = ray.data.from_items(shards, override_num_blocks=len(shards)).map(
-        Worker, fn_constructor_args=arguments, concurrency=options.workers, num_cpus=1
+        Worker, fn_constructor_args=arguments, compute=workers, num_cpus=1
     )
     begin, read, failed, cpu, total = time.monotonic(), 0, 0, 0.0, sum(shard['count'] for shard in shards)
     for row in rows.iter_rows():
