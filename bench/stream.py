@@ -29,9 +29,10 @@ WAYS = {
     'frozen': 'frozen when full',
     'oldest': 'the oldest goes',
     'random': 'a random one goes',
+    'least-used': 'the least used goes',
     'least-useful': 'the least useful goes',
 }
-COLOURS = {'none': '#999999', 'frozen': '#0072b2', 'oldest': '#e69f00', 'random': '#009e73', 'least-useful': '#d55e00'}
+COLOURS = {'none': '#999999', 'frozen': '#0072b2', 'oldest': '#e69f00', 'random': '#009e73', 'least-used': '#cc79a7', 'least-useful': '#d55e00'}
 SEED = 1
 CAP_PER_SHARE = 2  # examples of cap for each per cent that is corrected: the cap bites alike for all shares
 
@@ -67,14 +68,15 @@ class Command:
                 os.unlink(path)
 
 
-def stream(rows, way, share, cap, options):
+def stream(rows, way, share, cap, options, wrong=0):
     """right: '1' or '0' for each read; drift: reads at which it was noticed; learnt, dropped: how often."""
-    drop = way if way in ('oldest', 'random', 'least-useful') else 'oldest'
+    drop = way if way in ('oldest', 'random', 'least-used', 'least-useful') else 'oldest'
     command = Command(['--max-examples', str(cap), '--drop', drop, *options])
-    right, drift, examples = [], [], 0
+    right, drift, examples, typos = [], [], 0, draws(SEED + 1, wrong)
     for at, ((path, label), corrected) in enumerate(zip(rows, draws(SEED, share))):
         says = corrected and way != 'none' and not (way == 'frozen' and examples >= cap)
-        answer = command.ask(f'{path}\t{label}' if says else path)
+        said = rows[at - 1][1] if next(typos) else label
+        answer = command.ask(f'{path}\t{said}' if says else path)
         if 'error' in answer:
             raise RuntimeError(f'{path}: {answer["error"]}')
         right.append('1' if alphanumeric(answer['text']) == alphanumeric(label) else '0')
@@ -92,9 +94,9 @@ def binary():
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def run(name, rows, way, share, cap, options=()):
-    key = [binary(), [(*path.split(os.sep)[-3:], label) for path, label in rows], way, share, cap, list(options)]
-    return accuracy_runs.cached(f'{name}-{way}-{share}', key, lambda: stream(rows, way, share, cap, options))
+def run(name, rows, way, share, cap, options=(), wrong=0):
+    key = [binary(), [(*path.split(os.sep)[-3:], label) for path, label in rows], way, share, cap, list(options), wrong]
+    return accuracy_runs.cached(f'{name}-{way}-{share}', key, lambda: stream(rows, way, share, cap, options, wrong))
 
 
 def errors(right, first=0, last=None):
@@ -191,6 +193,7 @@ def main():
     parser.add_argument('--jobs', type=int, default=2)
     parser.add_argument('--change', action='store_true', help='the stream whose domain changes, too')
     parser.add_argument('--picture')
+    parser.add_argument('--wrong', type=int, default=0, help='per cent of the corrections that are of another image')
     parser.add_argument('--extra', default='', help='more options of e2str stream')
     options = parser.parse_args()
     os.makedirs(CACHE, exist_ok=True)
@@ -208,7 +211,7 @@ def main():
             rows = shuffled(sets[name].rows, SEED)[: options.limit]
             for share in shares:
                 for way in WAYS:
-                    work[name, share, way] = pool.submit(run, name, rows, way, share, cap_of(share), options.extra.split())
+                    work[name, share, way] = pool.submit(run, name, rows, way, share, cap_of(share), options.extra.split(), options.wrong)
         for way in WAYS if options.change else ():
             work[way] = pool.submit(run, 'change', change_rows(sets), way, 20, cap_of(20), ('--window', '25'))
         results = {key: one.result() for key, one in work.items()}

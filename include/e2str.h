@@ -760,10 +760,10 @@ typedef struct e2str_stream e2str_stream;
 
 /* Which examples go when the pool is above its cap. */
 typedef enum e2str_drop {
-    E2STR_DROP_LEAST_USEFUL = 0, /* by what they did for reads that were judged, and by how little the model and the
-                                    others know of what they show (docs/stream.md) */
+    E2STR_DROP_LEAST_USEFUL = 0, /* those that the model, or the memory of the others, reads best: e2str_pool_doubt */
     E2STR_DROP_OLDEST = 1,
-    E2STR_DROP_RANDOM = 2 /* by options.seed */
+    E2STR_DROP_RANDOM = 2,    /* by options.seed */
+    E2STR_DROP_LEAST_USED = 3 /* those that did least for reads that were judged: e2str_stream_use */
 } e2str_drop;
 
 /* What becomes of a correction that contradicts an example of the same picture. */
@@ -877,9 +877,9 @@ E2STR_API void e2str_stream_report_init_size(e2str_stream_report *report, size_t
 E2STR_API e2str_status e2str_stream_get_report(const e2str_stream *stream, e2str_stream_report *report,
                                                e2str_error *error);
 
-/* What an example did for reads that were judged: the logits that it added to characters that were right, less those
- * of wrong ones; of examples in prompts their similarity. Each judged read makes all before it count for 1 % less. 0
- * unless the least useful are dropped. NOT_FOUND: no such example in the pool. */
+/* What an example did, by the memory, for reads that were judged: the logits that it added to characters that were
+ * right, less those of wrong ones (of the E2STR_MAX_INFLUENCES that did most to each). Each judged read makes all before
+ * it count for 1 % less. 0: nothing is known. NOT_FOUND: no such example in the pool. */
 E2STR_API e2str_status e2str_stream_use(const e2str_stream *stream, uint64_t id, float *amount, e2str_error *error);
 
 #ifdef __cplusplus

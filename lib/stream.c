@@ -26,6 +26,7 @@ struct e2str_stream {
     e2_tickets tickets;
     e2_worths worths;
     e2_drift drift;
+    e2str_result *probe; /* what a judged picture is read as, with influences */
     e2str_stream_report report; /* its counts; the rest is filled in when it is asked for */
 };
 
@@ -53,7 +54,7 @@ void e2str_stream_report_init_size(e2str_stream_report *report, size_t size) {
 /* ------------------------------------------------------------------------------------------------------- making -- */
 
 static e2str_status check_options(const e2str_stream_options *o, e2str_error *error) {
-    if (o->drop > E2STR_DROP_RANDOM)
+    if (o->drop > E2STR_DROP_LEAST_USED)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "drop is %d; one of e2str_drop", (int)o->drop);
     if (o->contradiction > E2STR_OLDER_WINS)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "contradiction is %d; one of e2str_contradiction",
@@ -104,6 +105,7 @@ e2str_status e2str_stream_new(e2str_pool *pool, e2str_session *session, const e2
         !e2_drift_init(&made->drift, options.window))
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a stream");
     if (!status) status = e2_worths_follow(&made->worths, pool, error);
+    if (!status) status = e2str_result_new(&made->probe, error);
     if (status) {
         e2str_stream_free(made);
         return status;
@@ -119,18 +121,12 @@ void e2str_stream_free(e2str_stream *stream) {
     e2_tickets_free(&stream->tickets);
     e2_worths_free(&stream->worths);
     e2_drift_free(&stream->drift);
+    e2str_result_free(stream->probe);
     e2str_memory_free(stream->memory);
     free(stream);
 }
 
 /* ------------------------------------------------------------------------------------------------------ reading -- */
-
-/* Leaves as many influences as the caller asked for: they are sorted, the strongest first. */
-static void hide_influences(e2str_result *result, uint32_t most) {
-    e2_result_character *characters = result->characters.data;
-    for (size_t i = 0; i < result->characters.count; i++)
-        if (characters[i].n_influences > most) characters[i].n_influences = most;
-}
 
 e2str_status e2str_stream_read(e2str_stream *stream, const e2str_image *image, const e2str_read_options *given,
                                e2str_result *result, uint64_t *ticket, e2str_error *error) {
@@ -150,10 +146,7 @@ e2str_status e2str_stream_read(e2str_stream *stream, const e2str_image *image, c
         e2_result_clear(result);
         return status;
     }
-    uint32_t asked = options.influences;
-    bool follows = stream->options.drop == E2STR_DROP_LEAST_USEFUL;
     if (!options.memory) options.memory = stream->memory;
-    if (follows && asked <= E2STR_MAX_INFLUENCES) options.influences = E2STR_MAX_INFLUENCES;
     status = e2str_read(stream->session, image, stream->pool, &options, result, error);
     if (status) return status;
     e2_ticket *kept = e2_ticket_new(&stream->tickets, image, result, &status);
@@ -161,7 +154,6 @@ e2str_status e2str_stream_read(e2str_stream *stream, const e2str_image *image, c
         e2_result_clear(result);
         return e2_fail(error, status, "out of memory for a ticket");
     }
-    if (follows) hide_influences(result, asked);
     stream->report.reads++;
     if (kept) *ticket = e2_tickets_put(&stream->tickets, kept);
     return E2STR_OK;
@@ -312,6 +304,19 @@ static bool is_wanted(const e2str_stream *stream, bool right) {
     return !right || when == E2STR_ADD_RIGHT_ALWAYS || (when == E2STR_ADD_RIGHT_WITH_ROOM && has_room(stream));
 }
 
+/* Reads a judged picture once more, to see which examples of the memory act on it: that takes as long as a read or two,
+ * and is not done for those that are never judged. */
+static e2str_status probe(e2str_stream *stream, const e2_ticket *ticket, e2str_error *error) {
+    e2str_read_options options;
+    e2str_read_options_init(&options);
+    options.k = 0;
+    options.memory = stream->memory;
+    options.influences = E2STR_MAX_INFLUENCES;
+    e2_result_clear(stream->probe);
+    if (!stream->memory) return E2STR_OK;
+    return e2str_read(stream->session, &ticket->image, NULL, &options, stream->probe, error);
+}
+
 /* text NULL: the one that was read. */
 static e2str_status judge(e2str_stream *stream, uint64_t number, const char *text, size_t size, e2str_correction *c,
                           e2str_error *error) {
@@ -325,10 +330,10 @@ static e2str_status judge(e2str_stream *stream, uint64_t number, const char *tex
         size = ticket->text_size;
     }
     c->right = size == ticket->text_size && !memcmp(text, ticket->text, size);
-    e2str_status status = E2STR_OK;
-    if (is_wanted(stream, c->right)) status = add(stream, ticket, text, size, c, error);
+    e2str_status status = probe(stream, ticket, error);
+    if (!status && is_wanted(stream, c->right)) status = add(stream, ticket, text, size, c, error);
     if (status) return status;
-    e2_worths_judge(&stream->worths, ticket, text, size);
+    e2_worths_judge(&stream->worths, stream->probe, text, size);
     c->drift = e2_drift_judge(&stream->drift, c->right);
     e2_tickets_close(&stream->tickets, number);
     count(stream, c);

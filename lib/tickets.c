@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "image.h"
-#include "result.h"
 
 bool e2_tickets_init(e2_tickets *tickets, uint32_t capacity, uint64_t max_bytes) {
     *tickets = (e2_tickets){.capacity = capacity, .max_bytes = max_bytes, .oldest = 1, .next = 1};
@@ -19,50 +18,27 @@ void e2_tickets_free(e2_tickets *tickets) {
     *tickets = (e2_tickets){0};
 }
 
-static size_t count_credits(const e2str_result *result) {
-    const e2_result_character *characters = result->characters.data;
-    size_t n = result->n_examples;
-    for (size_t i = 0; i < result->characters.count; i++) n += characters[i].n_influences;
-    return n;
-}
-
-static void copy_credits(const e2str_result *result, e2_credit *to) {
-    const e2_result_character *characters = result->characters.data;
-    const e2str_influence *influences = result->influences.data;
-    for (size_t i = 0; i < result->n_examples; i++)
-        *to++ = (e2_credit){result->examples[i].id, result->examples[i].similarity, UINT32_MAX};
-    for (size_t i = 0; i < result->characters.count; i++)
-        for (uint32_t j = 0; j < characters[i].n_influences; j++) {
-            const e2str_influence *influence = &influences[characters[i].first_influence + j];
-            *to++ = (e2_credit){influence->example, influence->amount, (uint32_t)i};
-        }
-}
-
 static void copy_pixels(const e2str_image *image, size_t row, uint8_t *to) {
     for (uint32_t y = 0; y < image->height; y++) memcpy(to + y * row, image->pixels + (ptrdiff_t)y * image->stride, row);
 }
 
 e2_ticket *e2_ticket_new(const e2_tickets *tickets, const e2str_image *image, const e2str_result *result,
                          e2str_status *status) {
-    size_t row = image->width * (size_t)e2_pixel_bytes(image->format), n = count_credits(result), pixels, bytes;
+    size_t row = image->width * (size_t)e2_pixel_bytes(image->format), pixels, bytes;
     size_t text_size = e2str_result_text_size(result);
     *status = E2STR_ERROR_MEMORY;
-    if (!e2_mul(row, image->height, &pixels) || !e2_mul(n, sizeof(e2_credit), &bytes) ||
-        !e2_add(bytes, pixels, &bytes) || !e2_add(bytes, sizeof(e2_ticket) + text_size + 1, &bytes))
-        return NULL;
+    if (!e2_mul(row, image->height, &pixels) || !e2_add(pixels, sizeof(e2_ticket) + text_size + 1, &bytes)) return NULL;
     if (bytes > tickets->max_bytes) {
         *status = E2STR_OK;
         return NULL;
     }
     e2_ticket *ticket = malloc(bytes);
     if (!ticket) return NULL;
-    e2_credit *credits = (e2_credit *)(ticket + 1);
-    uint8_t *own = (uint8_t *)(credits + n);
+    uint8_t *own = (uint8_t *)(ticket + 1);
     char *text = (char *)own + pixels;
-    copy_credits(result, credits);
     copy_pixels(image, row, own);
     memcpy(text, e2str_result_text(result), text_size + 1);
-    *ticket = (e2_ticket){bytes, *image, credits, n, text, text_size};
+    *ticket = (e2_ticket){bytes, *image, text, text_size};
     ticket->image.pixels = own;
     ticket->image.stride = (ptrdiff_t)row;
     ticket->image.owned = NULL;

@@ -5,19 +5,10 @@
 
 #include "error.h"
 
-/* What one example did to one character of a text. */
-typedef struct e2_credit {
-    uint64_t example;
-    float amount;       /* as e2str_influence; of an example in the prompt its similarity */
-    uint32_t character; /* code points before it; UINT32_MAX: to all of the text */
-} e2_credit;
-
-/* One block of memory: its own pixels, the credits and the text stand behind it. */
+/* One block of memory: its own pixels and the text stand behind it. */
 typedef struct e2_ticket {
     uint64_t bytes; /* of the block */
     e2str_image image;
-    const e2_credit *credits; /* [n_credits] */
-    size_t n_credits;
     const char *text; /* NUL-terminated */
     size_t text_size;
 } e2_ticket;
@@ -35,7 +26,7 @@ typedef struct e2_tickets {
 bool e2_tickets_init(e2_tickets *tickets, uint32_t capacity, uint64_t max_bytes);
 void e2_tickets_free(e2_tickets *tickets);
 
-/* Copies what a read of a checked image found; free(). NULL with *error_status MEMORY, or OK: it is larger than all
+/* Copies what a read of a checked image found; free(). NULL with *status MEMORY, or OK: it is larger than all
  * tickets may be. */
 e2_ticket *e2_ticket_new(const e2_tickets *tickets, const e2str_image *image, const e2str_result *result,
                          e2str_status *status);

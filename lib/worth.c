@@ -10,11 +10,6 @@
 
 #define FADES     0.99   /* of a use, per judged read: half of it is left after 69 */
 #define TOO_LARGE 1e200  /* the scale */
-#ifndef W_USE
-#define W_USE 1.0
-#define W_DOUBT 1.0
-#define W_COVER 1.0
-#endif
 
 /* --------------------------------------------------------------------------------------------------------- uses -- */
 
@@ -115,21 +110,20 @@ static size_t common_end(const char *a, size_t a_size, const char *b, size_t b_s
     return n;
 }
 
-void e2_worths_judge(e2_worths *worths, const e2_ticket *ticket, const char *text, size_t size) {
-    const char *read = ticket->text;
-    size_t read_size = ticket->text_size, start = common_start(read, read_size, text, size);
+void e2_worths_judge(e2_worths *worths, const e2str_result *result, const char *text, size_t size) {
+    const char *read = e2str_result_text(result);
+    size_t read_size = e2str_result_text_size(result), start = common_start(read, read_size, text, size);
     size_t end = common_end(read, read_size, text, size, start);
-    bool right = start == read_size && start == size;
-    size_t first_wrong = count_characters(read, start);
-    size_t behind = count_characters(read, read_size - end);
+    size_t first_wrong = count_characters(read, start), behind = count_characters(read, read_size - end);
     fade(worths);
-    for (size_t i = 0; i < ticket->n_credits; i++) {
-        const e2_credit *credit = &ticket->credits[i];
-        bool good = credit->character == UINT32_MAX
-                        ? right
-                        : right || credit->character < first_wrong || credit->character >= behind;
-        e2_worth *row = find(worths, credit->example);
-        if (row) row->use += worths->scale * (double)(good ? credit->amount : -credit->amount);
+    for (size_t i = 0; i < e2str_result_characters(result); i++) {
+        bool right = i < first_wrong || i >= behind;
+        for (size_t rank = 0; rank < e2str_result_influences(result, i); rank++) {
+            e2str_influence influence;
+            if (e2str_result_influence(result, i, rank, &influence, NULL)) continue;
+            e2_worth *row = find(worths, influence.example);
+            if (row) row->use += worths->scale * (double)(right ? influence.amount : -influence.amount);
+        }
     }
 }
 
@@ -239,25 +233,20 @@ static double draw(uint64_t seed, uint64_t id) {
     return (double)((z ^ (z >> 31)) >> 11);
 }
 
-/* What it did for reads that were judged, and how little the others can do what it does: an example that the model
- * reads without it teaches nothing. One of which nothing was learnt yet is not judged before it has acted. */
-static double worth(const e2_worths *worths, const carriers *c, size_t i) {
-    const e2_worth *row = &worths->rows[i];
-    double rare = 0.0;
-    for (size_t j = c->first[i]; j < c->first[i + 1]; j++) rare += 1.0 / (double)*labels_with(c, c->codes[j]);
+/* An example that is read well without it, by the model or by the memory of the others, teaches nothing that is not
+ * known. Measured (docs/stream.md), that tells more than what examples did for the reads that were judged. One of which
+ * nothing was learnt yet has not had its turn. */
+static double worth(const e2_worths *worths, const e2_worth *row, e2str_drop how, uint64_t seed) {
+    if (how == E2STR_DROP_OLDEST) return 0.0;
+    if (how == E2STR_DROP_RANDOM) return draw(seed, row->id);
     if (row->doubt < 0.0f) return INFINITY;
-    return W_USE * row->use / worths->scale + W_DOUBT * (double)row->doubt + W_COVER * rare;
+    return how == E2STR_DROP_LEAST_USED ? row->use / worths->scale : (double)row->doubt;
 }
 
-static candidate *candidates_of(const e2_worths *worths, const carriers *c, e2str_drop how, uint64_t seed) {
+static candidate *candidates_of(const e2_worths *worths, e2str_drop how, uint64_t seed) {
     candidate *all = e2_alloc(worths->n, sizeof *all);
-    for (size_t i = 0; all && i < worths->n; i++) {
-        uint64_t id = worths->rows[i].id;
-        double value = how == E2STR_DROP_OLDEST   ? 0.0
-                       : how == E2STR_DROP_RANDOM ? draw(seed, id)
-                                                  : worth(worths, c, i);
-        all[i] = (candidate){i, id, value};
-    }
+    for (size_t i = 0; all && i < worths->n; i++)
+        all[i] = (candidate){i, worths->rows[i].id, worth(worths, &worths->rows[i], how, seed)};
     if (all) qsort(all, worths->n, sizeof *all, by_worth);
     return all;
 }
@@ -273,9 +262,8 @@ e2str_status e2_drop_examples(e2str_pool *pool, e2_worths *worths, e2str_drop ho
     *dropped = 0;
     e2str_status status = e2_worths_follow(worths, pool, error);
     if (status) return status;
-    candidate *all = NULL;
-    if (find_carriers(pool, worths->rows, worths->n, &c)) all = candidates_of(worths, &c, how, seed);
-    if (!all)
+    candidate *all = candidates_of(worths, how, seed);
+    if (!all || !find_carriers(pool, worths->rows, worths->n, &c))
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while choosing which examples go");
     size_t n = worths->n;
     for (size_t i = 0; !status && i < n && e2_cap_is_exceeded(wanted, pool); i++) {

@@ -3,7 +3,7 @@
 #ifndef E2_WORTH_H
 #define E2_WORTH_H
 
-#include "tickets.h"
+#include "error.h"
 
 typedef struct e2_worth {
     uint64_t id;
@@ -23,10 +23,10 @@ typedef struct e2_worths {
 e2str_status e2_worths_follow(e2_worths *worths, const e2str_pool *pool, e2str_error *error);
 void e2_worths_free(e2_worths *worths);
 
-/* What the examples did to the characters of a read that turned out to be `text`: for them where it was right, against
- * them where it was wrong. Characters that the read and the text begin and end with alike are right. Examples without
- * a row are passed over. */
-void e2_worths_judge(e2_worths *worths, const e2_ticket *ticket, const char *text, size_t size);
+/* What the examples did to the characters of a read with influences, whose picture says `text`: for them where it was
+ * right, against them where it was wrong. Characters that the read and the text begin and end with alike are right.
+ * Examples without a row are passed over. */
+void e2_worths_judge(e2_worths *worths, const e2str_result *result, const char *text, size_t size);
 double e2_worths_of(const e2_worths *worths, uint64_t id); /* 0: nothing is known */
 
 typedef struct e2_cap {

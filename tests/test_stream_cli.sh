@@ -88,7 +88,7 @@ done
 for name in open.png exit.jpg street.png total.jpg library.jpg music.png garden.jpg platform.png coffee.jpg; do
     printf '%s\tab%s\n' "$images/$name" "${#name}" # 8, 9 and 10: each of 1, 8, 9, 0 is there twice or more
 done > "$work/in"
-for drop in least-useful oldest random; do
+for drop in least-useful oldest random least-used; do
     stream "a cap, $drop" 0 --max-examples 5 --drop "$drop" --drop-seed 3 "$work/$drop.pool"
     check 'holds' test "$("$e2str" pool list "$work/$drop.pool" | wc -l)" -le 5
     cp "$work/out" "$work/once"

@@ -114,12 +114,12 @@ static bool page_output(const char *text, const option_row *row, void *value) {
     return false;
 }
 
-static const char *const drop_names[] = {"least-useful", "oldest", "random"}; /* as e2str_drop counts them */
-static const char *const right_names[] = {"room", "always", "never"}; /* as e2str_add_right does */
+static const char *const drop_names[] = {"least-useful", "oldest", "random", "least-used", NULL}; /* as e2str_drop counts them */
+static const char *const right_names[] = {"room", "always", "never", NULL}; /* as e2str_add_right does */
 
-/* One of three names, as the number of its place. */
-static bool one_of(const char *text, const char *const names[3], void *value) {
-    for (int i = 0; i < 3; i++)
+/* One of the names, as the number of its place. */
+static bool one_of(const char *text, const char *const names[], void *value) {
+    for (int i = 0; names[i]; i++)
         if (!strcmp(text, names[i])) return memcpy(value, &i, sizeof i), true;
     return false;
 }
@@ -257,7 +257,7 @@ static const option_row options[] = {
     {"max-examples", 0, STREAM, "N", wide_number, AT(stream.max_examples), 0, UINT64_MAX,
      "cap for the pool; default 1000; 0: none. --max-bytes is one, too"},
     {"drop", 0, STREAM, "WHICH", dropped, AT(stream.drop), 0, 0,
-     "examples that go for the cap: least-useful (default), oldest, random"},
+     "examples that go for the cap: least-useful (default: what is read without them), oldest, random, least-used"},
     {"older-wins", 0, STREAM, NULL, number, AT(stream.contradiction), E2STR_OLDER_WINS, E2STR_OLDER_WINS,
      "a correction that contradicts an example of the same picture is not added; default: that example goes"},
     {"add-right", 0, STREAM, "WHEN", right_added, AT(stream.add_right), 0, 0,
@@ -295,7 +295,7 @@ static const char *values(const option_row *row) {
     return row->read == precision  ? "auto int8 bf16 f32 file"
            : row->read == products ? "auto own openblas"
            : row->read == storage  ? "f16 f32"
-           : row->read == dropped  ? "least-useful oldest random"
+           : row->read == dropped  ? "least-useful oldest random least-used"
            : row->read == right_added ? "room always never"
            : row->read == degrees  ? "auto 0 90 180 270"
                                    : NULL;

@@ -25,7 +25,7 @@ class StreamOptions(TypedDict, total=False):
 
     max_examples: int | None  # cap for the pool's examples; default 1000; 0: none
     max_bytes: int | None  # cap for Pool.bytes; default 0: none
-    drop: Literal['least_useful', 'oldest', 'random'] | None  # what goes for the cap; default 'least_useful'
+    drop: Literal['least_useful', 'oldest', 'random', 'least_used'] | None  # for the cap; default 'least_useful'
     contradiction: Literal['newer_wins', 'older_wins'] | None  # of two labels of a picture; default 'newer_wins'
     add_right: Literal['with_room', 'always', 'never'] | None  # reads that were right, as examples; default 'with_room'
     learn_share: float | None  # the pool learns again when this share of it has changed, 0 to 1; default 0.1
