@@ -32,7 +32,14 @@ WAYS = {
     'least-used': 'the least used goes',
     'least-useful': 'the least useful goes',
 }
-COLOURS = {'none': '#999999', 'frozen': '#0072b2', 'oldest': '#e69f00', 'random': '#009e73', 'least-used': '#cc79a7', 'least-useful': '#d55e00'}
+COLOURS = {
+    'none': '#999999',
+    'frozen': '#0072b2',
+    'oldest': '#e69f00',
+    'random': '#009e73',
+    'least-used': '#cc79a7',
+    'least-useful': '#d55e00',
+}
 SEED = 1
 CAP_PER_SHARE = 2  # examples of cap for each per cent that is corrected: the cap bites alike for all shares
 
@@ -211,7 +218,9 @@ def main():
             rows = shuffled(sets[name].rows, SEED)[: options.limit]
             for share in shares:
                 for way in WAYS:
-                    work[name, share, way] = pool.submit(run, name, rows, way, share, cap_of(share), options.extra.split(), options.wrong)
+                    work[name, share, way] = pool.submit(
+                        run, name, rows, way, share, cap_of(share), options.extra.split(), options.wrong
+                    )
         for way in WAYS if options.change else ():
             work[way] = pool.submit(run, 'change', change_rows(sets), way, 20, cap_of(20), ('--window', '25'))
         results = {key: one.result() for key, one in work.items()}
@@ -222,7 +231,11 @@ def main():
     if options.picture:
         share = shares[-1]
         panels = [
-            (f'{name}, {share} % corrected, cap {cap_of(share)}', {way: results[name, share, way] for way in WAYS}, None)
+            (
+                f'{name}, {share} % corrected, cap {cap_of(share)}',
+                {way: results[name, share, way] for way in WAYS},
+                None,
+            )
             for name in ('plates-cn', 'handwriting-gw')
         ]
         title = f'{CHANGE[0]}, then {CHANGE[1]}; 20 %, cap {cap_of(20)}'

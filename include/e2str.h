@@ -760,7 +760,8 @@ typedef struct e2str_stream e2str_stream;
 
 /* Which examples go when the pool is above its cap. */
 typedef enum e2str_drop {
-    E2STR_DROP_LEAST_USEFUL = 0, /* those that the model, or the memory of the others, reads best: e2str_pool_doubt */
+    E2STR_DROP_LEAST_USEFUL = 0, /* labels that learning leaves out, then those that the model or the memory of the
+                                    others reads best: e2str_pool_doubt */
     E2STR_DROP_OLDEST = 1,
     E2STR_DROP_RANDOM = 2,    /* by options.seed */
     E2STR_DROP_LEAST_USED = 3 /* those that did least for reads that were judged: e2str_stream_use */
@@ -785,15 +786,15 @@ typedef struct e2str_stream_options {
     uint64_t max_bytes;    /* cap for e2str_pool_bytes; default 0: none. The pool's own must be larger, or be none */
     e2str_drop drop;       /* default E2STR_DROP_LEAST_USEFUL */
     e2str_contradiction contradiction; /* default E2STR_NEWER_WINS */
-    float learn_share;     /* 0 to 1: the pool learns again when this share of it has changed; this share of a cap is
-                              made free at once, too. Default 0.1 */
-    uint32_t learn_least;  /* examples, but no fewer; 1 or more; default 5 */
+    float learn_share;    /* 0 to 1: the pool learns again when this share of it has changed; this share of a cap is
+                             made free at once, too. Default 0.1 */
+    uint32_t learn_least; /* examples, but no fewer; 1 or more; default 5 */
     e2str_add_right add_right; /* default E2STR_ADD_RIGHT_WITH_ROOM; what was wrong always does */
-    uint32_t max_tickets;  /* open at most, 1 to E2STR_MAX_TICKETS: of more the oldest are closed; default 256 */
-    uint64_t ticket_bytes; /* memory of all tickets, pixels included: the same. Default 64 MiB */
-    uint32_t window;       /* judged reads that are compared with up to four times as many before them to notice drift,
-                              E2STR_MIN_WINDOW to E2STR_MAX_WINDOW; default 50 */
-    uint64_t seed;         /* of E2STR_DROP_RANDOM; default 1 */
+    uint32_t max_tickets;      /* open at most, 1 to E2STR_MAX_TICKETS: of more the oldest are closed; default 256 */
+    uint64_t ticket_bytes;     /* memory of all tickets, pixels included: the same. Default 64 MiB */
+    uint32_t window; /* judged reads that are compared with up to four times as many before them to notice drift,
+                        E2STR_MIN_WINDOW to E2STR_MAX_WINDOW; default 50 */
+    uint64_t seed;   /* of E2STR_DROP_RANDOM; default 1 */
 } e2str_stream_options;
 E2STR_API void e2str_stream_options_init_size(e2str_stream_options *options, size_t size);
 #define e2str_stream_options_init(options) e2str_stream_options_init_size((options), sizeof(e2str_stream_options))
@@ -878,8 +879,8 @@ E2STR_API e2str_status e2str_stream_get_report(const e2str_stream *stream, e2str
                                                e2str_error *error);
 
 /* What an example did, by the memory, for reads that were judged: the logits that it added to characters that were
- * right, less those of wrong ones (of the E2STR_MAX_INFLUENCES that did most to each). Each judged read makes all before
- * it count for 1 % less. 0: nothing is known. NOT_FOUND: no such example in the pool. */
+ * right, less those of wrong ones (of the E2STR_MAX_INFLUENCES that did most to each). Each judged read makes all
+ * before it count for 1 % less. 0: nothing is known. NOT_FOUND: no such example in the pool. */
 E2STR_API e2str_status e2str_stream_use(const e2str_stream *stream, uint64_t id, float *amount, e2str_error *error);
 
 #ifdef __cplusplus

@@ -6,8 +6,8 @@
 
 #include "error.h"
 
-/* Deviations of the difference of two shares that are taken for drift. One test in 4,300 is above by chance; as windows
- * overlap, that is about one alarm in 60 windows' time (docs/stream.md has what was counted). */
+/* Deviations of the difference of two shares that are taken for drift. With windows of 50, a steady stream has an alarm
+ * in 16,000 judged reads or more (bench/drift.c, docs/stream.md). */
 #define DRIFT_DEVIATIONS 3.5
 
 bool e2_drift_init(e2_drift *drift, uint32_t window) {
@@ -34,9 +34,7 @@ static float share(uint32_t right, uint32_t of) { return of ? (float)right / (fl
 
 float e2_drift_recent(const e2_drift *drift) { return share(drift->recent_right, recent_count(drift)); }
 
-float e2_drift_before(const e2_drift *drift) {
-    return share(drift->before_right, drift->count - recent_count(drift));
-}
+float e2_drift_before(const e2_drift *drift) { return share(drift->before_right, drift->count - recent_count(drift)); }
 
 /* The test of two proportions, with the share of both together: 0.5 added to each count, so that shares of 0 and 1 have
  * a variance, too. */

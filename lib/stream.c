@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream: reads that may be judged later, and a pool that is looked after: what is added, what is not, what goes, when
- * it learns again, whether it drifts. Of the pool only the public calls are used, so that others may read with it. */
+/* A stream: reads that may be judged later, and a pool that is looked after: what is added, what is not, what goes,
+ * when it learns again, whether it drifts. Of the pool only the public calls are used, so that others may read with it.
+ */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ struct e2str_stream {
     e2_tickets tickets;
     e2_worths worths;
     e2_drift drift;
-    e2str_result *probe; /* what a judged picture is read as, with influences */
+    e2str_result *probe;        /* what a judged picture is read as, with influences */
     e2str_stream_report report; /* its counts; the rest is filled in when it is asked for */
 };
 
@@ -210,8 +211,8 @@ static e2str_status find_alike(const e2str_stream *stream, uint64_t id, const ch
     if (!key) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while comparing examples");
     e2str_status status = e2str_pool_key(stream->pool, id, key, error);
     if (!status)
-        status = e2str_pool_nearest(stream->pool, key, MOST_ALIKE, SAME_PICTURE, found->ids, similarities, &found->n,
-                                    error);
+        status =
+            e2str_pool_nearest(stream->pool, key, MOST_ALIKE, SAME_PICTURE, found->ids, similarities, &found->n, error);
     free(key);
     for (size_t i = 0; !status && i < found->n; i++)
         found->same_label[i] = has_label(stream->pool, found->ids[i], text, size);
@@ -237,8 +238,7 @@ static uint64_t decide(const e2str_stream *stream, const alike *found, e2str_cor
 
 static void remove_contradicted(e2str_stream *stream, const alike *found, uint64_t added) {
     for (size_t i = 0; i < found->n; i++)
-        if (found->ids[i] != added && !found->same_label[i] &&
-            !e2str_pool_remove(stream->pool, found->ids[i], NULL))
+        if (found->ids[i] != added && !found->same_label[i] && !e2str_pool_remove(stream->pool, found->ids[i], NULL))
             stream->changes++;
 }
 
@@ -360,8 +360,7 @@ e2str_status e2str_stream_correct(e2str_stream *stream, uint64_t ticket, const c
     return judge_and_answer(stream, ticket, text, text_size == SIZE_MAX ? strlen(text) : text_size, answer, error);
 }
 
-e2str_status e2str_stream_confirm(e2str_stream *stream, uint64_t ticket, e2str_correction *answer,
-                                  e2str_error *error) {
+e2str_status e2str_stream_confirm(e2str_stream *stream, uint64_t ticket, e2str_correction *answer, e2str_error *error) {
     if (!stream) return e2_fail(error, E2STR_ERROR_ARGUMENT, "stream is NULL");
     return judge_and_answer(stream, ticket, NULL, 0, answer, error);
 }

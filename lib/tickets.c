@@ -19,7 +19,8 @@ void e2_tickets_free(e2_tickets *tickets) {
 }
 
 static void copy_pixels(const e2str_image *image, size_t row, uint8_t *to) {
-    for (uint32_t y = 0; y < image->height; y++) memcpy(to + y * row, image->pixels + (ptrdiff_t)y * image->stride, row);
+    for (uint32_t y = 0; y < image->height; y++)
+        memcpy(to + y * row, image->pixels + (ptrdiff_t)y * image->stride, row);
 }
 
 e2_ticket *e2_ticket_new(const e2_tickets *tickets, const e2str_image *image, const e2str_result *result,

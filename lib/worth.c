@@ -8,8 +8,8 @@
 
 #include "unicode.h"
 
-#define FADES     0.99   /* of a use, per judged read: half of it is left after 69 */
-#define TOO_LARGE 1e200  /* the scale */
+#define FADES     0.99  /* of a use, per judged read: half of it is left after 69 */
+#define TOO_LARGE 1e200 /* the scale */
 
 /* --------------------------------------------------------------------------------------------------------- uses -- */
 
@@ -234,12 +234,14 @@ static double draw(uint64_t seed, uint64_t id) {
 }
 
 /* An example that is read well without it, by the model or by the memory of the others, teaches nothing that is not
- * known. Measured (docs/stream.md), that tells more than what examples did for the reads that were judged. One of which
- * nothing was learnt yet has not had its turn. */
+ * known, and one that learning leaves out teaches nothing at all: mostly its label is wrong. Measured (docs/stream.md),
+ * that tells more than what examples did for the reads that were judged. One of which nothing was learnt yet has not had
+ * its turn. */
 static double worth(const e2_worths *worths, const e2_worth *row, e2str_drop how, uint64_t seed) {
     if (how == E2STR_DROP_OLDEST) return 0.0;
     if (how == E2STR_DROP_RANDOM) return draw(seed, row->id);
     if (row->doubt < 0.0f) return INFINITY;
+    if (how == E2STR_DROP_LEAST_USEFUL && row->doubt > LEFT_OUT) return 0.0;
     return how == E2STR_DROP_LEAST_USED ? row->use / worths->scale : (double)row->doubt;
 }
 
@@ -275,9 +277,10 @@ e2str_status e2_drop_examples(e2str_pool *pool, e2_worths *worths, e2str_drop ho
     free_carriers(&c);
     free(all);
     if (!status && e2_cap_is_exceeded(cap, pool))
-        status = e2_fail(error, E2STR_ERROR_FULL,
-                         "the pool is above its cap, and each of its examples is the last with some character: it holds "
-                         "%zu examples of %" PRIu64 " bytes",
-                         e2str_pool_count(pool), e2str_pool_bytes(pool));
+        status =
+            e2_fail(error, E2STR_ERROR_FULL,
+                    "the pool is above its cap, and each of its examples is the last with some character: it holds "
+                    "%zu examples of %" PRIu64 " bytes",
+                    e2str_pool_count(pool), e2str_pool_bytes(pool));
     return status;
 }

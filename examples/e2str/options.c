@@ -114,7 +114,8 @@ static bool page_output(const char *text, const option_row *row, void *value) {
     return false;
 }
 
-static const char *const drop_names[] = {"least-useful", "oldest", "random", "least-used", NULL}; /* as e2str_drop counts them */
+static const char *const drop_names[] = {"least-useful", "oldest", "random", "least-used",
+                                         NULL};                             /* as e2str_drop counts them */
 static const char *const right_names[] = {"room", "always", "never", NULL}; /* as e2str_add_right does */
 
 /* One of the names, as the number of its place. */
@@ -292,13 +293,13 @@ void print_options(unsigned command) {
 
 /* What shells offer as a value; NULL: nothing. */
 static const char *values(const option_row *row) {
-    return row->read == precision  ? "auto int8 bf16 f32 file"
-           : row->read == products ? "auto own openblas"
-           : row->read == storage  ? "f16 f32"
-           : row->read == dropped  ? "least-useful oldest random least-used"
+    return row->read == precision     ? "auto int8 bf16 f32 file"
+           : row->read == products    ? "auto own openblas"
+           : row->read == storage     ? "f16 f32"
+           : row->read == dropped     ? "least-useful oldest random least-used"
            : row->read == right_added ? "room always never"
-           : row->read == degrees  ? "auto 0 90 180 270"
-                                   : NULL;
+           : row->read == degrees     ? "auto 0 90 180 270"
+                                      : NULL;
 }
 
 bool next_option(unsigned command, size_t *at, option_view *view) {

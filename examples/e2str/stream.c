@@ -31,8 +31,7 @@ static void catch_signals(void) {
     const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         struct sigaction former;
-        if (!sigaction(numbers[i], NULL, &former) && former.sa_handler != SIG_IGN)
-            sigaction(numbers[i], &action, NULL);
+        if (!sigaction(numbers[i], NULL, &former) && former.sa_handler != SIG_IGN) sigaction(numbers[i], &action, NULL);
     }
 }
 
@@ -84,10 +83,10 @@ static void write_report(const streaming *s) {
     const struct {
         const char *name;
         uint64_t value;
-    } counts[] = {{"reads", r.reads},       {"judged", r.judged},     {"right", r.right},
-                  {"added", r.added},       {"repeated", r.repeated}, {"contradicted", r.contradicted},
-                  {"dropped", r.dropped},   {"learnt", r.learnt},     {"examples", r.examples},
-                  {"bytes", r.bytes},       {"changes", r.changes},   {"tickets", r.tickets},
+    } counts[] = {{"reads", r.reads},     {"judged", r.judged},     {"right", r.right},
+                  {"added", r.added},     {"repeated", r.repeated}, {"contradicted", r.contradicted},
+                  {"dropped", r.dropped}, {"learnt", r.learnt},     {"examples", r.examples},
+                  {"bytes", r.bytes},     {"changes", r.changes},   {"tickets", r.tickets},
                   {"drifts", r.drifts}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         printf("%s\"%s\":%llu", i ? "," : "{\"report\":{", counts[i].name, (unsigned long long)counts[i].value);

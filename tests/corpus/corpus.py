@@ -204,8 +204,12 @@ def with_spark(folder):
         return
     rows = pyarrow.parquet.read_table(out).to_pylist()
     texts = sorted((row['path'] or '', row['text'] or '') for row in rows)
-    check('what there is', [text for _, text in texts] == ['', 'EXIT', '', 'OPEN'] or
-          sorted(text for _, text in texts) == ['', '', 'EXIT', 'OPEN'], texts)
+    check(
+        'what there is',
+        [text for _, text in texts] == ['', 'EXIT', '', 'OPEN']
+        or sorted(text for _, text in texts) == ['', '', 'EXIT', 'OPEN'],
+        texts,
+    )
     check('and bad pictures are rows with an error', sum(bool(row['error']) for row in rows) == 2, rows)
     print(f'# it took {time.monotonic() - begin:.0f} s')
 
