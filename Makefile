@@ -476,8 +476,8 @@ clean:
 
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs tests-of-programs
-.PHONY: $(INTERNAL) aarch64 abi all asan check clean corpus-test deb demo deps dist docs-test examples format fuzz golden help \
-    install install-strip integer interop lib lint m32 memcheck mutants package-test page-test parity python-test \
-    shared soak teach-test test train-test tsan ubsan uninstall wheel
+.PHONY: $(INTERNAL) aarch64 abi all asan check clean corpus-test deb demo deps dist docs-test examples format fuzz \
+    golden help install install-strip integer interop lib lint m32 memcheck mutants package-test page-test parity \
+    python-test shared soak teach-test test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

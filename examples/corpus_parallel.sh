@@ -23,5 +23,5 @@ export READ_LIST='
     rm -f "$to".[0-9]*
     "$E2STR" read --json --files-from "$list" "$@" > "$to.$$" || :
     [ "$(wc -l < "$to.$$")" -eq "$(wc -l < "$list")" ] && mv "$to.$$" "$to.jsonl"'
-ls "$out"/lists/* | parallel --will-cite --jobs "$jobs" --retries 3 --env READ_LIST \
+printf "%s\n" "$out"/lists/* | parallel --will-cite --jobs "$jobs" --retries 3 --env READ_LIST \
     sh -c '"$READ_LIST"' list {} "$out" "$E2STR" "$@"

@@ -8,8 +8,9 @@
 
 #include "unicode.h"
 
-#define FADES     0.99  /* of a use, per judged read: half of it is left after 69 */
-#define TOO_LARGE 1e200 /* the scale */
+#define FADES     0.99   /* of a use, per judged read: half of it is left after 69 */
+#define TOO_LARGE 1e200  /* the scale */
+#define LEFT_OUT  0.918f /* doubt above which learning leaves a label out (1 - exp(-WRONG_LOSS), learn.c) */
 
 /* --------------------------------------------------------------------------------------------------------- uses -- */
 
@@ -235,8 +236,8 @@ static double draw(uint64_t seed, uint64_t id) {
 
 /* An example that is read well without it, by the model or by the memory of the others, teaches nothing that is not
  * known, and one that learning leaves out teaches nothing at all: mostly its label is wrong. Measured (docs/stream.md),
- * that tells more than what examples did for the reads that were judged. One of which nothing was learnt yet has not had
- * its turn. */
+ * that tells more than what examples did for the judged reads. One of which nothing was learnt yet has not had its
+ * turn. */
 static double worth(const e2_worths *worths, const e2_worth *row, e2str_drop how, uint64_t seed) {
     if (how == E2STR_DROP_OLDEST) return 0.0;
     if (how == E2STR_DROP_RANDOM) return draw(seed, row->id);

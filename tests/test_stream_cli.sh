@@ -111,7 +111,7 @@ check 'an answer does not wait for the next line' test "${answer#*'"text":"OPEN"
 echo "=1${tab}OPEN!" >&3
 read -r -t 60 answer <&4
 check 'nor a correction' test "${answer#*added}" != "$answer"
-echo = >&3
+echo '=' >&3
 read -r -t 60 answer <&4
 check 'which is saved when --save-every says so' test "$("$e2str" pool list "$work/pipe.pool")" = "1${tab}OPEN!"
 echo "$images/exit.jpg${tab}EX" >&3

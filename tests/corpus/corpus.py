@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A corpus on an engine: nothing is lost and nothing is there twice when a driver and a worker are killed in the middle.
+"""A corpus on an engine: nothing is lost, and nothing is there twice, when driver and worker are killed meanwhile.
 
 Run by `make corpus-test`. Environment: CROPS=folder of images (the sample images), COUNT links to them are read (240),
 SHARD rows at a time (20); BUILD."""
