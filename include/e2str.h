@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * This header is the manual. It has seven parts: errors, model, images, prompt pool, memory,
- * constraints, reading.
+ * This header is the manual. It has eight parts: errors, model, images, prompt pool, memory,
+ * constraints, reading, streams.
  *
  * The library implements E2STR (arXiv 2311.13120). An image is cut into patches, a vision transformer turns them into
  * visual tokens (in some models a resampler makes them fewer), and a small language decoder with gated cross-attention
@@ -64,7 +64,7 @@
  * end: what the structure of an older program lacks has its default, what this library does not know of a newer one's
  * must be 0 (else UNSUPPORTED), and nothing is written behind either. The init macros pass that size; from another
  * language call the *_init_size function with the size of your structure. The structures that are answers
- * (e2str_model_info, e2str_memory_report) are the same: init them before the call.
+ * (e2str_model_info, e2str_memory_report, ...) are the same: init them before the call.
  *
  * Text is UTF-8. Sizes are in bytes unless said otherwise. The library prints nothing, never ends the process, and
  * changes no process-wide setting. Results are deterministic: the same input on the same CPU level and the same
@@ -762,6 +762,148 @@ E2STR_API e2str_status e2str_result_influence(const e2str_result *result, size_t
 /* Tokens as the decoder wrote them, special tokens and the end token left out. A new character of the memory
  * counts from the vocabulary on. For tests and research. */
 E2STR_API size_t e2str_result_tokens(const e2str_result *result, const uint32_t **tokens);
+
+/* ------------------------------------------------------------------------------------------------------ streams -- */
+
+/* Reading that does not end, with a correction now and then, and a pool that looks after itself (docs/stream.md). A
+ * stream reads with a pool and a session, and hands out a ticket with each read. Whoever finds out later what the
+ * picture says judges the read by its ticket: it is confirmed, or corrected. Corrections become examples; what is there
+ * already adds nothing, and where a picture's label contradicts an older one, one of them goes. The pool learns again
+ * after a share of it has changed. It stays below a cap: the examples that help least go, but never the last one that
+ * has some character in its label. And where reads that are judged come out worse than those before them, that is told.
+ *
+ * A stream belongs to one thread at a time, with its session. Other threads may read with the pool meanwhile, and may
+ * change it. Pool, session and model must outlive the stream. The same calls in the same order give the same bits. */
+typedef struct e2str_stream e2str_stream;
+
+#define E2STR_MAX_TICKETS 65536
+#define E2STR_MIN_WINDOW  10
+#define E2STR_MAX_WINDOW  100000
+
+/* Which examples go when the pool is above its cap. */
+typedef enum e2str_drop {
+    E2STR_DROP_LEAST_USEFUL = 0, /* labels that learning leaves out, then those that the model or the memory of the
+                                    others reads best: e2str_pool_doubt */
+    E2STR_DROP_OLDEST = 1,
+    E2STR_DROP_RANDOM = 2,    /* by options.seed */
+    E2STR_DROP_LEAST_USED = 3 /* those that did least for reads that were judged: e2str_stream_use */
+} e2str_drop;
+
+/* What becomes of a correction that contradicts an example of the same picture. */
+typedef enum e2str_contradiction {
+    E2STR_NEWER_WINS = 0, /* the older example goes */
+    E2STR_OLDER_WINS = 1  /* the correction is not added */
+} e2str_contradiction;
+
+/* Whether reads that turn out right become examples. */
+typedef enum e2str_add_right {
+    E2STR_ADD_RIGHT_WITH_ROOM = 0, /* while the pool is below its cap */
+    E2STR_ADD_RIGHT_ALWAYS = 1,
+    E2STR_ADD_RIGHT_NEVER = 2
+} e2str_add_right;
+
+typedef struct e2str_stream_options {
+    size_t size;
+    uint64_t max_examples; /* cap for the pool's examples; default 1000; 0: none */
+    uint64_t max_bytes;    /* cap for e2str_pool_bytes; default 0: none. The pool's own must be larger, or be none */
+    e2str_drop drop;       /* default E2STR_DROP_LEAST_USEFUL */
+    e2str_contradiction contradiction; /* default E2STR_NEWER_WINS */
+    float learn_share;    /* 0 to 1: the pool learns again when this share of it has changed; this share of a cap is
+                             made free at once, too. Default 0.1 */
+    uint32_t learn_least; /* examples, but no fewer; 1 or more; default 5 */
+    e2str_add_right add_right; /* default E2STR_ADD_RIGHT_WITH_ROOM; what was wrong always does */
+    uint32_t max_tickets;      /* open at most, 1 to E2STR_MAX_TICKETS: of more the oldest are closed; default 256 */
+    uint64_t ticket_bytes;     /* memory of all tickets, pixels included: the same. Default 64 MiB */
+    uint32_t window; /* judged reads that are compared with up to four times as many before them to notice drift,
+                        E2STR_MIN_WINDOW to E2STR_MAX_WINDOW; default 50 */
+    uint64_t seed;   /* of E2STR_DROP_RANDOM; default 1 */
+} e2str_stream_options;
+E2STR_API void e2str_stream_options_init_size(e2str_stream_options *options, size_t size);
+#define e2str_stream_options_init(options) e2str_stream_options_init_size((options), sizeof(e2str_stream_options))
+
+/* Over a pool as it is, empty or not; the pool is not changed before a read is judged. What is known of the use of its
+ * examples begins here. ARGUMENT, MISMATCH, MEMORY. */
+E2STR_API e2str_status e2str_stream_new(e2str_pool *pool, e2str_session *session, const e2str_stream_options *options,
+                                        e2str_stream **stream, e2str_error *error);
+E2STR_API void e2str_stream_free(e2str_stream *stream); /* not the pool, nor the session */
+
+/* Reads as e2str_read with the stream's pool does, and gives a ticket, 1 or more, each number once. A copy of the
+ * pixels is kept until the read is judged or its ticket is closed to make room; of a picture that is larger than
+ * ticket_bytes the ticket is 0: it cannot be judged. Where removed examples made the pool forget, reads go on with the
+ * memory as it was until the pool has learnt again. Errors: those of e2str_read. */
+E2STR_API e2str_status e2str_stream_read(e2str_stream *stream, const e2str_image *image,
+                                         const e2str_read_options *options, e2str_result *result, uint64_t *ticket,
+                                         e2str_error *error);
+
+typedef enum e2str_outcome {
+    E2STR_OUTCOME_NONE = 0,     /* no example was made of it: it was right (options.add_right) */
+    E2STR_OUTCOME_ADDED = 1,    /* it is an example */
+    E2STR_OUTCOME_REPEATED = 2, /* an example of this picture says the same */
+    E2STR_OUTCOME_REPLACED = 3, /* an example of this picture said something else, and is gone */
+    E2STR_OUTCOME_REFUSED = 4   /* the same, and it stays (E2STR_OLDER_WINS) */
+} e2str_outcome;
+
+/* What came of a judgement. */
+typedef struct e2str_correction {
+    size_t size;
+    e2str_outcome outcome;
+    uint32_t right;        /* 1: what was read is what the correction says; otherwise 0 */
+    uint64_t id;           /* of the example that has this picture and text; 0: there is none */
+    uint64_t other;        /* of REPLACED and REFUSED: the example that was contradicted, the most similar of several */
+    uint64_t dropped;      /* examples that went for the cap */
+    uint32_t learnt;       /* 1: the pool has learnt again; otherwise 0 */
+    e2str_status learning; /* OK, or why that failed: the correction counts all the same, and the pool tries again when
+                              as much has changed once more */
+    uint32_t drift;        /* 1: drift was noticed with this one; otherwise 0 */
+} e2str_correction;
+E2STR_API void e2str_correction_init_size(e2str_correction *correction, size_t size);
+#define e2str_correction_init(correction) e2str_correction_init_size((correction), sizeof(e2str_correction))
+
+/* Judges a read: correct says what the picture says (text_size may be SIZE_MAX for a NUL-terminated text), confirm that
+ * it was read right. Either closes the ticket. answer may be NULL. While the call runs the pool may have one example
+ * more than its cap. Errors: NOT_FOUND (no such ticket is open), FULL (above the cap, and each example is the last one
+ * with some character), those of e2str_pool_add, but not of learning (answer.learning): what failed was not judged, the
+ * ticket stays open, and the pool has no example more. */
+E2STR_API e2str_status e2str_stream_correct(e2str_stream *stream, uint64_t ticket, const char *text, size_t text_size,
+                                            e2str_correction *answer, e2str_error *error);
+E2STR_API e2str_status e2str_stream_confirm(e2str_stream *stream, uint64_t ticket, e2str_correction *answer,
+                                            e2str_error *error);
+
+/* Learns now what has changed, if anything has and the model can; errors as e2str_pool_learn. Save does so, too, before
+ * it saves the pool (e2str_pool_save). The file has no tickets and no uses. */
+E2STR_API e2str_status e2str_stream_learn(e2str_stream *stream, e2str_error *error);
+E2STR_API e2str_status e2str_stream_save(e2str_stream *stream, const char *path, e2str_error *error);
+
+typedef struct e2str_stream_report {
+    size_t size;
+    uint64_t reads;        /* so far, as all that follows but for what says otherwise */
+    uint64_t judged;       /* of them */
+    uint64_t right;        /* of those: exactly, before anything was learnt of them */
+    uint64_t added;        /* examples that came */
+    uint64_t repeated;     /* corrections that were there already */
+    uint64_t contradicted; /* corrections that contradicted an example */
+    uint64_t dropped;      /* examples that went for the cap */
+    uint64_t learnt;       /* times that the pool learnt */
+    uint64_t examples;     /* in the pool now */
+    uint64_t bytes;        /* of them */
+    uint64_t changes;      /* now: examples that came and went since the pool learnt */
+    uint64_t tickets;      /* now open */
+    float recent;          /* share that was right, 0..1, of the last `window` judged reads */
+    float before;          /* of up to four times as many before them, since drift was noticed; 0: none */
+    uint64_t drifts;       /* times that drift was noticed: recent was below before by 3.5 deviations */
+    uint64_t drift_at;     /* the last time: `judged`, before and recent */
+    float drift_from;
+    float drift_to;
+} e2str_stream_report;
+E2STR_API void e2str_stream_report_init_size(e2str_stream_report *report, size_t size);
+#define e2str_stream_report_init(report) e2str_stream_report_init_size((report), sizeof(e2str_stream_report))
+E2STR_API e2str_status e2str_stream_get_report(const e2str_stream *stream, e2str_stream_report *report,
+                                               e2str_error *error);
+
+/* What an example did, by the memory, for reads that were judged: the logits that it added to characters that were
+ * right, less those of wrong ones (of the E2STR_MAX_INFLUENCES that did most to each). Each judged read makes all
+ * before it count for 1 % less. 0: nothing is known. NOT_FOUND: no such example in the pool. */
+E2STR_API e2str_status e2str_stream_use(const e2str_stream *stream, uint64_t id, float *amount, e2str_error *error);
 
 #ifdef __cplusplus
 }

@@ -90,6 +90,8 @@ typedef struct world {
     e2str_pool *pool;
     e2str_result *result;
     e2str_constraint *constraint;
+    e2str_stream *stream;
+    unsigned turn; /* of the stream */
     uint8_t pixels[20 * 30];
     e2str_image image;
     char path[64], model_path[64];
@@ -395,6 +397,42 @@ static e2str_status read_twice_cold(world *w, e2str_error *error) {
     return read_twice(w, error);
 }
 
+static e2str_status new_stream(world *w, e2str_error *error) {
+    e2str_stream_options options;
+    e2str_stream_options_init(&options);
+    options.max_examples = 3;
+    options.learn_least = 1;
+    options.learn_share = 0.0f;
+    options.add_right = E2STR_ADD_RIGHT_NEVER;
+    e2str_stream_free(w->stream);
+    return e2str_stream_new(w->pool, w->session, &options, &w->stream, error);
+}
+
+/* A read that is corrected, to something else each time: above the cap an example goes, and the pool learns. A failed
+ * learning fails the step; what fails before leaves the pool as it is, and the ticket open. */
+static e2str_status stream_turn(world *w, e2str_error *error) {
+    uint64_t ticket;
+    e2str_correction answer;
+    e2str_correction_init(&answer);
+    for (size_t i = 0; i < sizeof w->pixels; i++) w->pixels[i] = (uint8_t)(i * (37 + 2 * w->turn));
+    const char *text = w->turn++ % 2 ? "A1b" : "b1A";
+    e2str_status status = e2str_stream_read(w->stream, &w->image, NULL, w->result, &ticket, error);
+    if (status) return status;
+    size_t before = e2str_pool_count(w->pool);
+    status = e2str_stream_correct(w->stream, ticket, text, SIZE_MAX, &answer, error);
+    if (!status) return answer.learning;
+    assert_int_equal(e2str_pool_count(w->pool), before);
+    size_t former = fail_at;
+    fail_at = 0; /* the ticket can be judged yet */
+    size_t used = allocations;
+    assert_int_equal(e2str_stream_confirm(w->stream, ticket, NULL, NULL), E2STR_OK);
+    allocations = used;
+    fail_at = former;
+    return status;
+}
+
+static e2str_status save_stream(world *w, e2str_error *error) { return e2str_stream_save(w->stream, w->path, error); }
+
 static int set_up_with(void **state, const tiny_model_options *options) {
     world *w = calloc(1, sizeof *w);
     w->file = tiny_model_build(options, &w->size);
@@ -431,6 +469,7 @@ static int set_up_free_widths(void **state) {
 
 static int tear_down(void **state) {
     world *w = *state;
+    e2str_stream_free(w->stream);
     e2str_constraint_free(w->constraint);
     e2str_result_free(w->result);
     e2str_pool_free(w->pool);
@@ -490,6 +529,20 @@ static void every_allocation_may_fail(void **state) {
     exhaust(w, load_netpbm, 0);
 }
 
+static void streams(void **state) {
+    world *w = *state;
+    exhaust(w, open_model, 0);
+    exhaust(w, new_session, 0);
+    exhaust(w, new_result, 0);
+    exhaust(w, new_pool, 0);
+    exhaust(w, new_stream, 0);
+    for (int i = 0; i < 3; i++) assert_int_equal(stream_turn(w, NULL), E2STR_OK);
+    exhaust(w, new_stream, 0); /* over a pool that has learnt */
+    exhaust(w, stream_turn, 0);
+    assert_in_range(e2str_pool_count(w->pool), 1, 3);
+    exhaust(w, save_stream, 0);
+}
+
 static void a_warm_read_allocates_nothing(void **state) {
     world *w = *state;
     e2str_error error;
@@ -531,6 +584,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(places_and_confidence, set_up_head, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, set_up_free_widths, tear_down),
+        cmocka_unit_test_setup_teardown(streams, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_warm_read_allocates_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_warm_read_allocates_nothing, set_up_free_widths, tear_down),
     };

@@ -24,6 +24,7 @@ typedef struct invocation {
     e2str_learn_options learn;
     e2str_image_limits image_limits;
     e2str_constraint_options constraint_options;
+    e2str_stream_options stream;
     uint32_t rotate;
     e2str_trim trim;
     uint32_t json, verbose, hard, no_learn, null_names, page_number, split; /* 0: not given */
@@ -34,7 +35,7 @@ typedef struct invocation {
         uint64_t value;
         bool given;
     } seed, random_examples;
-    uint64_t limit, skip, pool_first, suggestions;
+    uint64_t limit, skip, pool_first, suggestions, save_every;
     char **operands;
     int n_operands;
 
@@ -61,6 +62,7 @@ int run_pool_audit(invocation *run);
 int run_pool_suggest(invocation *run);
 int run_eval(invocation *run);
 int run_info(invocation *run);
+int run_stream(invocation *run);
 
 /* ---- commands that are programs of their own (external.c) ---- */
 typedef struct external_row {
@@ -92,7 +94,8 @@ enum {
     AUDIT = 256,
     SUGGEST = 512,
     PAGE = 1024,
-    EXPLAIN = 2048
+    EXPLAIN = 2048,
+    STREAM = 4096
 };
 
 /* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */

@@ -28,6 +28,11 @@ static const command_row commands[] = {
      "Tells how a read came about: each character's alternatives, where the decoder looked, which characters of\n"
      "which examples moved it, what each example of the prompt did, and what would be read without pool, prompt or "
      "memory."},
+    {NULL, "stream", STREAM, 1, 1, run_stream, "POOL",
+     "Reads images as they come and keeps the pool: answers each line of standard input at once with a JSON line.\n"
+     "Lines: IMAGE reads it; IMAGE TAB TEXT reads it and tells what it says; =TICKET TAB TEXT corrects a read by the\n"
+     "number in its answer; =TICKET says that it was right; = reports (docs/stream.md). Corrections become\n"
+     "examples, the pool learns now and then, what helps least goes. It is made if there is none, and saved."},
     {"pool", "add", ADD, 1, INT32_MAX, run_pool_add, "POOL [IMAGE TEXT]...",
      "Adds examples to a pool file, which is made if there is none, and prints: id TAB text. Then the\n"
      "pool learns: its memory is made anew from all examples. With --labels, standard error tells what came of it."},

@@ -113,6 +113,28 @@ static bool page_output(const char *text, const option_row *row, void *value) {
         if (!strcmp(text, names[i])) return *(page_format *)value = (page_format)i, true;
     return false;
 }
+
+static const char *const drop_names[] = {"least-useful", "oldest", "random", "least-used",
+                                         NULL};                             /* as e2str_drop counts them */
+static const char *const right_names[] = {"room", "always", "never", NULL}; /* as e2str_add_right does */
+
+/* One of the names, as the number of its place. */
+static bool one_of(const char *text, const char *const names[], void *value) {
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(text, names[i])) return memcpy(value, &i, sizeof i), true;
+    return false;
+}
+
+static bool right_added(const char *text, const option_row *row, void *value) {
+    (void)row;
+    return one_of(text, right_names, value);
+}
+
+static bool dropped(const char *text, const option_row *row, void *value) {
+    (void)row;
+    return one_of(text, drop_names, value);
+}
+
 const char *const precision_names[N_PRECISIONS] = {"file", "f32", "auto", "int8", "bf16"};
 
 static bool precision(const char *text, const option_row *row, void *value) {
@@ -135,16 +157,16 @@ static bool products(const char *text, const option_row *row, void *value) {
 /* ------------------------------------------------------------------------------------------------------- table -- */
 
 #define AT(member) offsetof(invocation, member)
-#define READS      (READ | PAGE | EVAL | EXPLAIN)
+#define READS      (READ | PAGE | EVAL | EXPLAIN | STREAM)
 #define ENCODES    (READS | ADD | SUGGEST)
-#define LEARNS     (ADD | REMOVE | EVAL | LEARN | AUDIT | SUGGEST)
+#define LEARNS     (ADD | REMOVE | EVAL | LEARN | AUDIT | SUGGEST | STREAM)
 #define ALL        (READ | PAGE | EXPLAIN | LIST | POOL_INFO | INFO | LEARNS)
 
 /* clang-format off */
 static const option_row options[] = {
     {"model", 'm', ALL, "MODEL", path, AT(model_path), 0, 0,
      "model file; default E2STR_MODEL, else the shipped one"},
-    {"pool", 'p', READS, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
+    {"pool", 'p', READS & ~(unsigned)STREAM, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
     {"examples", 'k', READS, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
      "most similar examples put before each image, 0 to 64; default 2, or 0 with a pool that learnt from 8"},
     {"memory", 0, READS, "X", factor, AT(read.memory_factor), 0, 4,
@@ -186,11 +208,11 @@ static const option_row options[] = {
      "read other texts, too, but as if they were e^B times less likely"},
     {"ignore-case", 0, READS, NULL, number, AT(constraint_options.ignore_case), 1, 1,
      "letters fit these rules in either case"},
-    {"alternatives", 0, READ | PAGE | EXPLAIN, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
+    {"alternatives", 0, READ | PAGE | EXPLAIN | STREAM, "N", number, AT(read.alternatives), 0, E2STR_MAX_ALTERNATIVES,
      "in JSON: best N tokens for each character, 0 to 8; explain: default 4"},
-    {"influences", 0, READ | PAGE | EXPLAIN, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
+    {"influences", 0, READ | PAGE | EXPLAIN | STREAM, "N", number, AT(read.influences), 0, E2STR_MAX_INFLUENCES,
      "in JSON: the N characters of examples that moved each character most, 0 to 16; explain: default 3"},
-    {"places", 0, READ | PAGE, NULL, number, AT(read.places), 1, 1, "in JSON: where each character lies, in pixels"},
+    {"places", 0, READ | PAGE | STREAM, NULL, number, AT(read.places), 1, 1, "in JSON: where each character lies, in pixels"},
     {"reject", 0, READS, "X", share_of_1, AT(read.reject_below), 0, 1,
      "give no text where it is right with a probability below X, 0 to 1; in JSON say so"},
     {"textless", 0, READS, "X", share_of_1, AT(read.textless_from), 0, 1,
@@ -202,9 +224,9 @@ static const option_row options[] = {
     {"json", 0, READ | EXPLAIN | EVAL | AUDIT | SUGGEST, NULL, number, AT(json), 1, 1, "one JSON object per line"},
     {"labels", 0, ADD | EVAL, "FILE", path, AT(labels_path), 0, 0,
      "labelled images: `image TAB text` per line; - for standard input"},
-    {"max-bytes", 0, ADD | EVAL, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,
+    {"max-bytes", 0, ADD | EVAL | STREAM, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,
      "most memory of all examples; 0: no limit"},
-    {"storage", 0, ADD | EVAL, "TYPE", storage, AT(pool_options.storage), 0, 0,
+    {"storage", 0, ADD | EVAL | STREAM, "TYPE", storage, AT(pool_options.storage), 0, 0,
      "keep visual tokens as f16 (default) or f32"},
     {"no-learn", 0, ADD | EVAL, NULL, number, AT(no_learn), 1, 1, "leave the pool's memory as it is"},
     {"strength", 0, ADD | REMOVE | EVAL | LEARN, "X", factor, AT(learn.strength), 0, 4,
@@ -225,6 +247,7 @@ static const option_row options[] = {
     {"page-number", 0, PAGE, "N", number, AT(page_number), 1, UINT32_MAX,
      "of boxes in pages (column page_num): those of page N"},
     {"number", 'n', SUGGEST, "N", wide_number, AT(suggestions), 1, SIZE_MAX, "how many to suggest; default 10"},
+    {"drop-seed", 0, STREAM, "S", wide_number, AT(stream.seed), 0, UINT64_MAX, "of --drop random; default 1"},
     {"seed", 0, EVAL, "S", seed, AT(seed), 0, UINT64_MAX,
      "shuffle the labels (Fisher-Yates, splitmix64 from S; the same on every machine)"},
     {"pool-first", 0, EVAL, "N", wide_number, AT(pool_first), 0, SIZE_MAX,
@@ -236,6 +259,22 @@ static const option_row options[] = {
     {"skip", 0, EVAL, "N", wide_number, AT(skip), 0, SIZE_MAX, "leave out N labels (after those of the pool)"},
     {"limit", 0, EVAL, "N", wide_number, AT(limit), 0, SIZE_MAX, "read at most N images"},
     {"verbose", 0, EVAL, NULL, number, AT(verbose), 1, 1, "print each wrong read: path TAB label TAB text TAB score"},
+    {"max-examples", 0, STREAM, "N", wide_number, AT(stream.max_examples), 0, UINT64_MAX,
+     "cap for the pool; default 1000; 0: none. --max-bytes is one, too"},
+    {"drop", 0, STREAM, "WHICH", dropped, AT(stream.drop), 0, 0,
+     "examples that go for the cap: least-useful (default: what is read without them), oldest, random, least-used"},
+    {"older-wins", 0, STREAM, NULL, number, AT(stream.contradiction), E2STR_OLDER_WINS, E2STR_OLDER_WINS,
+     "a correction that contradicts an example of the same picture is not added; default: that example goes"},
+    {"add-right", 0, STREAM, "WHEN", right_added, AT(stream.add_right), 0, 0,
+     "reads that turn out right become examples, too: room (default: below the cap), always, never"},
+    {"learn-share", 0, STREAM, "X", share_of_1, AT(stream.learn_share), 0, 1,
+     "learn again when this share of the pool has changed, 0 to 1; default 0.1"},
+    {"tickets", 0, STREAM, "N", number, AT(stream.max_tickets), 1, E2STR_MAX_TICKETS,
+     "reads that can still be corrected, the last N; default 256"},
+    {"window", 0, STREAM, "N", number, AT(stream.window), E2STR_MIN_WINDOW, E2STR_MAX_WINDOW,
+     "judged reads in which drift is looked for; default 50"},
+    {"save-every", 0, STREAM, "N", wide_number, AT(save_every), 0, UINT64_MAX,
+     "save the pool after each N corrections, and in the end; default 20; 0: in the end only"},
     {"progress", 0, READ | PAGE | ADD | EVAL | AUDIT | SUGGEST, NULL, progress, AT(progress), 0, PROGRESS_ALWAYS,
      "show progress on standard error; default: if that is a terminal"},
     {"no-progress", 0, READ | PAGE | ADD | EVAL | AUDIT | SUGGEST, NULL, progress, AT(progress), 0, PROGRESS_NEVER,
@@ -258,11 +297,13 @@ void print_options(unsigned command) {
 
 /* What shells offer as a value; NULL: nothing. */
 static const char *values(const option_row *row) {
-    return row->read == precision  ? "auto int8 bf16 f32 file"
-           : row->read == products ? "auto own openblas"
-           : row->read == storage  ? "f16 f32"
-           : row->read == degrees  ? "auto 0 90 180 270"
-                                   : NULL;
+    return row->read == precision     ? "auto int8 bf16 f32 file"
+           : row->read == products    ? "auto own openblas"
+           : row->read == storage     ? "f16 f32"
+           : row->read == dropped     ? "least-useful oldest random least-used"
+           : row->read == right_added ? "room always never"
+           : row->read == degrees     ? "auto 0 90 180 270"
+                                      : NULL;
 }
 
 bool next_option(unsigned command, size_t *at, option_view *view) {
@@ -305,7 +346,7 @@ static int wrong_option(int id, const char *last) {
 }
 
 static void set_defaults(invocation *run) {
-    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX, .suggestions = 10, .jobs = 1};
+    *run = (invocation){.seed.value = 1, .limit = SIZE_MAX, .suggestions = 10, .save_every = 20, .jobs = 1};
     e2str_model_options_init(&run->model_options);
     e2str_session_options_init(&run->session_options);
     e2str_read_options_init(&run->read);
@@ -313,6 +354,7 @@ static void set_defaults(invocation *run) {
     e2str_learn_options_init(&run->learn);
     e2str_image_limits_init(&run->image_limits);
     e2str_constraint_options_init(&run->constraint_options);
+    e2str_stream_options_init(&run->stream);
 }
 
 int parse_options(invocation *run, unsigned command, int count, char **arguments) {

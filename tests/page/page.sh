@@ -49,11 +49,14 @@ cp $images/open.png "$work/$(printf 'caf\351.png')"
     "$e2str" pool suggest --json "$work/pool" $images/*.png
     "$e2str" pool add "$work/pool" $images/open.png CLOSED > /dev/null
     "$e2str" pool audit --json "$work/pool"
+    printf '%s\n' $images/open.png "$images/exit.jpg${tab}EX" "$images/exit.jpg${tab}EXIT" "$images/open.png$tab" \
+        none.png =1 =1 "=9${tab}x" =x = | "$e2str" stream "$work/stream.pool" --places --influences 2
 } > "$work/lines.json" 2> /dev/null
 check 'JSON lines are valid' valid json docs/json-lines.schema.json "$work/lines.json"
 kinds() { # how many of the kinds of lines are among them
     for kind in '"characters"' '"status"' '"label":.*"score"' '"exact"' '"hard"' '"likeness"' '"reason"' \
         '"corners".*"status"' '"influences":\[{' '"alternatives"' '"image_base64"' \
+        '"ticket":.*"outcome":"replaced"' '"ticket":.*"label"' '"line":' '"report":' \
         '"unmatched":true' '"truncated":true' '"evidence"' '"ways"' '"attention"'; do
         grep -q -- "$kind" "$work/lines.json" || echo "$kind"
     done

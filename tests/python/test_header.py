@@ -7,7 +7,7 @@ import unittest
 from dataclasses import fields
 
 import e2str
-from e2str import _abi, picture, reader
+from e2str import _abi, picture, reader, stream
 
 HEADER = 'include/e2str.h'
 OUTPUT = ('log', 'log_user', 'size')
@@ -71,11 +71,13 @@ class TestHeader(unittest.TestCase):
             'learn_options': reader.LearnOptions,
             'image_limits': picture.FileLimits,
             'constraint_options': reader.ConstraintOptions,
+            'stream_options': stream.StreamOptions,
         }
         for name, kind in options.items():
             by_python = ['accept']
             self.assertEqual(list(kind.__annotations__), [one for one in members(name) if one not in by_python])
         answers = dict(model_info=e2str.ModelInfo, memory_report=e2str.Report, box=e2str.Box, area=e2str.Area)
+        answers.update(correction=e2str.Correction, stream_report=e2str.StreamReport)
         for name, kind in answers.items():
             self.assertEqual([field.name for field in fields(kind)], members(name))
         by_python = ['pixels', 'width', 'height', 'stride', 'format', 'owned']

@@ -32,7 +32,21 @@ from .errors import (
 )
 from .picture import Picture
 from .reader import Constraint, Memory, Pool, Prompt, Reader, default_model
-from .results import Alternative, Area, Box, Character, Encoding, Example, Influence, ModelInfo, Reading, Report
+from .results import (
+    Alternative,
+    Area,
+    Box,
+    Character,
+    Correction,
+    Encoding,
+    Example,
+    Influence,
+    ModelInfo,
+    Reading,
+    Report,
+    StreamReport,
+)
+from .stream import Stream
 
 
 def cpu_name() -> str:
@@ -49,6 +63,7 @@ __all__ = [
     'Character',
     'ConflictError',
     'Constraint',
+    'Correction',
     'Encoding',
     'Error',
     'Example',
@@ -70,6 +85,8 @@ __all__ = [
     'Reader',
     'Reading',
     'Report',
+    'Stream',
+    'StreamReport',
     'UnsupportedError',
     '__version__',
     'cpu_name',

@@ -179,6 +179,61 @@ class Report:
     """And with it."""
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What came of a judgement."""
+
+    outcome: str
+    """'none', 'added', 'repeated', 'replaced' or 'refused'."""
+    right: bool
+    """What was read is what the correction says."""
+    id: int
+    """Of the example that has this picture and text; 0: there is none."""
+    other: int
+    """Of the example that was contradicted; 0: none was."""
+    dropped: int
+    """Examples that went for the cap."""
+    learnt: bool
+    """The pool has learnt again."""
+    learning: str
+    """'ok', or the status of why that failed."""
+    drift: bool
+    """Drift was noticed with this one."""
+
+
+@dataclass(frozen=True)
+class StreamReport:
+    """What a stream did so far; what is of now says so."""
+
+    reads: int
+    judged: int
+    right: int
+    """Of the judged ones."""
+    added: int
+    repeated: int
+    contradicted: int
+    dropped: int
+    learnt: int
+    examples: int
+    """Now, in the pool."""
+    bytes: int
+    """Now, of them."""
+    changes: int
+    """Now: examples that came and went since the pool learnt."""
+    tickets: int
+    """Now open."""
+    recent: float
+    """Share that was right of the last `window` judged reads, 0 to 1."""
+    before: float
+    """Of those before them."""
+    drifts: int
+    """Times that drift was noticed."""
+    drift_at: int
+    """The last time: `judged`."""
+    drift_from: float
+    drift_to: float
+
+
 @dataclass(frozen=True, eq=False)
 class Encoding:
     """What the model sees of n pictures."""

@@ -21,6 +21,9 @@ pub const E2STR_MAX_INFLUENCES: u32 = 16;
 pub const E2STR_K_DEFAULT: u32 = u32::MAX;
 pub const E2STR_K_EXAMPLES: u32 = 8;
 pub const E2STR_SIMILARITY_OF_MODEL: f32 = -2.0;
+pub const E2STR_MAX_TICKETS: u32 = 65536;
+pub const E2STR_MIN_WINDOW: u32 = 10;
+pub const E2STR_MAX_WINDOW: u32 = 100000;
 
 pub type e2str_status = u32;
 pub const E2STR_OK: e2str_status = 0;
@@ -264,6 +267,79 @@ pub struct e2str_influence {
     pub example: u64,
     pub offset: usize,
     pub amount: f32,
+}
+#[repr(C)]
+pub struct e2str_stream {
+    _private: [u8; 0],
+}
+pub type e2str_drop = u32;
+pub const E2STR_DROP_LEAST_USEFUL: e2str_drop = 0;
+pub const E2STR_DROP_OLDEST: e2str_drop = 1;
+pub const E2STR_DROP_RANDOM: e2str_drop = 2;
+pub type e2str_contradiction = u32;
+pub const E2STR_NEWER_WINS: e2str_contradiction = 0;
+pub const E2STR_OLDER_WINS: e2str_contradiction = 1;
+pub type e2str_add_right = u32;
+pub const E2STR_ADD_RIGHT_WITH_ROOM: e2str_add_right = 0;
+pub const E2STR_ADD_RIGHT_ALWAYS: e2str_add_right = 1;
+pub const E2STR_ADD_RIGHT_NEVER: e2str_add_right = 2;
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct e2str_stream_options {
+    pub size: usize,
+    pub max_examples: u64,
+    pub max_bytes: u64,
+    pub drop: e2str_drop,
+    pub contradiction: e2str_contradiction,
+    pub learn_share: f32,
+    pub learn_least: u32,
+    pub add_right: e2str_add_right,
+    pub max_tickets: u32,
+    pub ticket_bytes: u64,
+    pub window: u32,
+    pub seed: u64,
+}
+pub type e2str_outcome = u32;
+pub const E2STR_OUTCOME_NONE: e2str_outcome = 0;
+pub const E2STR_OUTCOME_ADDED: e2str_outcome = 1;
+pub const E2STR_OUTCOME_REPEATED: e2str_outcome = 2;
+pub const E2STR_OUTCOME_REPLACED: e2str_outcome = 3;
+pub const E2STR_OUTCOME_REFUSED: e2str_outcome = 4;
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct e2str_correction {
+    pub size: usize,
+    pub outcome: e2str_outcome,
+    pub right: u32,
+    pub id: u64,
+    pub other: u64,
+    pub dropped: u64,
+    pub learnt: u32,
+    pub learning: e2str_status,
+    pub drift: u32,
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct e2str_stream_report {
+    pub size: usize,
+    pub reads: u64,
+    pub judged: u64,
+    pub right: u64,
+    pub added: u64,
+    pub repeated: u64,
+    pub contradicted: u64,
+    pub dropped: u64,
+    pub learnt: u64,
+    pub examples: u64,
+    pub bytes: u64,
+    pub changes: u64,
+    pub tickets: u64,
+    pub recent: f32,
+    pub before: f32,
+    pub drifts: u64,
+    pub drift_at: u64,
+    pub drift_from: f32,
+    pub drift_to: f32,
 }
 
 extern "C" {
@@ -525,4 +601,50 @@ extern "C" {
         error: *mut e2str_error,
     ) -> e2str_status;
     pub fn e2str_result_tokens(result: *const e2str_result, tokens: *mut *const u32) -> usize;
+    pub fn e2str_stream_options_init_size(options: *mut e2str_stream_options, size: usize);
+    pub fn e2str_stream_new(
+        pool: *mut e2str_pool,
+        session: *mut e2str_session,
+        options: *const e2str_stream_options,
+        stream: *mut *mut e2str_stream,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_stream_free(stream: *mut e2str_stream);
+    pub fn e2str_stream_read(
+        stream: *mut e2str_stream,
+        image: *const e2str_image,
+        options: *const e2str_read_options,
+        result: *mut e2str_result,
+        ticket: *mut u64,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_correction_init_size(correction: *mut e2str_correction, size: usize);
+    pub fn e2str_stream_correct(
+        stream: *mut e2str_stream,
+        ticket: u64,
+        text: *const c_char,
+        text_size: usize,
+        answer: *mut e2str_correction,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_stream_confirm(
+        stream: *mut e2str_stream,
+        ticket: u64,
+        answer: *mut e2str_correction,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_stream_learn(stream: *mut e2str_stream, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_stream_save(stream: *mut e2str_stream, path: *const c_char, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_stream_report_init_size(report: *mut e2str_stream_report, size: usize);
+    pub fn e2str_stream_get_report(
+        stream: *const e2str_stream,
+        report: *mut e2str_stream_report,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_stream_use(
+        stream: *const e2str_stream,
+        id: u64,
+        amount: *mut f32,
+        error: *mut e2str_error,
+    ) -> e2str_status;
 }
