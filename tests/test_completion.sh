@@ -59,13 +59,14 @@ check 'but not where a number is meant' test -z "$(offers_bash read --beam ru)"
 sed -nE "s/^    (-. \| )?(--[a-z-]+)\) words='(.*)' ;;/\2 \3/p" "$work/bash" > "$work/values"
 check 'some options have lists of values' test "$(wc -l < "$work/values")" -ge 4
 takes() { # it may fail for other reasons
-    "$e2str" "${command[@]}" "$1" "$2" > "$work/out" 2> "$work/err"
+    "$e2str" "${command[@]}" "$1" "$2" > "$work/out" 2> "$work/err" < /dev/null
     ! grep -qE 'is not a value|is no option' "$work/err"
 }
 takes_all() {
     while read -r option values; do
         command=(read none.png)
         options_of read | grep -qxe "$option" || command=(pool add none.pool none.png x)
+        options_of "${command[*]:0:2}" | grep -qxe "$option" || command=(stream none.pool)
         for value in $values; do takes "$option" "$value" || { cat "$work/err"; return 1; }; done
         ! takes "$option" nonsense || return 1
     done < "$work/values"

@@ -12,11 +12,13 @@ class TestStream(Case):
     def test_stream(self):
         """corrections become examples, the pool learns, the reads get right"""
         with e2str.Pool(self.reader) as pool, e2str.Stream(pool) as stream, tempfile.TemporaryDirectory() as folder:
+            right = 0
             for path, label in POOL:
                 found, ticket = stream.read(path)
                 self.assertEqual(found, self.reader.read(path, pool))
                 answer = stream.correct(ticket, label)
-                self.assertEqual((answer.outcome, answer.right, pool[answer.id]), ('added', False, label))
+                self.assertEqual((answer.outcome, answer.right, pool[answer.id]), ('added', found.text == label, label))
+                right += answer.right
             self.assertEqual(answer.learning, 'ok')
             stream.learn()
             found, ticket = stream.read(QUERIES[0][0], influences=2)
@@ -25,7 +27,7 @@ class TestStream(Case):
             self.assertEqual((answer.outcome, answer.right), ('added', True))
             self.assertGreater(max(map(stream.use, pool)), 0)
             report = stream.report
-            self.assertEqual((report.reads, report.judged, report.right), (len(POOL) + 1, len(POOL) + 1, 1))
+            self.assertEqual((report.reads, report.judged, report.right), (len(POOL) + 1, len(POOL) + 1, right + 1))
             path = os.path.join(folder, 'a.pool')
             stream.save(path)
             with e2str.Pool.load(self.reader, path) as loaded:
@@ -36,12 +38,14 @@ class TestStream(Case):
         """the pool stays under its cap, and is usable after its stream"""
         with e2str.Pool(self.reader) as pool:
             stream = e2str.Stream(pool, max_examples=6, drop='oldest', contradiction='older_wins', add_right='never')
-            for path, label in POOL:
-                stream.correct(stream.read(path)[1], label[:3])
+            newest = ('', 0)
+            for number, (path, _) in enumerate(POOL):
+                answer = stream.correct(stream.read(path)[1], 'ab' if number % 2 else 'ba')
+                newest = (path, answer.id) if answer.outcome == 'added' else newest
                 self.assertLessEqual(len(pool), 6)
-            newest = max(pool)
-            answer = stream.correct(stream.read(POOL[-1][0])[1], 'something else')
-            self.assertEqual((answer.outcome, answer.other), ('refused', newest))
+            self.assertEqual(newest[1], max(pool))
+            answer = stream.correct(stream.read(newest[0])[1], 'something else')
+            self.assertEqual((answer.outcome, answer.other), ('refused', newest[1]))
             stream.close()
             self.assertRaises(ValueError, stream.read, POOL[0][0])
             self.assertTrue(self.reader.read(POOL[0][0], pool).text)

@@ -27,9 +27,9 @@ class StreamOptions(TypedDict, total=False):
     max_bytes: int | None  # cap for Pool.bytes; default 0: none
     drop: Literal['least_useful', 'oldest', 'random', 'least_used'] | None  # for the cap; default 'least_useful'
     contradiction: Literal['newer_wins', 'older_wins'] | None  # of two labels of a picture; default 'newer_wins'
-    add_right: Literal['with_room', 'always', 'never'] | None  # reads that were right, as examples; default 'with_room'
     learn_share: float | None  # the pool learns again when this share of it has changed, 0 to 1; default 0.1
     learn_least: int | None  # examples, but no fewer; default 5
+    add_right: Literal['with_room', 'always', 'never'] | None  # reads that were right, as examples; default 'with_room'
     max_tickets: int | None  # open at most; default 256
     ticket_bytes: int | None  # memory of all tickets, pixels included; default 64 MiB
     window: int | None  # judged reads in which drift is looked for; default 50

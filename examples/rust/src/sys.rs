@@ -276,6 +276,7 @@ pub type e2str_drop = u32;
 pub const E2STR_DROP_LEAST_USEFUL: e2str_drop = 0;
 pub const E2STR_DROP_OLDEST: e2str_drop = 1;
 pub const E2STR_DROP_RANDOM: e2str_drop = 2;
+pub const E2STR_DROP_LEAST_USED: e2str_drop = 3;
 pub type e2str_contradiction = u32;
 pub const E2STR_NEWER_WINS: e2str_contradiction = 0;
 pub const E2STR_OLDER_WINS: e2str_contradiction = 1;
