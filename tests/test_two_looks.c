@@ -452,6 +452,7 @@ static void a_confirmed_reading_stays(void **state) {
     for (size_t i = 0; i < FIXTURE_IMAGES; i++) {
         memory_read(&f, i, NULL, &options, result);
         if (!e2str_result_characters(result) || e2str_result_truncated(result)) continue;
+        if (!strcmp(e2str_result_text(result), words[11 % 10])) continue; /* 12 says that */
         e2str_pool *pool = pool_of(&f, 12);
         memory_add(&f, pool, i, e2str_result_text(result));
         for (uint64_t id = 12; id <= 13; id++) { /* 13 says what was read */
