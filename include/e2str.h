@@ -633,11 +633,6 @@ typedef struct e2str_read_options {
                            writing did; default 0. UNSUPPORTED where the model has a resampler: its visual tokens have
                            no places */
     float second_look;  /* 0..1: a reading with less confidence is looked at once more, with examples of the pool that
-                           show  the characters between which it hesitated (k of them, or 2 where k is 0); another text
-                           replaces  it where it is the likelier with both readings' examples taken together
-                           (docs/two-looks.md). Not where an example that stood before it has its text as label. Default
-                           0: never. UNSUPPORTED with a prepared prompt or examples that are given */
-    float second_look;  /* 0..1: a reading with less confidence is looked at once more, with examples of the pool that
                            show the characters between which it hesitated (k of them, or 2 where k is 0); another text
                            replaces it where it is the likelier with both readings' examples taken together
                            (docs/two-looks.md). Not where an example that stood before it has its text as label.
