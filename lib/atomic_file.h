@@ -10,7 +10,7 @@ typedef struct e2_atomic_file {
     char *resolved;     /* path, or what it links to */
     const char *name;   /* the last part of resolved */
     char temporary[48]; /* name of the file being written, in the same directory */
-    int directory, file;
+    int directory, file; /* can be read, too */
     int target; /* what will be replaced, locked; -1: nothing, not locked yet, or it cannot be read */
     bool exists;
 } e2_atomic_file;
