@@ -496,8 +496,7 @@ e2str_status e2_archive_tokens(const e2_archive *archive, const e2_archive_row *
     return status;
 }
 
-/* What would be a caller's mistake elsewhere is a fault of the file here. */
-static e2str_status fault_of_file(const e2_archive_row *row, e2str_status status, e2str_error *error) {
+e2str_status e2_archive_fault(const e2_archive_row *row, e2str_status status, e2str_error *error) {
     char which[40];
     if (status != E2STR_ERROR_LABEL && status != E2STR_ERROR_LIMIT) return status;
     snprintf(which, sizeof which, "example %" PRIu64, row->id);
@@ -512,14 +511,14 @@ static e2str_status make_example(const e2_archive *archive, const e2_archive_row
     void *owned = NULL;
     e2str_status status = e2_archive_label(archive, row, text, error);
     if (!status) status = e2_label_read(archive->model, text, row->label_size, &label, error);
-    if (status) return fault_of_file(row, status, error);
+    if (status) return e2_archive_fault(row, status, error);
     status = e2_archive_tokens(archive, row, &tokens, &owned, error);
     const e2_encoded image = {tokens, row->tokens, key};
     if (!status) status = e2_example_new_stored(archive->model, archive->storage, &image, &label, example, error);
     if (!status) (*example)->id = row->id;
     e2_label_free(&label);
     free(owned);
-    return fault_of_file(row, status, error);
+    return e2_archive_fault(row, status, error);
 }
 
 e2str_status e2_archive_example(const e2_archive *archive, size_t row, e2_example **example, e2str_error *error) {
@@ -554,7 +553,7 @@ static e2str_status verify_row(const e2_archive *archive, size_t row, uint64_t *
     status = e2_archive_label(archive, &is, text, error);
     if (!status) status = e2_label_read(archive->model, text, is.label_size, &label, error);
     if (!status) e2_label_free(&label);
-    return fault_of_file(&is, status, error);
+    return e2_archive_fault(&is, status, error);
 }
 
 static e2str_status verify_group(const e2_archive *archive, const e2_segment *s, size_t group, float *scratch,

@@ -150,6 +150,9 @@ e2str_status e2_archive_example(const e2_archive *archive, size_t row, e2_exampl
 /* `size` bytes at `at`, copied. */
 e2str_status e2_archive_copy(const e2_archive *archive, uint64_t at, void *data, size_t size, e2str_error *error);
 
+/* What would be a caller's mistake elsewhere (LABEL, LIMIT) is a fault of the file here, and of this row. */
+e2str_status e2_archive_fault(const e2_archive_row *row, e2str_status status, e2str_error *error);
+
 /* Every checksum and every row, removed ones too. FORMAT names what is damaged. */
 e2str_status e2_archive_verify(const e2_archive *archive, e2str_error *error);
 

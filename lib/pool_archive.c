@@ -158,7 +158,7 @@ e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error) {
     e2str_status status = E2STR_OK;
     if (pool->archive) status = e2_archive_open(pool->model, path, pool->mapped, &archive, error);
     if (status) status = e2_within(error, status, path);
-    bool changed = archive && !e2_pool_is_same_archive(pool->archive, archive->file);
+    bool changed = archive && !e2_pool_is_same_state(pool->archive, archive);
     if (changed) {
         e2_pool_content content;
         status = e2_pool_content_take(pool, &content, error);

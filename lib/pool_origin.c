@@ -13,13 +13,22 @@ void e2_pool_set_origin(e2str_pool *pool, const char *path, uint64_t size, size_
     pool->origin = (e2_pool_origin){realpath(path, NULL), size, checksum, offset};
 }
 
-bool e2_pool_is_same_archive(const e2_archive *archive, int file) {
+static bool is_same_file(int file, int other) {
     struct stat here, there;
+    return file >= 0 && !fstat(file, &here) && !fstat(other, &there) && here.st_ino == there.st_ino &&
+           here.st_dev == there.st_dev;
+}
+
+bool e2_pool_is_same_state(const e2_archive *archive, const e2_archive *other) {
+    return is_same_file(archive->file, other->file) && archive->root.sequence == other->root.sequence;
+}
+
+bool e2_pool_is_same_archive(const e2_archive *archive, int file) {
     e2str_storage storage;
     e2_archive_root root;
     bool twins;
-    return file >= 0 && !fstat(file, &here) && !fstat(archive->file, &there) && here.st_ino == there.st_ino &&
-           here.st_dev == there.st_dev && !e2_archive_read_root(archive->model, file, &storage, &root, &twins, NULL) &&
+    return is_same_file(file, archive->file) &&
+           !e2_archive_read_root(archive->model, file, &storage, &root, &twins, NULL) &&
            root.sequence == archive->root.sequence;
 }
 

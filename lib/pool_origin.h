@@ -9,7 +9,8 @@
 /* A pool file that was loaded or saved. The caller holds the lock for saving. */
 void e2_pool_set_origin(e2str_pool *pool, const char *path, uint64_t size, size_t offset, uint64_t checksum);
 
-/* Whether an open file is the archive's, in the same state. */
+/* Whether two archives are one, in the same state; whether an open file is the archive's, in the same state. */
+bool e2_pool_is_same_state(const e2_archive *archive, const e2_archive *other);
 bool e2_pool_is_same_archive(const e2_archive *archive, int file);
 
 /* CONFLICT if the file that is to be replaced, which is locked, is the one that the pool comes from, and has changed.

@@ -218,7 +218,7 @@ static e2str_status label_of_row(const e2_archive *archive, size_t row, char *la
     e2str_status status = e2_archive_row_at(archive, row, &is, error);
     if (!status) status = e2_archive_label(archive, &is, text, error);
     if (!status) status = e2_label_read(archive->model, text, is.label_size, &read, error);
-    if (status) return status == E2STR_ERROR_LABEL || status == E2STR_ERROR_LIMIT ? E2STR_ERROR_FORMAT : status;
+    if (status) return e2_archive_fault(&is, status, error);
     e2_label_free(&read); /* it was a check */
     copy_label(text, is.label_size, label, capacity);
     if (label_size) *label_size = is.label_size;
