@@ -108,6 +108,7 @@ static e2str_status offer_row(const scan *s, const e2_segment *segment, size_t r
 
 static e2str_status scan_group(const scan *s, size_t group, float *scratch, best_k *best) {
     const e2_segment *segment = e2_archive_segment_of_group(s->rows, group);
+    if (s->with_tokens && segment->is.tokenless == segment->is.rows) return E2STR_OK;
     size_t begin = (group - segment->first_group) * E2_ARCHIVE_GROUP, left = (size_t)segment->is.rows - begin;
     size_t n = left < E2_ARCHIVE_GROUP ? left : E2_ARCHIVE_GROUP;
     const float *keys;
@@ -161,6 +162,37 @@ static e2str_status run_scan(scan *s, e2_threads *threads, size_t *found, e2str_
     return E2STR_OK;
 }
 
+/* Each worker's best k in a part of their own of `room`. */
+static e2str_status search(scan *s, e2_threads *threads, e2_choice *room, size_t *found, e2str_error *error) {
+    size_t workers = e2_threads_count(threads);
+    s->best = e2_alloc(workers, sizeof *s->best);
+    if (!s->best) return E2STR_ERROR_MEMORY;
+    for (size_t i = 0; i < workers; i++) s->best[i] = (best_k){.choices = room + i * s->k};
+    e2str_status status = run_scan(s, threads, found, error);
+    free(s->best);
+    return status;
+}
+
+e2str_status e2_pool_nearest(const e2str_pool *pool, e2_threads *threads, const float *key, size_t k,
+                             float min_similarity, uint64_t *ids, float *similarities, size_t *found,
+                             e2str_error *error) {
+    size_t all;
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    if (k > e2_pool_count_locked(pool)) k = e2_pool_count_locked(pool);
+    e2_choice *room = e2_mul(k, e2_threads_count(threads), &all) ? e2_alloc(all, sizeof *room) : NULL;
+    scan s = scan_of(pool, key, k, min_similarity, NULL);
+    *found = 0;
+    e2str_status status = room ? search(&s, threads, room, found, error) : E2STR_ERROR_MEMORY;
+    for (size_t i = 0; i < *found; i++) {
+        ids[i] = room[i].id;
+        similarities[i] = room[i].similarity;
+    }
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    if (status == E2STR_ERROR_MEMORY) e2_fail(error, status, "out of memory for the %zu nearest examples", k);
+    free(room);
+    return status;
+}
+
 e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity, uint64_t *ids,
                                 float *similarities, size_t *found, e2str_error *error) {
     if (found) *found = 0;
@@ -176,19 +208,7 @@ e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t
     for (size_t i = 0; i < pool->model->vision.width; i++)
         if (!isfinite(key[i]))
             return e2_fail(error, E2STR_ERROR_ARGUMENT, "value %zu of the key is %g", i, (double)key[i]);
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    if (k > e2_pool_count_locked(pool)) k = e2_pool_count_locked(pool);
-    best_k b = {.choices = e2_alloc(k, sizeof *b.choices)};
-    scan s = scan_of(pool, key, k, min_similarity, &b);
-    e2str_status status = b.choices ? run_scan(&s, NULL, found, error) : E2STR_ERROR_MEMORY;
-    for (size_t i = 0; i < *found; i++) {
-        ids[i] = b.choices[i].id;
-        similarities[i] = b.choices[i].similarity;
-    }
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    if (!b.choices) return e2_fail(error, status, "out of memory for the %zu nearest examples", k);
-    free(b.choices);
-    return status;
+    return e2_pool_nearest(pool, NULL, key, k, min_similarity, ids, similarities, found, error);
 }
 
 /* --------------------------------------------------------------------------------------------------- choices -- */

@@ -22,6 +22,11 @@ void e2_choice_release(e2_choice *choice);
 e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, const float *key, size_t k,
                             float min_similarity, e2_choice *choices, size_t *found, e2str_error *error);
 
+/* e2str_pool_nearest with arguments already checked, shared by these threads (NULL: the caller's alone). */
+e2str_status e2_pool_nearest(const e2str_pool *pool, e2_threads *threads, const float *key, size_t k,
+                             float min_similarity, uint64_t *ids, float *similarities, size_t *found,
+                             e2str_error *error);
+
 /* All examples in the order of their ids, malloc'ed; *last_id is the last of them. MEMORY; of a pool in an archive, of
  * which all examples come to memory, FORMAT, IO, UNSUPPORTED (some have no visual tokens). */
 e2str_status e2_pool_choose_all(const e2str_pool *pool, e2_choice **choices, size_t *n, uint64_t *last_id,

@@ -51,8 +51,13 @@ WRAPPED(int, fsync, (int file), (file), FSYNC, -1)
 WRAPPED(int, renameat, (int from, const char *name, int to, const char *other), (from, name, to, other), RENAMEAT, -1)
 WRAPPED(int, fstat, (int file, struct stat *about), (file, about), FSTAT, -1)
 WRAPPED(int, ftruncate, (int file, off_t size), (file, size), FTRUNCATE, -1)
-WRAPPED(void *, mmap, (void *at, size_t size, int rights, int how, int file, off_t from),
-        (at, size, rights, how, file, from), MMAP, MAP_FAILED)
+
+/* Of files; other memory is the allocator's. */
+void *__real_mmap(void *at, size_t size, int rights, int how, int file, off_t from);
+void *__wrap_mmap(void *at, size_t size, int rights, int how, int file, off_t from);
+void *__wrap_mmap(void *at, size_t size, int rights, int how, int file, off_t from) {
+    return file >= 0 && fails(MMAP) ? MAP_FAILED : __real_mmap(at, size, rights, how, file, from);
+}
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);

@@ -26,6 +26,7 @@ typedef struct invocation {
     e2str_constraint_options constraint_options;
     uint32_t rotate;
     e2str_trim trim;
+    e2str_archive_options archive_options;
     uint32_t json, verbose, hard, no_learn, null_names, page_number, split; /* 0: not given */
     uint32_t jobs;
     progress_wish progress;
@@ -55,6 +56,9 @@ int run_pool_add(invocation *run);
 int run_pool_list(invocation *run);
 int run_pool_remove(invocation *run);
 int run_pool_info(invocation *run);
+int run_pool_convert(invocation *run);
+int run_pool_compact(invocation *run);
+int run_pool_verify(invocation *run);
 int run_pool_learn(invocation *run);
 int run_pool_audit(invocation *run);
 int run_pool_suggest(invocation *run);
@@ -90,7 +94,10 @@ enum {
     LEARN = 128,
     AUDIT = 256,
     SUGGEST = 512,
-    PAGE = 1024
+    PAGE = 1024,
+    CONVERT = 2048,
+    COMPACT = 4096,
+    VERIFY = 8192
 };
 
 /* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */
