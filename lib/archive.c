@@ -88,7 +88,7 @@ bool e2_archive_probe(const char *path) {
     return is;
 }
 
-/* ------------------------------------------------------------------------------------------- header and roots -- */
+/* ---------------------------------------------------------------------------------------------- header and roots -- */
 
 static e2str_status check_header(const e2str_model *model, const e2_archive_header *header, e2str_error *error) {
     if (memcmp(header->magic, E2_ARCHIVE_MAGIC, sizeof header->magic))
@@ -533,8 +533,7 @@ e2str_status e2_archive_example(const e2_archive *archive, size_t row, e2_exampl
     return status;
 }
 
-/* ------------------------------------------------------------------------------------------------- all of the file --
- */
+/* ----------------------------------------------------------------------------------------------- all of the file -- */
 
 static e2str_status verify_row(const e2_archive *archive, size_t row, uint64_t *last, e2str_error *error) {
     e2_archive_row is;

@@ -69,8 +69,7 @@ uint64_t e2_archive_put_block(e2_archive_output *out, const void *data, size_t s
     return at;
 }
 
-/* ------------------------------------------------------------------------------------------------------- segments --
- */
+/* ------------------------------------------------------------------------------------------------------ segments -- */
 
 typedef struct segment {
     e2_archive_output *out;
@@ -228,8 +227,7 @@ e2str_status e2_archive_put_segment(e2_archive_output *out, const e2str_model *m
     return status;
 }
 
-/* --------------------------------------------------------------------------------------- memory, directory, roots --
- */
+/* -------------------------------------------------------------------------------------- memory, directory, roots -- */
 
 typedef struct blob {
     e2_archive_output *out;
@@ -295,8 +293,7 @@ e2_archive_header e2_archive_header_of(const e2str_model *model, e2str_storage s
     return header;
 }
 
-/* -------------------------------------------------------------------------------------------------------- folding --
- */
+/* ------------------------------------------------------------------------------------------------------- folding -- */
 
 #define FAN_IN 16
 #define TIERS  4
@@ -328,8 +325,7 @@ size_t e2_archive_fold(const e2_archive_entry *entries, size_t n, uint64_t rows)
     return taken;
 }
 
-/* ------------------------------------------------------------------------------------------------------- the file --
- */
+/* ------------------------------------------------------------------------------------------------------ the file -- */
 
 #define LOCK_TRIES 200
 #define LOCK_PAUSE 10000000 /* nanoseconds */
@@ -344,12 +340,11 @@ static bool is_at(int file, const char *path) {
     return !fstat(file, &here) && !stat(path, &there) && here.st_ino == there.st_ino && here.st_dev == there.st_dev;
 }
 
-e2str_status e2_archive_lock(const char *path, int *file, bool *missing, e2str_error *error) {
+e2str_status e2_archive_lock(const char *path, int *file, e2str_error *error) {
     for (int attempt = 0; attempt < LOCK_TRIES; attempt++) {
         do *file = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         while (*file < 0 && errno == EINTR);
-        *missing = *file < 0 && errno == ENOENT;
-        if (*file < 0) return system_failed(error);
+        if (*file < 0) return errno == ENOENT ? E2STR_OK : system_failed(error);
         int result;
         do result = flock(*file, LOCK_EX | LOCK_NB);
         while (result && errno == EINTR);
@@ -359,7 +354,7 @@ e2str_status e2_archive_lock(const char *path, int *file, bool *missing, e2str_e
         *file = -1;
         if (taken) nanosleep(&(struct timespec){0, LOCK_PAUSE}, NULL);
     }
-    return e2_fail(error, E2STR_ERROR_CONFLICT, "another process keeps it locked");
+    return e2_fail(error, E2STR_ERROR_CONFLICT, "%s: another process keeps it locked", path);
 }
 
 void e2_archive_unlock(int file) { (void)flock(file, LOCK_UN); }

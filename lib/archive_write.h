@@ -62,10 +62,9 @@ e2_archive_header e2_archive_header_of(const e2str_model *model, e2str_storage s
  * 16, 256, 4,096 and 65,536 rows, and no row is written more than four times again. */
 size_t e2_archive_fold(const e2_archive_entry *entries, size_t n, uint64_t rows);
 
-/* Opens the file for appending and locks it against others that do, or that replace it. CONFLICT: somebody holds it for
- * seconds; *missing: there is none (then IO). */
-e2str_status e2_archive_lock(const char *path, int *file, bool *missing, e2str_error *error);
-
+/* Opens the file for appending and locks it against others that do, or that replace it; *file is -1 where there is
+ * none. CONFLICT: somebody holds it for seconds; IO, MEMORY. Messages name no path, but for CONFLICT. */
+e2str_status e2_archive_lock(const char *path, int *file, e2str_error *error);
 /* Lets go of the lock. Closing is not enough where an archive was opened with the same descriptor. */
 void e2_archive_unlock(int file);
 

@@ -64,8 +64,7 @@ static void settle(e2str_pool *pool, const e2_pool_content *content, e2_archive 
     e2_archive_release(former);
 }
 
-/* ------------------------------------------------------------------------------------------------------ appending --
- */
+/* ----------------------------------------------------------------------------------------------------- appending -- */
 
 /* The segments of the next state. */
 typedef struct draft {
@@ -223,21 +222,19 @@ e2str_status e2_pool_append(e2str_pool *pool, e2str_error *error) {
     e2str_status status = e2_pool_content_take(pool, &content, error);
     if (status) return status;
     int file = -1;
-    bool missing = false;
-    status = e2_archive_lock(path, &file, &missing, error);
-    if (status && !missing) status = e2_within(error, status, path);
-    if (!status) {
+    status = e2_archive_lock(path, &file, error);
+    bool missing = !status && file < 0;
+    if (file >= 0) {
         if (content.changed) status = append_locked(pool, &content, file, error);
-        if (status && status != E2STR_ERROR_CONFLICT) status = e2_within(error, status, path);
         e2_archive_unlock(file);
         close(file);
     }
+    if (status && status != E2STR_ERROR_CONFLICT) status = e2_within(error, status, path);
     e2_pool_content_free(&content);
     return missing ? e2_pool_rewrite(pool, path, false, false, error) : status;
 }
 
-/* --------------------------------------------------------------------------------------------------- a new archive --
- */
+/* ------------------------------------------------------------------------------------------------- a new archive -- */
 
 #define SEGMENT ((size_t)1 << 20) /* most rows of one: what is held of them while it is written is 64 MB */
 
@@ -335,8 +332,9 @@ e2str_status e2_pool_rewrite(e2str_pool *pool, const char *path, bool without_to
             status = e2_atomic_commit(&file, &replaced, error);
     }
     if (replaced) {
+        char *resolved = realpath(path, NULL); /* path may be the former one */
         free(pool->origin.path);
-        pool->origin = (e2_pool_origin){.path = realpath(path, NULL)};
+        pool->origin = (e2_pool_origin){.path = resolved};
         e2_archive_unlock(archive->file);
         settle(pool, &content, archive);
     } else {

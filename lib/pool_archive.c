@@ -8,8 +8,7 @@
 #include "memory_file.h"
 #include "pool_origin.h"
 
-/* --------------------------------------------------------------------------------------------------------- memory --
- */
+/* -------------------------------------------------------------------------------------------------------- memory -- */
 
 static e2str_status memory_damaged(e2str_error *error) {
     return e2_fail(error, E2STR_ERROR_FORMAT, "the pool's memory: the file is damaged");
@@ -92,8 +91,7 @@ static e2str_status read_memory(const e2_archive *archive, e2str_memory **memory
     return status;
 }
 
-/* -------------------------------------------------------------------------------------------------------- loading --
- */
+/* ------------------------------------------------------------------------------------------------------- loading -- */
 
 /* Puts an archive with its memory in the place of what the pool has of the former one; takes over both references. */
 static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, uint64_t last_id) {
@@ -189,8 +187,7 @@ e2str_status e2str_pool_verify(const e2str_pool *pool, e2str_error *error) {
     return status;
 }
 
-/* ----------------------------------------------------------------------------------------------------------- info --
- */
+/* ---------------------------------------------------------------------------------------------------------- info -- */
 
 void e2str_pool_info_init_size(e2str_pool_info *info, size_t size) {
     e2_options_init(info, size, &(const e2str_pool_info){.size = sizeof *info});

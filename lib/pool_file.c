@@ -31,7 +31,7 @@
 #define CHECKSUM_OFFSET                                                                                                \
     (24 + (8 + LENGTH(KEY_ARCHITECTURE) + 4 + 8 + LENGTH(ARCHITECTURE)) + (8 + LENGTH(KEY_CHECKSUM) + 4))
 
-/* ------------------------------------------------------------------------------------------------------ save -- */
+/* ---------------------------------------------------------------------------------------------------------- save -- */
 
 /* scratch: room for one e2_string per piece, used for each list in turn; the writer copies the lists. */
 static void declare_lists(e2_gguf_writer *writer, const e2_pool_content *taken, bool vary, void *scratch) {
@@ -180,7 +180,7 @@ e2str_status e2str_pool_overwrite(const e2str_pool *pool, const char *path, e2st
     return save(pool, path, false, error);
 }
 
-/* ------------------------------------------------------------------------------------------------------ load -- */
+/* ---------------------------------------------------------------------------------------------------------- load -- */
 
 uint64_t e2_pool_checksum(const e2_gguf *gguf, const e2_kv *checksum) {
     static const uint8_t zero[sizeof(uint64_t)];
@@ -458,10 +458,11 @@ e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e
     if (!model || !path || !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", !model ? "model" : !path ? "path" : "pool");
     e2_gguf gguf;
-    e2str_status status = e2_gguf_open(path, &gguf, error);
+    e2str_error reason; /* which is not the caller's if it is an archive */
+    e2str_status status = e2_gguf_open(path, &gguf, &reason);
     if (status == E2STR_ERROR_FORMAT && e2_archive_probe(path))
         return e2_pool_load_archive(model, path, options, pool, error);
-    if (status) return status;
+    if (status) return e2_fail(error, status, "%s", reason.message);
     status = check_architecture(&gguf, error); /* before reading what may be a large file of another kind */
     if (!status) status = e2_gguf_complete(&gguf, error);
     if (!status) status = e2_pool_from_gguf(model, &gguf, options, pool, error);

@@ -6,8 +6,7 @@
 
 #include "pool.h"
 
-/* --------------------------------------------------------------------------------------------- which rows there are --
- */
+/* ------------------------------------------------------------------------------------------ which rows there are -- */
 
 size_t e2_pool_count_locked(const e2str_pool *pool) {
     const e2_archive *rows = e2_pool_rows_locked(pool);
@@ -51,8 +50,7 @@ bool e2_pool_has_locked(const e2str_pool *pool, uint64_t id) {
     return e2_pool_find_locked(pool, id) < pool->count || !find_row(pool, id, &row, NULL);
 }
 
-/* ------------------------------------------------------------------------------------------------------- removing --
- */
+/* ------------------------------------------------------------------------------------------------------ removing -- */
 
 bool e2_pool_reserve_gone_locked(e2str_pool *pool, size_t more) {
     size_t needed, capacity, bytes;
@@ -83,7 +81,7 @@ e2str_status e2_pool_remove_row_locked(e2str_pool *pool, uint64_t id, e2str_erro
     return E2STR_OK;
 }
 
-/* ------------------------------------------------------------------------------------- examples that reads made -- */
+/* -------------------------------------------------------------------------------------- examples that reads made -- */
 
 static size_t slot_of(uint64_t id) { return (size_t)(id * 0x9E3779B97F4A7C15u >> 54); }
 _Static_assert(E2_POOL_RECENT == 1 << 10, "slot_of gives 10 bits");
@@ -130,8 +128,7 @@ static e2_example *keep_recent(e2str_pool *pool, e2_example *fresh) {
     return fresh;
 }
 
-/* ------------------------------------------------------------------------------------------------ rows to examples --
- */
+/* ---------------------------------------------------------------------------------------------- rows to examples -- */
 
 static e2_example *retain_recent(const e2str_pool *pool, uint64_t id, e2_projection **projection) {
     pthread_rwlock_rdlock(e2_pool_lock(pool));
@@ -177,8 +174,7 @@ e2str_status e2_pool_fetch(const e2str_pool *pool, uint64_t id, e2_example **exa
     return status;
 }
 
-/* -------------------------------------------------------------------------------------------------- looking at them --
- */
+/* ----------------------------------------------------------------------------------------------- looking at them -- */
 
 size_t e2str_pool_ids(const e2str_pool *pool, uint64_t *ids, size_t capacity) {
     if (!pool) return 0;
@@ -260,7 +256,7 @@ e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float *key, e2s
     return status;
 }
 
-/* --------------------------------------------------------------------------------------------------- one moment -- */
+/* ---------------------------------------------------------------------------------------------------- one moment -- */
 
 e2str_status e2_pool_content_take(const e2str_pool *pool, e2_pool_content *content, e2str_error *error) {
     pthread_rwlock_rdlock(e2_pool_lock(pool));

@@ -24,7 +24,8 @@ static inline e2str_pool *archive_pool(const fixture *f, e2str_storage storage, 
         e2str_error error_ = {""};                                                                                     \
         e2str_error *error = &error_;                                                                                  \
         e2str_status status_ = (call);                                                                                 \
-        if (status_) fail_msg("line %d: %s: %s", __LINE__, e2str_status_name(status_), error_.message);                \
+        if (status_ || error_.message[0])                                                                              \
+            fail_msg("line %d: %s: %s", __LINE__, e2str_status_name(status_), error_.message);                         \
     } while (0)
 
 /* Of a call whose last argument is `error`: the status, and a message that holds `part`. */

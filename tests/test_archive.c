@@ -49,8 +49,7 @@ static size_t file_size(const char *name) {
     return (size_t)about.st_size;
 }
 
-/* ----------------------------------------------------------------------------------------------------- round trip --
- */
+/* ---------------------------------------------------------------------------------------------------- round trip -- */
 
 static void round_trip(e2str_storage storage, size_t examples, bool learn) {
     e2str_pool *pool = archive_pool(&f, storage, examples), *twin;
@@ -149,8 +148,7 @@ static void threads_find_the_same(void **state) {
     e2str_pool_free(twin);
 }
 
-/* ------------------------------------------------------------------------------------------------------ appending --
- */
+/* ----------------------------------------------------------------------------------------------------- appending -- */
 
 static void appended_and_refreshed(void **state) {
     (void)state;
@@ -289,8 +287,7 @@ static void cleared_and_filled_again(void **state) {
     e2str_pool_free(twin);
 }
 
-/* --------------------------------------------------------------------------------------------------------- memory --
- */
+/* -------------------------------------------------------------------------------------------------------- memory -- */
 
 static void a_memory_is_kept(void **state) {
     (void)state;
@@ -376,8 +373,7 @@ static void without_tokens(void **state) {
     e2str_pool_free(twin);
 }
 
-/* ------------------------------------------------------------------------------------------- arguments, other files --
- */
+/* ---------------------------------------------------------------------------------------- arguments, other files -- */
 
 static void arguments_are_checked(void **state) {
     (void)state;
@@ -434,8 +430,7 @@ static void names_are_resolved(void **state) {
     e2str_pool_free(pool);
 }
 
-/* ------------------------------------------------------------------------------------------------------ processes --
- */
+/* ----------------------------------------------------------------------------------------------------- processes -- */
 
 /* Writers that are killed at any moment, while a reader looks: what was promised stays, what a reader sees is whole. */
 static void writers_are_killed(void **state) {

@@ -156,7 +156,7 @@ static void hostile_numbers(void **state) {
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
         for (uint64_t at = parts[p].from; at < parts[p].to; at += 4)
             for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++)
-                for (size_t wide = 4; wide <= 8; wide += 4) {
+                for (size_t wide = 4; wide <= 8 && at + wide <= good_size; wide += 4) {
                     uint64_t answers;
                     e2str_error error = {""};
                     memcpy(file, good, good_size);

@@ -75,7 +75,7 @@ int __wrap_ftruncate(int file, off_t size) {
     return __real_ftruncate(file, size);
 }
 
-/* ---------------------------------------------------------------------------------------------------- the disk -- */
+/* ------------------------------------------------------------------------------------------------------ the disk -- */
 
 static fixture f;
 static char directory[64], path[96], trial[96];
@@ -149,7 +149,7 @@ static void try_moment(size_t moment, size_t before) {
                 try_state(moment, synced, fate, i, promised, most);
 }
 
-/* ---------------------------------------------------------------------------------------------------- the saves -- */
+/* ----------------------------------------------------------------------------------------------------- the saves -- */
 
 static void forget(void) {
     for (size_t i = 0; i < record.count; i++) free(record.steps[i].data);

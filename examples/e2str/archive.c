@@ -2,6 +2,8 @@
 /* e2str pool convert|compact|verify: pool files that are mapped, and back. */
 #include "command.h"
 
+#include <sys/stat.h>
+
 static e2str_pool_info info_of(const invocation *run) {
     e2str_pool_info info;
     e2str_pool_info_init(&info);
@@ -16,6 +18,11 @@ static bool save_archive(const invocation *run, const char *path) {
     return !status;
 }
 
+static bool is_same(const char *path, const char *other) {
+    struct stat here, there;
+    return !stat(path, &here) && !stat(other, &there) && here.st_ino == there.st_ino && here.st_dev == there.st_dev;
+}
+
 int run_pool_convert(invocation *run) {
     const char *path = run->operands[1];
     if (!open_model(run, false) || !load_pool(run, run->operands[0])) return FAILED;
@@ -23,6 +30,10 @@ int run_pool_convert(invocation *run) {
     if (archive && run->archive_options.without_tokens) {
         complain("--drop-tokens is for archives, and %s becomes a pool file: see e2str pool compact", run->operands[0]);
         return USAGE;
+    }
+    if (archive && is_same(run->operands[0], path)) {
+        complain("%s: cannot be converted onto itself: give another name", path);
+        return FAILED;
     }
     if (!lock_pool(run, path)) return FAILED;
     return (archive ? save_pool(run, path) : save_archive(run, path)) ? OK : FAILED;
