@@ -161,7 +161,7 @@ e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error) {
         e2_pool_content content;
         status = e2_pool_content_take(pool, &content, error);
         if (!status && (content.changed || pool->emptied)) status = e2_pool_conflict(path, error);
-        if (!status) e2_pool_content_free(&content);
+        e2_pool_content_free(&content);
         if (!status) status = read_memory(archive, &memory, &last_id, error);
     }
     if (changed && !status)
