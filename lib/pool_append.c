@@ -315,31 +315,34 @@ e2str_status e2_pool_rewrite(e2str_pool *pool, const char *path, bool without_to
     e2_pool_content content;
     e2_atomic_file file;
     e2_archive *archive = NULL;
+    char *name = NULL, *resolved = NULL;
     bool replaced = false;
     e2str_status status = e2_pool_content_take(pool, &content, error);
-    if (status) return status;
+    if (status) return e2_within(error, status, path);
     status = e2_atomic_begin(path, &file, error);
     if (!status) {
         status = write_archive(pool, &content, without_tokens ? E2_TOKENS_DROPPED : E2_TOKENS_COPIED, &file, &archive,
                                error);
         if (!status) status = e2_atomic_lock(&file, error);
         if (!status && check) status = e2_pool_check_origin(pool, &file, error);
-        if (!status && !reserve(pool, content.count))
-            status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for saving a pool");
+        name = strdup(file.resolved);
+        if (!status && !(name && reserve(pool, content.count)))
+            status = e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory for saving a pool", path);
         if (status)
             e2_atomic_abandon(&file);
         else
             status = e2_atomic_commit(&file, &replaced, error);
     }
     if (replaced) {
-        char *resolved = realpath(path, NULL); /* path may be the former one */
-        free(pool->origin.path);
-        pool->origin = (e2_pool_origin){.path = resolved};
+        resolved = realpath(path, NULL); /* of a new one */
+        free(pool->origin.path);         /* which may be `path` */
+        pool->origin = (e2_pool_origin){.path = resolved ? resolved : name};
         e2_archive_unlock(archive->file);
         settle(pool, &content, archive);
     } else {
         e2_archive_release(archive);
     }
+    if (!replaced || resolved) free(name);
     e2_pool_content_free(&content);
     return status;
 }

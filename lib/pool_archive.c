@@ -2,6 +2,7 @@
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "pool_archive.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,7 +127,7 @@ e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, co
     status = e2_archive_open(model, path, fresh->mapped, &archive, error);
     if (!status) status = read_memory(archive, &memory, &last_id, error);
     if (!status && !(fresh->origin.path = realpath(path, NULL)))
-        status = e2_fail(error, E2STR_ERROR_IO, "it is not there any more");
+        status = e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
     if (status) {
         e2_memory_release(memory);
         e2_archive_release(archive);
@@ -138,12 +139,14 @@ e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, co
     return E2STR_OK;
 }
 
-bool e2_pool_lies_at(const e2str_pool *pool, const char *path) {
-    if (!pool->archive || !pool->origin.path) return false;
+e2str_status e2_pool_lies_at(const e2str_pool *pool, const char *path, bool *lies, e2str_error *error) {
+    *lies = false;
+    if (!pool->archive) return E2STR_OK;
     char *resolved = realpath(path, NULL);
-    bool same = !strcmp(resolved ? resolved : path, pool->origin.path);
+    if (!resolved && errno == ENOMEM) return e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory", path);
+    *lies = !strcmp(resolved ? resolved : path, pool->origin.path); /* one that is gone has the name it had */
     free(resolved);
-    return same;
+    return E2STR_OK;
 }
 
 e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error) {

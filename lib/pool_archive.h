@@ -9,8 +9,8 @@
 e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, const e2str_pool_options *options,
                                   e2str_pool **pool, e2str_error *error);
 
-/* Whether the path is that of the archive that the pool lies in. The caller holds the lock for saving. */
-bool e2_pool_lies_at(const e2str_pool *pool, const char *path);
+/* Whether the path is that of the archive that the pool lies in. The caller holds the lock for saving. MEMORY. */
+e2str_status e2_pool_lies_at(const e2str_pool *pool, const char *path, bool *lies, e2str_error *error);
 
 /* Appends what the pool has and its archive has not. The caller holds the lock for saving. */
 e2str_status e2_pool_append(e2str_pool *pool, e2str_error *error);

@@ -160,14 +160,12 @@ static e2str_status save_all(e2str_pool *pool, const char *path, bool check, e2s
 static e2str_status save(const e2str_pool *pool, const char *path, bool check, e2str_error *error) {
     if (!pool || !path) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "path" : "pool");
     e2str_pool *owner = (e2str_pool *)pool; /* where it was saved is no part of a pool's value */
-    e2str_status status;
+    bool lies;
     pthread_mutex_lock(&owner->saving);
-    if (!e2_pool_lies_at(pool, path))
-        status = save_all(owner, path, check, error);
-    else if (check)
-        status = e2_pool_append(owner, error);
-    else
-        status = e2_pool_rewrite(owner, path, false, false, error);
+    e2str_status status = e2_pool_lies_at(pool, path, &lies, error);
+    if (!status && !lies) status = save_all(owner, path, check, error);
+    if (!status && lies)
+        status = check ? e2_pool_append(owner, error) : e2_pool_rewrite(owner, path, false, false, error);
     pthread_mutex_unlock(&owner->saving);
     return status;
 }
