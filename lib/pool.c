@@ -229,7 +229,8 @@ e2str_status e2str_pool_doubt(const e2str_pool *pool, uint64_t id, float *doubt,
 uint64_t e2str_memory_bytes(const e2str_memory *memory) { return memory ? memory->bytes : 0; }
 void e2str_memory_free(e2str_memory *memory) { e2_memory_release(memory); }
 
-e2_example *e2_pool_take_out_locked(e2str_pool *pool, size_t at) {
+/* Takes an example out of the list; the caller holds the lock and gets the pool's reference. */
+static e2_example *take_out(e2str_pool *pool, size_t at) {
     e2_example *example = pool->examples[at];
     size_t width = pool->model->vision.width, after = pool->count - at - 1;
     float *row = pool->keys + at * width;
@@ -245,7 +246,7 @@ e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error
     if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
     pthread_rwlock_wrlock(&pool->lock);
     size_t at = e2_pool_find_locked(pool, id);
-    e2_example *example = at < pool->count ? e2_pool_take_out_locked(pool, at) : NULL;
+    e2_example *example = at < pool->count ? take_out(pool, at) : NULL;
     e2str_status status = example ? E2STR_OK : e2_pool_remove_row_locked(pool, id, error);
     bool learnt = !status && id <= pool->memory_last_id;
     e2str_memory *gone = learnt ? exchange_memory(pool, NULL, 0) : NULL;

@@ -71,8 +71,6 @@ void e2_pool_keep(const e2str_pool *pool, e2_example *example, e2_projection *pr
 size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id);
 /* Whether `bytes` more may be cached; the caller holds the lock. */
 bool e2_pool_fits_locked(const e2str_pool *pool, uint64_t bytes);
-/* Takes an example out of the list; the caller holds the lock and gets the pool's reference. */
-e2_example *e2_pool_take_out_locked(e2str_pool *pool, size_t at);
 e2str_status e2_pool_not_found(uint64_t id, e2str_error *error); /* NOT_FOUND, with a message that names the id */
 
 /* The lock is no part of a pool's value: functions that only look take it, too. */
@@ -119,7 +117,6 @@ typedef struct e2_pool_content {
 } e2_pool_content;
 e2str_status e2_pool_content_take(const e2str_pool *pool, e2_pool_content *content, e2str_error *error);
 void e2_pool_content_free(e2_pool_content *content);
-size_t e2_pool_content_count(const e2_pool_content *content);
 bool e2_pool_content_is_gone(const e2_pool_content *content, uint64_t id);
 /* Makes examples of the rows, in front of the others: then `archive` is NULL. On failure nothing has changed. */
 e2str_status e2_pool_content_load(const e2str_pool *pool, e2_pool_content *content, e2str_error *error);

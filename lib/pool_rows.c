@@ -289,7 +289,7 @@ void e2_pool_content_free(e2_pool_content *content) {
     *content = (e2_pool_content){0};
 }
 
-size_t e2_pool_content_count(const e2_pool_content *content) {
+static size_t count_of(const e2_pool_content *content) {
     const e2_archive *archive = content->archive;
     return content->count + (archive ? archive->rows - archive->removed - content->n_gone : 0);
 }
@@ -316,7 +316,7 @@ static e2str_status load_rows(const e2str_pool *pool, const e2_pool_content *con
 
 e2str_status e2_pool_content_load(const e2str_pool *pool, e2_pool_content *content, e2str_error *error) {
     if (!content->archive) return E2STR_OK;
-    size_t room = e2_pool_content_count(content), n = 0;
+    size_t room = count_of(content), n = 0;
     e2_example **examples = e2_alloc(room, sizeof *examples);
     if (!examples) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
     e2str_status status = load_rows(pool, content, examples, room - content->count, &n, error);
