@@ -394,7 +394,7 @@ typedef struct e2str_pool_options {
     e2str_storage storage; /* of visual tokens; default E2STR_STORE_F16. Keys are always f32 */
     uint64_t cache_bytes;  /* for what reads have computed of examples and will need again; gives way to examples under
                               max_bytes, changes no result, is not saved; default 64 MiB */
-    uint32_t unmapped;     /* of an archive. 1: it is not mapped, its parts are read where they are needed, which is
+    uint64_t unmapped;     /* of an archive. 1: it is not mapped, its parts are read where they are needed, which is
                               slower; default 0 */
 } e2str_pool_options;
 E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t size);

@@ -429,16 +429,18 @@ e2str_status e2_archive_label(const e2_archive *archive, const e2_archive_row *r
 
 /* ----------------------------------------------------------------------------------------------- keys and tokens -- */
 
-static bool is_unit(const float *key, size_t width) {
-    double sum = 0.0;
-    for (size_t i = 0; i < width; i++) sum += (double)key[i] * key[i];
-    return fabs(sqrt(sum) - 1.0) <= 1e-3;
+/* In f32, and a little more generously than for an example, which is measured again when it is made. */
+static bool is_unit(const e2str_model *model, const float *key) {
+    float square;
+    model->kernels->similarity(key, key, 1, model->vision.width, &square);
+    return fabsf(sqrtf(square) - 1.0f) <= 1.01e-3f;
 }
 
-static e2str_status check_keys(const e2_segment *s, size_t group, const float *keys, size_t width, e2str_error *error) {
-    size_t n = rows_of_group(s, group), bytes = n * width * sizeof *keys;
+static e2str_status check_keys(const e2str_model *model, const e2_segment *s, size_t group, const float *keys,
+                               e2str_error *error) {
+    size_t n = rows_of_group(s, group), width = model->vision.width, bytes = n * width * sizeof *keys;
     bool good = e2_archive_hash(keys, bytes) == s->sums[group][E2_ARCHIVE_KEYS - 1];
-    for (size_t i = 0; good && i < n; i++) good = is_unit(keys + i * width, width);
+    for (size_t i = 0; good && i < n; i++) good = is_unit(model, keys + i * width);
     if (good) return E2STR_OK;
     return e2_fail(error, E2STR_ERROR_FORMAT, "the keys of %zu examples, behind row %zu: the file is damaged", n,
                    s->first + group * E2_ARCHIVE_GROUP);
@@ -461,7 +463,7 @@ e2str_status e2_archive_keys(const e2_archive *archive, size_t group, float *scr
     group -= s->first_group;
     e2str_status status = fetch_keys(archive, s, group, scratch, keys, error);
     if (status || atomic_load_explicit(&s->checked[group], memory_order_relaxed) & E2_ARCHIVE_KEYS) return status;
-    status = check_keys(s, group, *keys, archive->model->vision.width, error);
+    status = check_keys(archive->model, s, group, *keys, error);
     if (!status) atomic_fetch_or_explicit(&s->checked[group], E2_ARCHIVE_KEYS, memory_order_relaxed);
     return status;
 }
@@ -560,7 +562,7 @@ static e2str_status verify_group(const e2_archive *archive, const e2_segment *s,
     const float *keys;
     e2str_status status = check_rows(archive, s, group, error);
     if (!status) status = fetch_keys(archive, s, group, scratch, &keys, error);
-    return status ? status : check_keys(s, group, keys, archive->model->vision.width, error);
+    return status ? status : check_keys(archive->model, s, group, keys, error);
 }
 
 e2str_status e2_archive_verify(const e2_archive *archive, e2str_error *error) {

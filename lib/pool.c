@@ -24,7 +24,8 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
     if (read.storage != E2STR_STORE_F16 && read.storage != E2STR_STORE_F32)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "storage is %d; E2STR_STORE_F16 or E2STR_STORE_F32",
                        (int)read.storage);
-    if (read.unmapped > 1) return e2_fail(error, E2STR_ERROR_ARGUMENT, "unmapped is %u; 0 or 1", read.unmapped);
+    if (read.unmapped > 1)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "unmapped is %" PRIu64 "; 0 or 1", read.unmapped);
     e2str_pool *fresh = malloc(sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool");
     *fresh = (e2str_pool){.model = model,

@@ -160,7 +160,7 @@ pub struct e2str_pool_options {
     pub max_bytes: u64,
     pub storage: e2str_storage,
     pub cache_bytes: u64,
-    pub unmapped: u32,
+    pub unmapped: u64,
 }
 #[repr(C)]
 #[derive(Clone, Copy)]
