@@ -105,7 +105,7 @@ static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, 
     pool->storage = archive->storage;
     pool->emptied = false;
     pool->n_gone = 0;
-    if (archive->directory.next_id > pool->next_id) pool->next_id = archive->directory.next_id;
+    pool->next_id = archive->directory.next_id;
     pool->memory = memory;
     pool->archived_memory = e2_memory_retain(memory);
     pool->memory_last_id = last_id;

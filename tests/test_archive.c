@@ -194,7 +194,7 @@ static void conflicts_are_seen(void **state) {
     (void)state;
     e2str_pool *pool = archive_pool(&f, E2STR_STORE_F16, 3);
     assert_ok(e2str_pool_save_archive(pool, path, NULL, error));
-    e2str_pool *a = archive_load(&f, path), *b = archive_load(&f, path);
+    e2str_pool *a = archive_load(&f, path), *b = archive_load(&f, path), *before = archive_load(&f, path);
     memory_add(&f, a, 1, "a");
     memory_add(&f, b, 2, "b");
     assert_ok(e2str_pool_refresh(b, error)); /* nothing new yet */
@@ -207,6 +207,12 @@ static void conflicts_are_seen(void **state) {
     assert_ok(e2str_pool_overwrite(b, path, error)); /* all the same */
     assert_ok(e2str_pool_refresh(pool, error));
     archive_check_same(&f, b, pool);
+    assert_ok(e2str_pool_overwrite(before, path, error)); /* one that has given fewer ids */
+    assert_ok(e2str_pool_refresh(pool, error));
+    assert_ok(e2str_pool_overwrite(b, path, error));
+    assert_ok(e2str_pool_refresh(pool, error));
+    archive_check_same(&f, b, pool);
+    e2str_pool_free(before);
     /* Written anew: another file, which the others notice. */
     assert_ok(e2str_pool_refresh(a, error));
     assert_ok(e2str_pool_save_archive(pool, path, NULL, error));
