@@ -264,6 +264,10 @@ $(BUILD)/tests/test_alloc: WRAP = $(call wrap,malloc calloc realloc aligned_allo
 $(BUILD)/tests/test_faults: WRAP = $(call wrap,open openat read pread write pwrite fsync renameat fstat clock_gettime)
 
 $(BUILD)/tests/test_power: WRAP = $(call wrap,openat write pwrite fsync renameat)
+$(BUILD)/tests/test_archive_power: WRAP = $(call wrap,pwrite fsync ftruncate)
+$(BUILD)/tests/test_archive_faults: WRAP = $(call wrap,open openat read pread write pwrite fsync renameat fstat \
+    ftruncate mmap)
+$(BUILD)/tests/test_archive_alloc: WRAP = $(call wrap,malloc calloc realloc aligned_alloc strdup realpath)
 $(BUILD)/tests/test_limits: WRAP = $(call wrap,jpeg_start_decompress)
 
 # Fuzz targets with a main() that replays files and mutations of them, or with libFuzzer's.

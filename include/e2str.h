@@ -396,6 +396,8 @@ typedef struct e2str_pool_options {
     e2str_storage storage; /* of visual tokens; default E2STR_STORE_F16. Keys are always f32 */
     uint64_t cache_bytes;  /* for what reads have computed of examples and will need again; gives way to examples under
                               max_bytes, changes no result, is not saved; default 64 MiB */
+    uint64_t unmapped;     /* of an archive. 1: it is not mapped, its parts are read where they are needed, which is
+                              slower; default 0 */
 } e2str_pool_options;
 E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t size);
 #define e2str_pool_options_init(options) e2str_pool_options_init_size((options), sizeof(e2str_pool_options))
@@ -455,6 +457,69 @@ E2STR_API e2str_status e2str_pool_overwrite(const e2str_pool *pool, const char *
 E2STR_API e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e2str_pool_options *options,
                                        e2str_pool **pool, e2str_error *error);
 E2STR_API void e2str_pool_free(e2str_pool *pool);
+
+/* Archives: pool files that are mapped, not loaded, for pools of up to millions of examples (docs/archive-format.md).
+ * e2str_pool_load opens both kinds, told by their first bytes. Of an archive it looks at the directory and the memory
+ * only: the rest stays on the disk, is shared by all processes that use it, and is touched for what is used: keys by a
+ * search, label and visual tokens of the examples that a read chooses. All calls work on such a pool, and give the same
+ * bits as with all examples in memory. What is added, removed and learnt lies in memory until it is saved.
+ *
+ * e2str_pool_save to the path that an archive was loaded from (by this name or through a link) appends what is new, and
+ * costs what that costs. It is there whole or not at all, after a loss of power, too; if the last sync fails, an IO
+ * error says that it is not known which. CONFLICT as for other files. Other processes that have the archive open are
+ * not disturbed: they see the state that they opened, until e2str_pool_refresh. e2str_pool_overwrite writes all of it
+ * anew, as does e2str_pool_save_archive, and e2str_pool_save to another path writes the other kind, for which all
+ * examples come to memory; so they do for e2str_pool_learn.
+ *
+ * Blocks have checksums, which are checked when a block is first used: a damaged one is FORMAT from the call that needs
+ * it (e2str_pool_ids gives 0 for such an example, e2str_pool_nearest and reads fail), and all others go on.
+ * e2str_pool_bytes counts what was added and not saved. max_bytes of the options is a cap for that and the cache.
+ *
+ * Mapped memory has one danger: a file that somebody cuts short under a process kills it by SIGBUS when it touches what
+ * is gone, and so does a disk that fails. The library never does the former: it appends, or puts a new file into the
+ * place of the old. Where others may (a file on a network that they write to with other tools), set
+ * e2str_pool_options.unmapped: then it is an IO or FORMAT error. Where memory cannot be mapped, as large files in
+ * processes of 32 bits, this is done by itself. */
+typedef struct e2str_archive_options {
+    size_t size;
+    uint32_t without_tokens; /* 1: visual tokens, nearly all of the size, are left out. Such examples are found and
+                                listed, but stand in no prompt: reads pass over them (a memory acts as before), and what
+                                needs their tokens (prompts by id, learning, the other kind of file) is UNSUPPORTED.
+                                Default 0 */
+} e2str_archive_options;
+E2STR_API void e2str_archive_options_init_size(e2str_archive_options *options, size_t size);
+#define e2str_archive_options_init(options) e2str_archive_options_init_size((options), sizeof(e2str_archive_options))
+
+/* Writes the whole pool, of either kind, as a new archive, and puts it into the place of `path` as e2str_pool_save does
+ * with its files, with the same promises and errors. The pool lies in it from then on. To the path of its own archive
+ * this is compaction: what was removed, or written more than once, takes no room any more. */
+E2STR_API e2str_status e2str_pool_save_archive(e2str_pool *pool, const char *path, const e2str_archive_options *options,
+                                               e2str_error *error);
+
+/* Takes what others have saved since into a pool that lies in an archive; reads that have begun keep what they have. If
+ * there is nothing new, or the pool lies in no archive, nothing happens. CONFLICT: there is something new, and the pool
+ * has changes of its own that are not saved. Errors as of e2str_pool_load; the pool is as before then. */
+E2STR_API e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error);
+
+/* Checks every checksum, label, key and visual token of the archive that the pool lies in. FORMAT: the message says
+ * what is damaged. Of other pools everything was checked when they were loaded: OK. */
+E2STR_API e2str_status e2str_pool_verify(const e2str_pool *pool, e2str_error *error);
+
+typedef struct e2str_pool_info {
+    size_t size;
+    uint64_t examples;
+    uint64_t added;        /* of these in memory: all, or, of a pool in an archive, those not saved yet */
+    e2str_storage storage; /* of the visual tokens */
+    uint32_t archive;      /* 1: the pool lies in an archive; 0: the rest is 0 */
+    uint32_t mapped;       /* 1: it is mapped */
+    uint64_t segments;     /* runs of examples in it: at most some 60 and one for each 65,536 examples */
+    uint64_t file_bytes;
+    uint64_t unused_bytes;   /* about as many would be saved by writing it anew */
+    uint64_t without_tokens; /* examples in it that have no visual tokens */
+} e2str_pool_info;
+E2STR_API e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, e2str_error *error);
+E2STR_API void e2str_pool_info_init_size(e2str_pool_info *info, size_t size);
+#define e2str_pool_info_init(info) e2str_pool_info_init_size((info), sizeof(e2str_pool_info))
 
 /* ------------------------------------------------------------------------------------------------------- memory -- */
 

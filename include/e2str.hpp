@@ -82,6 +82,8 @@ inline void init(e2str_model_info *filled) { e2str_model_info_init(filled); }
 inline void init(e2str_session_options *filled) { e2str_session_options_init(filled); }
 inline void init(e2str_image_limits *filled) { e2str_image_limits_init(filled); }
 inline void init(e2str_pool_options *filled) { e2str_pool_options_init(filled); }
+inline void init(e2str_archive_options *filled) { e2str_archive_options_init(filled); }
+inline void init(e2str_pool_info *filled) { e2str_pool_info_init(filled); }
 inline void init(e2str_learn_options *filled) { e2str_learn_options_init(filled); }
 inline void init(e2str_memory_report *filled) { e2str_memory_report_init(filled); }
 inline void init(e2str_constraint_options *filled) { e2str_constraint_options_init(filled); }
@@ -286,6 +288,12 @@ class Pool : public PoolOwner {
     }
     e2str_memory_report report() const { return answer(defaults<e2str_memory_report>(), e2str_pool_report, get()); }
     void save(const std::string &path) const { call(e2str_pool_save, get(), path.c_str()); }
+    void save_archive(const std::string &path, const e2str_archive_options *options = nullptr) {
+        call(e2str_pool_save_archive, get(), path.c_str(), options);
+    }
+    void refresh() { call(e2str_pool_refresh, get()); }
+    void verify() const { call(e2str_pool_verify, get()); }
+    e2str_pool_info info() const { return answer(defaults<e2str_pool_info>(), e2str_pool_get_info, get()); }
 };
 
 // For e2str_read_options.constraint: constraint.get().

@@ -103,7 +103,7 @@ static void remove_leftovers(const e2_atomic_file *file) {
 /* A file of this name, locked; -1 with EEXIST where there is one, or somebody took it for a leftover. */
 static int create(const e2_atomic_file *file, mode_t mode) {
     struct stat about;
-    int fresh = open_at(file->directory, file->temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+    int fresh = open_at(file->directory, file->temporary, O_RDWR | O_CREAT | O_EXCL, mode);
     if (fresh < 0) return -1;
     hold lock = try_lock(fresh);
     if (lock == NO_LOCKS || (lock == HELD && !fstat(fresh, &about) && about.st_nlink)) return fresh;

@@ -6,12 +6,12 @@
 #include "error.h"
 
 typedef struct e2_atomic_file {
-    const char *path;   /* as the caller gave it, for messages; borrowed */
-    char *resolved;     /* path, or what it links to */
-    const char *name;   /* the last part of resolved */
-    char temporary[48]; /* name of the file being written, in the same directory */
-    int directory, file;
-    int target; /* what will be replaced, locked; -1: nothing, not locked yet, or it cannot be read */
+    const char *path;    /* as the caller gave it, for messages; borrowed */
+    char *resolved;      /* path, or what it links to */
+    const char *name;    /* the last part of resolved */
+    char temporary[48];  /* name of the file being written, in the same directory */
+    int directory, file; /* can be read, too */
+    int target;          /* what will be replaced, locked; -1: nothing, not locked yet, or it cannot be read */
     bool exists;
 } e2_atomic_file;
 

@@ -329,8 +329,9 @@ e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2
     size_t n;
     uint64_t last_id;
     e2str_memory *memory = NULL;
-    e2_choice *examples = e2_pool_choose_all(pool, &n, &last_id);
-    if (!examples) return out_of_memory(error);
+    e2_choice *examples;
+    status = e2_pool_choose_all(pool, &examples, &n, &last_id, error);
+    if (status) return status;
     e2_arena arena = {0}; /* not the session's: that stays as large as it once was */
     e2_compute compute = session->compute;
     compute.arena = &arena;

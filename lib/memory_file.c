@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define PREFIX          "e2str.pool.memory."
-#define KEY_LAST_ID     PREFIX "last_id"
+#define KEY_LAST_ID     E2_MEMORY_FILE_LAST_ID
 #define KEY_STRENGTH    PREFIX "strength"
 #define KEY_LETTERS     PREFIX "letter_case"
 #define KEY_REPORT      PREFIX "report"
@@ -19,7 +19,7 @@
 #define KEY_TARGETS     PREFIX "step_targets"
 #define KEY_GATE        PREFIX "gate"
 #define KEY_DOMAIN      PREFIX "domain"
-#define KEY_VERDICTS    PREFIX "verdict_examples"
+#define KEY_VERDICTS    E2_MEMORY_FILE_VERDICTS
 #define KEY_DOUBTS      PREFIX "verdict_doubts"
 #define TENSOR_FEATURES "memory.features"
 #define TENSOR_ERRORS   "memory.errors"

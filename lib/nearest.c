@@ -9,7 +9,7 @@
 /* A total order, as no two examples of a pool have the same id: which k are the best, and their order, do not depend on
  * the order in which they were met. */
 static bool worse(const e2_choice *a, const e2_choice *b) {
-    return a->similarity < b->similarity || (a->similarity == b->similarity && a->example->id > b->example->id);
+    return a->similarity < b->similarity || (a->similarity == b->similarity && a->id > b->id);
 }
 
 static void swap(e2_choice *a, e2_choice *b) {
@@ -38,6 +38,8 @@ static void make_heap(e2_choice *choices, size_t n) {
 typedef struct best_k {
     e2_choice *choices; /* [k] */
     size_t n;
+    e2str_status status; /* what became of the parts of an archive that it looked at */
+    e2str_error error;
 } best_k;
 
 static void offer(best_k *b, size_t k, e2_choice choice) {
@@ -64,20 +66,22 @@ static void sort_best_first(best_k *b) {
 
 typedef struct scan {
     const e2str_pool *pool;
+    const e2_archive *rows; /* or NULL */
     const float *key;
     size_t k;
     float minimum;
-    best_k *best; /* [workers] */
+    bool with_tokens; /* rows without visual tokens are passed over */
+    best_k *best;     /* [workers] */
 } scan;
 
+/* The caller holds the pool's lock. */
 static scan scan_of(const e2str_pool *pool, const float *key, size_t k, float min_similarity, best_k *best) {
     float minimum = min_similarity <= -1.0f ? -INFINITY : min_similarity; /* -1 is none, in spite of rounding */
-    return (scan){pool, key, k, minimum, best};
+    return (scan){pool, e2_pool_rows_locked(pool), key, k, minimum, false, best};
 }
 
 /* A similarity that is NaN is below every minimum. */
-static void scan_block(void *context, size_t block, unsigned worker) {
-    const scan *s = context;
+static void scan_examples(const scan *s, size_t block, best_k *best) {
     const e2str_pool *pool = s->pool;
     float similarities[SIMILARITY_BLOCK];
     size_t begin = block * SIMILARITY_BLOCK, left = pool->count - begin, width = pool->model->vision.width;
@@ -85,21 +89,108 @@ static void scan_block(void *context, size_t block, unsigned worker) {
     pool->model->kernels->similarity(s->key, pool->keys + begin * width, n, width, similarities);
     for (size_t i = 0; i < n; i++)
         if (similarities[i] >= s->minimum)
-            offer(&s->best[worker], s->k, (e2_choice){pool->examples[begin + i], similarities[i], NULL});
+            offer(best, s->k,
+                  (e2_choice){.example = pool->examples[begin + i],
+                              .similarity = similarities[i],
+                              .id = pool->examples[begin + i]->id});
+}
+
+/* Of most rows nothing but the key is looked at. */
+static e2str_status offer_row(const scan *s, const e2_segment *segment, size_t row, float similarity, best_k *best) {
+    e2_archive_row is;
+    if (best->n == s->k && similarity < best->choices[0].similarity) return E2STR_OK;
+    if (e2_archive_is_removed(segment, row)) return E2STR_OK;
+    e2str_status status = e2_archive_row_at(s->rows, segment->first + row, &is, &best->error);
+    if (status || e2_pool_is_gone_locked(s->pool, is.id) || (s->with_tokens && !is.tokens_at)) return status;
+    offer(best, s->k, (e2_choice){.similarity = similarity, .id = is.id, .row = segment->first + row});
+    return E2STR_OK;
+}
+
+static e2str_status scan_group(const scan *s, size_t group, float *scratch, best_k *best) {
+    const e2_segment *segment = e2_archive_segment_of_group(s->rows, group);
+    if (s->with_tokens && segment->is.tokenless == segment->is.rows) return E2STR_OK;
+    size_t begin = (group - segment->first_group) * E2_ARCHIVE_GROUP, left = (size_t)segment->is.rows - begin;
+    size_t n = left < E2_ARCHIVE_GROUP ? left : E2_ARCHIVE_GROUP;
+    const float *keys;
+    float similarities[E2_ARCHIVE_GROUP];
+    e2str_status status = e2_archive_keys(s->rows, group, scratch, &keys, &best->error);
+    if (status) return status;
+    const e2str_model *model = s->pool->model;
+    model->kernels->similarity(s->key, keys, n, model->vision.width, similarities);
+    for (size_t i = 0; !status && i < n; i++)
+        if (similarities[i] >= s->minimum) status = offer_row(s, segment, begin + i, similarities[i], best);
+    return status;
+}
+
+static void scan_rows(const scan *s, size_t group, best_k *best) {
+    float *scratch = NULL;
+    if (best->status) return;
+    if (!s->rows->map) scratch = e2_alloc(E2_ARCHIVE_GROUP * (size_t)s->pool->model->vision.width, sizeof *scratch);
+    if (scratch || s->rows->map)
+        best->status = scan_group(s, group, scratch, best);
+    else
+        best->status = e2_fail(&best->error, E2STR_ERROR_MEMORY, "out of memory for keys");
+    free(scratch);
+}
+
+static void scan_block(void *context, size_t block, unsigned worker) {
+    const scan *s = context;
+    size_t groups = s->rows ? s->rows->groups : 0;
+    if (block < groups)
+        scan_rows(s, block, &s->best[worker]);
+    else
+        scan_examples(s, block - groups, &s->best[worker]);
 }
 
 /* The caller holds the pool's lock, so the others need not take it. Each worker keeps the best k of the blocks that it
- * got; best[0], of all of them in the end. Returns how many those are. */
-static size_t run_scan(scan *s, e2_threads *threads) {
+ * got; best[0], of all of them in the end: *found. */
+static e2str_status run_scan(scan *s, e2_threads *threads, size_t *found, e2str_error *error) {
     const e2str_pool *pool = s->pool;
-    if (s->k == 0) return 0;
-    size_t bytes = pool->count * pool->model->vision.width * sizeof *pool->keys;
+    *found = 0;
+    if (s->k == 0) return E2STR_OK;
+    size_t groups = s->rows ? s->rows->groups : 0;
+    size_t bytes = (pool->count + groups * E2_ARCHIVE_GROUP) * pool->model->vision.width * sizeof *pool->keys;
     threads = e2_threads_for(threads, e2_nanoseconds(0, bytes));
-    e2_threads_run(threads, (pool->count + SIMILARITY_BLOCK - 1) / SIMILARITY_BLOCK, scan_block, s);
-    for (unsigned i = 1; i < e2_threads_count(threads); i++)
-        for (size_t j = 0; j < s->best[i].n; j++) offer(&s->best[0], s->k, s->best[i].choices[j]);
+    e2_threads_run(threads, groups + (pool->count + SIMILARITY_BLOCK - 1) / SIMILARITY_BLOCK, scan_block, s);
+    for (unsigned i = 0; i < e2_threads_count(threads); i++) {
+        const best_k *b = &s->best[i];
+        if (b->status) return e2_fail(error, b->status, "%s", b->error.message);
+        for (size_t j = 0; i && j < b->n; j++) offer(&s->best[0], s->k, b->choices[j]);
+    }
     sort_best_first(&s->best[0]);
-    return s->best[0].n;
+    *found = s->best[0].n;
+    return E2STR_OK;
+}
+
+/* Each worker's best k in a part of their own of `room`. */
+static e2str_status search(scan *s, e2_threads *threads, e2_choice *room, size_t *found, e2str_error *error) {
+    size_t workers = e2_threads_count(threads);
+    s->best = e2_alloc(workers, sizeof *s->best);
+    if (!s->best) return E2STR_ERROR_MEMORY;
+    for (size_t i = 0; i < workers; i++) s->best[i] = (best_k){.choices = room + i * s->k};
+    e2str_status status = run_scan(s, threads, found, error);
+    free(s->best);
+    return status;
+}
+
+e2str_status e2_pool_nearest(const e2str_pool *pool, e2_threads *threads, const float *key, size_t k,
+                             float min_similarity, uint64_t *ids, float *similarities, size_t *found,
+                             e2str_error *error) {
+    size_t all;
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    if (k > e2_pool_count_locked(pool)) k = e2_pool_count_locked(pool);
+    e2_choice *room = e2_mul(k, e2_threads_count(threads), &all) ? e2_alloc(all, sizeof *room) : NULL;
+    scan s = scan_of(pool, key, k, min_similarity, NULL);
+    *found = 0;
+    e2str_status status = room ? search(&s, threads, room, found, error) : E2STR_ERROR_MEMORY;
+    for (size_t i = 0; i < *found; i++) {
+        ids[i] = room[i].id;
+        similarities[i] = room[i].similarity;
+    }
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    if (status == E2STR_ERROR_MEMORY) e2_fail(error, status, "out of memory for the %zu nearest examples", k);
+    free(room);
+    return status;
 }
 
 e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity, uint64_t *ids,
@@ -117,26 +208,28 @@ e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t
     for (size_t i = 0; i < pool->model->vision.width; i++)
         if (!isfinite(key[i]))
             return e2_fail(error, E2STR_ERROR_ARGUMENT, "value %zu of the key is %g", i, (double)key[i]);
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    if (k > pool->count) k = pool->count;
-    best_k b = {e2_alloc(k, sizeof *b.choices), 0};
-    scan s = scan_of(pool, key, k, min_similarity, &b);
-    if (b.choices) *found = run_scan(&s, NULL);
-    for (size_t i = 0; i < *found; i++) {
-        ids[i] = b.choices[i].example->id;
-        similarities[i] = b.choices[i].similarity;
-    }
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    if (!b.choices) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
-    free(b.choices);
-    return E2STR_OK;
+    return e2_pool_nearest(pool, NULL, key, k, min_similarity, ids, similarities, found, error);
 }
 
 /* --------------------------------------------------------------------------------------------------- choices -- */
 
 /* The caller holds the lock. */
 static void retain_choice(e2_choice *choice) {
-    choice->projection = e2_projection_retain(e2_example_retain(choice->example)->projection);
+    if (choice->example) choice->projection = e2_projection_retain(e2_example_retain(choice->example)->projection);
+}
+
+/* Makes the chosen rows of an archive examples, without the lock. On failure all n are released. */
+static e2str_status fetch_choices(const e2str_pool *pool, e2_archive *archive, e2_choice *choices, size_t n,
+                                  e2str_error *error) {
+    e2str_status status = E2STR_OK;
+    for (size_t i = 0; !status && i < n; i++) {
+        e2_choice *choice = &choices[i];
+        if (!choice->example)
+            status =
+                e2_pool_fetch_row(pool, archive, choice->row, choice->id, &choice->example, &choice->projection, error);
+    }
+    for (size_t i = 0; status && i < n; i++) e2_choice_release(&choices[i]);
+    return status;
 }
 
 void e2_choice_release(e2_choice *choice) {
@@ -149,7 +242,7 @@ static best_k *best_of_workers(e2_arena *arena, size_t workers, size_t k, e2_cho
     best_k *all = e2_arena_alloc(arena, workers, sizeof *all);
     e2_choice *others = e2_arena_alloc(arena, (workers - 1) * k, sizeof *others);
     if (!all || !others) return NULL;
-    for (size_t i = 0; i < workers; i++) all[i] = (best_k){i == 0 ? choices : others + (i - 1) * k, 0};
+    for (size_t i = 0; i < workers; i++) all[i] = (best_k){.choices = i == 0 ? choices : others + (i - 1) * k};
     return all;
 }
 
@@ -160,43 +253,61 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
     for (size_t i = 0; i < pool->model->vision.width; i++)
         if (!isfinite(key[i])) return e2_fail(error, E2STR_ERROR_ARGUMENT, "a number of the key is not finite");
     e2_arena_mark mark = e2_arena_begin(compute->arena);
-    scan s = scan_of(pool, key, k, min_similarity,
-                     best_of_workers(compute->arena, e2_threads_count(compute->threads), k, choices));
-    if (s.best) {
+    best_k *best = best_of_workers(compute->arena, e2_threads_count(compute->threads), k, choices);
+    e2str_status status = E2STR_OK;
+    e2_archive *archive = NULL;
+    if (best) {
         pthread_rwlock_rdlock(e2_pool_lock(pool));
-        *found = run_scan(&s, compute->threads);
+        scan s = scan_of(pool, key, k, min_similarity, best);
+        s.with_tokens = true;
+        status = run_scan(&s, compute->threads, found, error);
         for (size_t i = 0; i < *found; i++) retain_choice(&choices[i]);
+        archive = e2_archive_retain(e2_pool_rows_locked(pool));
         pthread_rwlock_unlock(e2_pool_lock(pool));
+    } else {
+        status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
     }
     e2_arena_release(compute->arena, mark);
-    return s.best ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
+    if (!status) status = fetch_choices(pool, archive, choices, *found, error);
+    if (status) *found = 0;
+    e2_archive_release(archive);
+    return status;
 }
 
-e2_choice *e2_pool_choose_all(const e2str_pool *pool, size_t *n, uint64_t *last_id) {
+e2str_status e2_pool_choose_all(const e2str_pool *pool, e2_choice **choices, size_t *n, uint64_t *last_id,
+                                e2str_error *error) {
+    e2_pool_content content;
+    *choices = NULL;
+    *n = 0;
+    e2str_status status = e2_pool_content_take(pool, &content, error);
+    if (status) return status;
+    status = e2_pool_content_load(pool, &content, error);
+    e2_choice *all = status ? NULL : e2_alloc(content.count, sizeof *all);
+    if (!status && !all) status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
     pthread_rwlock_rdlock(e2_pool_lock(pool));
-    e2_choice *choices = e2_alloc(pool->count, sizeof *choices);
-    *n = choices ? pool->count : 0;
-    *last_id = *n ? pool->examples[*n - 1]->id : 0;
-    for (size_t i = 0; i < *n; i++) {
-        choices[i] = (e2_choice){.example = pool->examples[i]};
-        retain_choice(&choices[i]);
+    for (size_t i = 0; !status && i < content.count; i++) {
+        all[i] = (e2_choice){.example = content.examples[i]};
+        retain_choice(&all[i]);
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
-    return choices;
+    if (!status) {
+        *choices = all;
+        *n = content.count;
+        *last_id = *n ? all[*n - 1].example->id : 0;
+    }
+    e2_pool_content_free(&content);
+    return status;
 }
 
 e2str_status e2_pool_choose_ids(const e2str_pool *pool, const uint64_t *ids, size_t n, e2_choice *choices,
                                 e2str_error *error) {
+    e2str_status status = E2STR_OK;
     size_t chosen = 0;
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    for (; chosen < n; chosen++) {
-        size_t at = e2_pool_find_locked(pool, ids[chosen]);
-        if (at == pool->count) break;
-        choices[chosen] = (e2_choice){.example = pool->examples[at]};
-        retain_choice(&choices[chosen]);
+    for (; !status && chosen < n; chosen++) {
+        e2_choice *choice = &choices[chosen];
+        *choice = (e2_choice){.id = ids[chosen]};
+        status = e2_pool_fetch(pool, ids[chosen], &choice->example, &choice->projection, error);
     }
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    if (chosen == n) return E2STR_OK;
-    for (size_t i = 0; i < chosen; i++) e2_choice_release(&choices[i]);
-    return e2_pool_not_found(ids[chosen], error);
+    for (size_t i = 0; status && i < chosen; i++) e2_choice_release(&choices[i]);
+    return status;
 }

@@ -24,12 +24,15 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
     if (read.storage != E2STR_STORE_F16 && read.storage != E2STR_STORE_F32)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "storage is %d; E2STR_STORE_F16 or E2STR_STORE_F32",
                        (int)read.storage);
+    if (read.unmapped > 1)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "unmapped is %" PRIu64 "; 0 or 1", read.unmapped);
     e2str_pool *fresh = malloc(sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool");
     *fresh = (e2str_pool){.model = model,
                           .max_bytes = read.max_bytes,
                           .cache_bytes = read.cache_bytes,
                           .storage = read.storage,
+                          .mapped = !read.unmapped,
                           .next_id = 1};
     bool lock = pthread_rwlock_init(&fresh->lock, NULL) == 0;
     if (!lock || pthread_mutex_init(&fresh->saving, NULL) != 0) {
@@ -55,8 +58,7 @@ size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id) {
 
 /* ---- the cache of projections: filled by reads, dropped when examples need the room ---- */
 
-/* Whether `bytes` more fit; the caller holds the lock. */
-static bool fits(const e2str_pool *pool, uint64_t bytes) {
+bool e2_pool_fits_locked(const e2str_pool *pool, uint64_t bytes) {
     if (pool->projected > pool->cache_bytes || bytes > pool->cache_bytes - pool->projected) return false;
     if (!pool->max_bytes) return true;
     uint64_t used = pool->bytes + pool->projected;
@@ -67,7 +69,7 @@ e2_projection *e2_pool_projection_new(const e2str_pool *pool, size_t values) {
     size_t bytes;
     if (!e2_mul(values, sizeof(float), &bytes) || !e2_add(bytes, sizeof(e2_projection), &bytes)) return NULL;
     pthread_rwlock_rdlock(e2_pool_lock(pool));
-    bool room = fits(pool, bytes);
+    bool room = e2_pool_fits_locked(pool, bytes);
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return room ? e2_projection_new(values) : NULL;
 }
@@ -76,7 +78,8 @@ void e2_pool_keep(const e2str_pool *pool, e2_example *example, e2_projection *pr
     e2str_pool *cache = (e2str_pool *)pool; /* the cache is no part of a pool's value */
     pthread_rwlock_wrlock(&cache->lock);
     size_t at = e2_pool_find_locked(pool, example->id);
-    if (at < pool->count && pool->examples[at] == example && !example->projection && fits(pool, projection->bytes)) {
+    bool here = at < pool->count ? pool->examples[at] == example : e2_pool_recent_locked(pool, example->id) == example;
+    if (here && !example->projection && e2_pool_fits_locked(pool, projection->bytes)) {
         example->projection = projection;
         cache->projected += projection->bytes;
         projection = NULL;
@@ -119,6 +122,8 @@ static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_e
                        "the pool is full: it holds %" PRIu64 " of at most %" PRIu64
                        " bytes, the example needs %" PRIu64,
                        pool->bytes, pool->max_bytes, example->bytes);
+    if (pool->max_bytes && pool->projected > pool->max_bytes - pool->bytes - example->bytes)
+        e2_pool_forget_recent_locked(pool);
     for (size_t i = 0; pool->max_bytes && i < pool->count; i++) { /* examples go before what is only cached */
         if (pool->projected <= pool->max_bytes - pool->bytes - example->bytes) break;
         drop_projection(pool, pool->examples[i]);
@@ -167,7 +172,7 @@ static e2str_memory *exchange_memory(e2str_pool *pool, e2str_memory *memory, uin
  * lock. */
 static bool still_there(const e2str_pool *pool, const e2str_memory *memory) {
     for (uint32_t i = 0; memory && i < memory->counts.verdicts; i++)
-        if (e2_pool_find_locked(pool, memory->verdicts[i].example) == pool->count) return false;
+        if (!e2_pool_has_locked(pool, memory->verdicts[i].example)) return false;
     return true;
 }
 
@@ -243,13 +248,13 @@ e2str_status e2str_pool_remove(e2str_pool *pool, uint64_t id, e2str_error *error
     pthread_rwlock_wrlock(&pool->lock);
     size_t at = e2_pool_find_locked(pool, id);
     e2_example *example = at < pool->count ? take_out(pool, at) : NULL;
-    bool learnt = example && id <= pool->memory_last_id;
+    e2str_status status = example ? E2STR_OK : e2_pool_remove_row_locked(pool, id, error);
+    bool learnt = !status && id <= pool->memory_last_id;
     e2str_memory *gone = learnt ? exchange_memory(pool, NULL, 0) : NULL;
     pthread_rwlock_unlock(&pool->lock);
     e2_memory_release(gone);
-    if (!example) return e2_pool_not_found(id, error);
     e2_example_release(example);
-    return E2STR_OK;
+    return status;
 }
 
 void e2str_pool_clear(e2str_pool *pool) {
@@ -263,6 +268,10 @@ void e2str_pool_clear(e2str_pool *pool) {
     pool->keys = NULL;
     pool->count = pool->capacity = 0;
     pool->bytes = 0;
+    pool->n_gone = 0;
+    pool->emptied = pool->archive != NULL;
+    pool->clears++;
+    e2_pool_forget_recent_locked(pool);
     e2str_memory *gone = exchange_memory(pool, NULL, 0);
     pthread_rwlock_unlock(&pool->lock);
     e2_memory_release(gone);
@@ -277,13 +286,17 @@ void e2str_pool_free(e2str_pool *pool) {
     pthread_rwlock_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->saving);
     free(pool->origin.path);
+    e2_archive_release(pool->archive);
+    e2_memory_release(pool->archived_memory);
+    free(pool->gone);
+    free(pool->recent);
     free(pool);
 }
 
 size_t e2str_pool_count(const e2str_pool *pool) {
     if (!pool) return 0;
     pthread_rwlock_rdlock(e2_pool_lock(pool));
-    size_t count = pool->count;
+    size_t count = e2_pool_count_locked(pool);
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return count;
 }
@@ -294,51 +307,4 @@ uint64_t e2str_pool_bytes(const e2str_pool *pool) {
     uint64_t bytes = pool->bytes;
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return bytes;
-}
-
-size_t e2str_pool_ids(const e2str_pool *pool, uint64_t *ids, size_t capacity) {
-    if (!pool) return 0;
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    size_t count = pool->count;
-    for (size_t i = 0; ids && i < count && i < capacity; i++) ids[i] = pool->examples[i]->id;
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    return count;
-}
-
-/* A label is cut between characters. */
-static void copy_label(const e2_example *example, char *label, size_t capacity) {
-    size_t size = example->label_size;
-    if (!capacity) return;
-    if (size >= capacity) {
-        size = capacity - 1;
-        while (size && ((unsigned char)example->label[size] & 0xC0) == 0x80) size--;
-    }
-    memcpy(label, example->label, size);
-    label[size] = 0;
-}
-
-e2str_status e2str_pool_label(const e2str_pool *pool, uint64_t id, char *label, size_t capacity, size_t *label_size,
-                              e2str_error *error) {
-    if (label_size) *label_size = 0;
-    if (!pool || (!label && capacity))
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", !pool ? "pool" : "label");
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    size_t at = e2_pool_find_locked(pool, id);
-    bool found = at < pool->count;
-    if (found) {
-        copy_label(pool->examples[at], label, capacity);
-        if (label_size) *label_size = pool->examples[at]->label_size;
-    }
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    return found ? E2STR_OK : e2_pool_not_found(id, error);
-}
-
-e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float *key, e2str_error *error) {
-    if (!pool || !key) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "key" : "pool");
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    size_t at = e2_pool_find_locked(pool, id);
-    bool found = at < pool->count;
-    if (found) memcpy(key, pool->examples[at]->key, pool->model->vision.width * sizeof *key);
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    return found ? E2STR_OK : e2_pool_not_found(id, error);
 }

@@ -5,10 +5,11 @@
 
 #include <pthread.h>
 
+#include "archive.h"
 #include "memory.h"
-#include "example.h"
 
-/* The file that a pool was loaded from, or saved to last: what in it tells whether it is still the same. */
+/* The file that a pool was loaded from, or saved to last: what in it tells whether it is still the same (of an archive
+ * its inode and root do). */
 typedef struct e2_pool_origin {
     char *path; /* resolved; NULL: there is none */
     uint64_t size, checksum;
@@ -31,6 +32,18 @@ struct e2str_pool {
     uint64_t projected;      /* of their projections */
     pthread_mutex_t saving;  /* one save at a time; guards the origin */
     e2_pool_origin origin;
+
+    /* A pool that lies in an archive: its rows come before the examples above, which were added since. */
+    e2_archive *archive; /* or NULL */
+    bool mapped;         /* as the options wish */
+    bool emptied;        /* the archive's rows do not count any more */
+    uint64_t clears;     /* how often it was emptied */
+    uint64_t *gone;      /* [n_gone] ids of rows that were removed since, ascending */
+    size_t n_gone, gone_capacity;
+    size_t gone_reserved;          /* room that stays free, for a save that is under way */
+    e2_example **recent;           /* [E2_POOL_RECENT] examples made of rows, by id; counted in `projected`; or NULL */
+    size_t recent_turn;            /* the next slot to be given up */
+    e2str_memory *archived_memory; /* the archive's, or NULL */
 };
 
 /* Puts an example into the pool and takes over the caller's reference when it succeeds; gives it the next id, or keeps
@@ -56,10 +69,57 @@ void e2_pool_keep(const e2str_pool *pool, e2_example *example, e2_projection *pr
 
 /* Position of an id in the list, or count; the caller holds the lock. */
 size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id);
+/* Whether `bytes` more may be cached; the caller holds the lock. */
+bool e2_pool_fits_locked(const e2str_pool *pool, uint64_t bytes);
 e2str_status e2_pool_not_found(uint64_t id, e2str_error *error); /* NOT_FOUND, with a message that names the id */
 
 /* The lock is no part of a pool's value: functions that only look take it, too. */
 static inline pthread_rwlock_t *e2_pool_lock(const e2str_pool *pool) { return &((e2str_pool *)pool)->lock; }
+
+/* ---- the rows of an archive below the list (pool_rows.c) ---- */
+
+#define E2_POOL_RECENT 1024
+
+/* The rows that count; NULL: none. Position p of the pool is row p, then example p - rows. */
+static inline e2_archive *e2_pool_rows_locked(const e2str_pool *pool) { return pool->emptied ? NULL : pool->archive; }
+size_t e2_pool_count_locked(const e2str_pool *pool);
+bool e2_pool_is_gone_locked(const e2str_pool *pool, uint64_t id);
+/* Whether the pool has an example; false where the file is damaged. */
+bool e2_pool_has_locked(const e2str_pool *pool, uint64_t id);
+/* Removes a row. NOT_FOUND, FORMAT, IO, MEMORY. */
+e2str_status e2_pool_remove_row_locked(e2str_pool *pool, uint64_t id, e2str_error *error);
+/* Room for `more` removed rows beyond those that are removed, and those that a save may have to note. */
+bool e2_pool_reserve_gone_locked(e2str_pool *pool, size_t more);
+void e2_pool_note_gone_locked(e2str_pool *pool, uint64_t id); /* there is room */
+void e2_pool_forget_recent_locked(e2str_pool *pool);
+
+/* An example that was made of a row lately, or NULL; the caller holds the lock. */
+e2_example *e2_pool_recent_locked(const e2str_pool *pool, uint64_t id);
+
+/* An example by its id, with its projection (or NULL), references for the caller. NOT_FOUND; of rows also UNSUPPORTED
+ * (without visual tokens), FORMAT, IO, MEMORY. */
+e2str_status e2_pool_fetch(const e2str_pool *pool, uint64_t id, e2_example **example, e2_projection **projection,
+                           e2str_error *error);
+/* Row of an archive that the caller holds, as the pool's example: it may have been removed meanwhile. */
+e2str_status e2_pool_fetch_row(const e2str_pool *pool, e2_archive *archive, size_t row, uint64_t id,
+                               e2_example **example, e2_projection **projection, e2str_error *error);
+
+/* A pool's content at one moment; holds references, so that writing needs no lock. */
+typedef struct e2_pool_content {
+    e2_archive *archive; /* or NULL */
+    uint64_t *gone;      /* [n_gone] */
+    size_t n_gone;
+    e2_example **examples; /* [count]: behind the archive's rows */
+    size_t count;
+    uint64_t next_id, memory_last_id, clears;
+    e2str_memory *memory; /* or NULL */
+    bool changed;         /* against the archive; true without one */
+} e2_pool_content;
+e2str_status e2_pool_content_take(const e2str_pool *pool, e2_pool_content *content, e2str_error *error);
+void e2_pool_content_free(e2_pool_content *content);
+bool e2_pool_content_is_gone(const e2_pool_content *content, uint64_t id);
+/* Makes examples of the rows, in front of the others: then `archive` is NULL. On failure nothing has changed. */
+e2str_status e2_pool_content_load(const e2str_pool *pool, e2_pool_content *content, e2str_error *error);
 
 /* ---- the pool file (docs/pool-format.md), apart from the public calls for tests and fuzzing ---- */
 

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Pool files: GGUF with a checksum (docs/pool-format.md). */
-#define _XOPEN_SOURCE 700 /* realpath */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "atomic_file.h"
 #include "hash.h"
 #include "memory_file.h"
-#include "pool.h"
+#include "pool_archive.h"
+#include "pool_origin.h"
 
 #define VERSION          1 /* and 1 more with a memory, 2 more where pictures differ in their number of visual tokens */
 #define WITH_MEMORY      1
@@ -35,37 +31,10 @@
 #define CHECKSUM_OFFSET                                                                                                \
     (24 + (8 + LENGTH(KEY_ARCHITECTURE) + 4 + 8 + LENGTH(ARCHITECTURE)) + (8 + LENGTH(KEY_CHECKSUM) + 4))
 
-/* ------------------------------------------------------------------------------------------------------ save -- */
-
-/* The pool's content at one moment; holds references, so that writing needs no lock. */
-typedef struct snapshot {
-    e2_example **examples;
-    size_t count;
-    uint64_t next_id, memory_last_id;
-    e2str_memory *memory; /* or NULL */
-} snapshot;
-
-static bool snapshot_take(const e2str_pool *pool, snapshot *taken) {
-    pthread_rwlock_rdlock(e2_pool_lock(pool));
-    *taken = (snapshot){.examples = e2_alloc(pool->count, sizeof *taken->examples),
-                        .next_id = pool->next_id,
-                        .memory_last_id = pool->memory_last_id,
-                        .memory = e2_memory_retain(pool->memory)};
-    if (taken->examples)
-        for (; taken->count < pool->count; taken->count++)
-            taken->examples[taken->count] = e2_example_retain(pool->examples[taken->count]);
-    pthread_rwlock_unlock(e2_pool_lock(pool));
-    return taken->examples != NULL;
-}
-
-static void snapshot_free(snapshot *taken) {
-    for (size_t i = 0; i < taken->count; i++) e2_example_release(taken->examples[i]);
-    e2_memory_release(taken->memory);
-    free(taken->examples);
-}
+/* ---------------------------------------------------------------------------------------------------------- save -- */
 
 /* scratch: room for one e2_string per piece, used for each list in turn; the writer copies the lists. */
-static void declare_lists(e2_gguf_writer *writer, const snapshot *taken, bool vary, void *scratch) {
+static void declare_lists(e2_gguf_writer *writer, const e2_pool_content *taken, bool vary, void *scratch) {
     uint64_t *ids = scratch;
     for (size_t i = 0; i < taken->count; i++) ids[i] = taken->examples[i]->id;
     e2_gguf_write_array(writer, KEY_IDS, E2_KV_U64, ids, taken->count);
@@ -83,13 +52,14 @@ static size_t pieces_of(const e2str_model *model, const e2_example *example) {
     return e2_tokens_vary(model) ? example->n_tokens / model->vision.grid_height : 1;
 }
 
-static size_t count_pieces(const e2str_model *model, const snapshot *taken) {
+static size_t count_pieces(const e2str_model *model, const e2_pool_content *taken) {
     size_t pieces = 0;
     for (size_t i = 0; i < taken->count; i++) pieces += pieces_of(model, taken->examples[i]);
     return pieces;
 }
 
-static void declare_tokens(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
+static void declare_tokens(e2_gguf_writer *writer, const e2str_pool *pool, const e2_pool_content *taken,
+                           void *scratch) {
     const e2str_model *model = pool->model;
     bool half = pool->storage == E2STR_STORE_F16, vary = e2_tokens_vary(model);
     uint64_t width = model->vision.width, media = vary ? model->vision.grid_height : model->visual_tokens;
@@ -102,7 +72,8 @@ static void declare_tokens(e2_gguf_writer *writer, const e2str_pool *pool, const
     e2_gguf_write_tensor(writer, TENSOR_TOKENS, half ? E2_F16 : E2_F32, vary ? 2 : 3, dims, pieces, n, bytes);
 }
 
-static void declare_tensors(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
+static void declare_tensors(e2_gguf_writer *writer, const e2str_pool *pool, const e2_pool_content *taken,
+                            void *scratch) {
     size_t width = pool->model->vision.width;
     const void **pieces = scratch;
     if (!taken->count) return; /* GGUF has no empty tensors */
@@ -112,7 +83,7 @@ static void declare_tensors(e2_gguf_writer *writer, const e2str_pool *pool, cons
     declare_tokens(writer, pool, taken, scratch);
 }
 
-static void declare(e2_gguf_writer *writer, const e2str_pool *pool, const snapshot *taken, void *scratch) {
+static void declare(e2_gguf_writer *writer, const e2str_pool *pool, const e2_pool_content *taken, void *scratch) {
     const char *storage = pool->storage == E2STR_STORE_F16 ? "f16" : "f32";
     bool vary = e2_tokens_vary(pool->model);
     e2_gguf_write_string(writer, KEY_ARCHITECTURE, (e2_string){ARCHITECTURE, LENGTH(ARCHITECTURE)});
@@ -140,31 +111,8 @@ static e2str_status write_and_hash(void *user, const void *data, size_t size, e2
     return e2_atomic_write(&to->file, data, size, error);
 }
 
-static bool is_still(int file, const e2_pool_origin *origin) {
-    struct stat about;
-    uint64_t checksum;
-    ssize_t got = 0;
-    if (file < 0 || fstat(file, &about) || (uint64_t)about.st_size != origin->size) return false;
-    do got = pread(file, &checksum, sizeof checksum, (off_t)origin->offset);
-    while (got < 0 && errno == EINTR);
-    return got == (ssize_t)sizeof checksum && checksum == origin->checksum;
-}
-
-/* Where the pool came from, nothing may be lost that somebody else has saved there since. */
-static e2str_status check_origin(const e2_pool_origin *origin, const e2_atomic_file *file, e2str_error *error) {
-    if (!file->exists || !origin->path || strcmp(origin->path, file->resolved)) return E2STR_OK;
-    if (is_still(file->target, origin)) return E2STR_OK;
-    return e2_fail(error, E2STR_ERROR_CONFLICT, "%s: changed since the pool was loaded from it or saved to it",
-                   file->path);
-}
-
-static void set_origin(e2_pool_origin *origin, const char *path, uint64_t size, size_t offset, uint64_t checksum) {
-    free(origin->path);
-    *origin = (e2_pool_origin){realpath(path, NULL), size, checksum, offset};
-}
-
 /* The caller holds the lock for saving. */
-static e2str_status write_file(e2_gguf_writer *writer, const char *path, bool check, e2_pool_origin *origin,
+static e2str_status write_file(e2_gguf_writer *writer, const char *path, bool check, e2str_pool *pool,
                                e2str_error *error) {
     output to = {.size = 0};
     e2_hash_begin(&to.hash);
@@ -174,35 +122,50 @@ static e2str_status write_file(e2_gguf_writer *writer, const char *path, bool ch
     uint64_t checksum = e2_hash_end(&to.hash);
     if (!status) status = e2_atomic_patch(&to.file, CHECKSUM_OFFSET, &checksum, sizeof checksum, error);
     if (!status) status = e2_atomic_lock(&to.file, error);
-    if (!status && check) status = check_origin(origin, &to.file, error);
+    if (!status && check) status = e2_pool_check_origin(pool, &to.file, error);
     if (status) {
         e2_atomic_abandon(&to.file);
         return status;
     }
     bool replaced;
     status = e2_atomic_commit(&to.file, &replaced, error);
-    if (replaced) set_origin(origin, path, to.size, CHECKSUM_OFFSET, checksum);
+    if (replaced && !pool->archive) e2_pool_set_origin(pool, path, to.size, CHECKSUM_OFFSET, checksum);
+    return status;
+}
+
+/* A pool that lies elsewhere, in an archive, stays there. */
+static e2str_status save_all(e2str_pool *pool, const char *path, bool check, e2str_error *error) {
+    e2_pool_content taken;
+    e2str_status status = e2_pool_content_take(pool, &taken, error);
+    if (status) return e2_within(error, status, path);
+    status = e2_pool_content_load(pool, &taken, error);
+    if (status) {
+        e2_pool_content_free(&taken);
+        return e2_within(error, status, path);
+    }
+    void *scratch = e2_alloc(count_pieces(pool->model, &taken), sizeof(e2_string));
+    e2_gguf_writer *writer = e2_gguf_writer_new();
+    if (scratch && writer) {
+        declare(writer, pool, &taken, scratch);
+        status = write_file(writer, path, check, pool, error);
+    } else {
+        status = e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory for saving a pool", path);
+    }
+    e2_gguf_writer_free(writer);
+    free(scratch);
+    e2_pool_content_free(&taken);
     return status;
 }
 
 static e2str_status save(const e2str_pool *pool, const char *path, bool check, e2str_error *error) {
     if (!pool || !path) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "path" : "pool");
     e2str_pool *owner = (e2str_pool *)pool; /* where it was saved is no part of a pool's value */
+    bool lies;
     pthread_mutex_lock(&owner->saving);
-    snapshot taken;
-    bool complete = snapshot_take(pool, &taken);
-    void *scratch = e2_alloc(count_pieces(pool->model, &taken), sizeof(e2_string));
-    e2_gguf_writer *writer = e2_gguf_writer_new();
-    e2str_status status;
-    if (complete && scratch && writer) {
-        declare(writer, pool, &taken, scratch);
-        status = write_file(writer, path, check, &owner->origin, error);
-    } else {
-        status = e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory for saving a pool", path);
-    }
-    e2_gguf_writer_free(writer);
-    free(scratch);
-    snapshot_free(&taken);
+    e2str_status status = e2_pool_lies_at(pool, path, &lies, error);
+    if (!status && !lies) status = save_all(owner, path, check, error);
+    if (!status && lies)
+        status = check ? e2_pool_append(owner, error) : e2_pool_rewrite(owner, path, false, false, error);
     pthread_mutex_unlock(&owner->saving);
     return status;
 }
@@ -215,7 +178,7 @@ e2str_status e2str_pool_overwrite(const e2str_pool *pool, const char *path, e2st
     return save(pool, path, false, error);
 }
 
-/* ------------------------------------------------------------------------------------------------------ load -- */
+/* ---------------------------------------------------------------------------------------------------------- load -- */
 
 uint64_t e2_pool_checksum(const e2_gguf *gguf, const e2_kv *checksum) {
     static const uint8_t zero[sizeof(uint64_t)];
@@ -493,8 +456,11 @@ e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e
     if (!model || !path || !pool)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", !model ? "model" : !path ? "path" : "pool");
     e2_gguf gguf;
-    e2str_status status = e2_gguf_open(path, &gguf, error);
-    if (status) return status;
+    e2str_error reason; /* which is not the caller's if it is an archive */
+    e2str_status status = e2_gguf_open(path, &gguf, &reason);
+    if (status == E2STR_ERROR_FORMAT && e2_archive_probe(path))
+        return e2_pool_load_archive(model, path, options, pool, error);
+    if (status) return e2_fail(error, status, "%s", reason.message);
     status = check_architecture(&gguf, error); /* before reading what may be a large file of another kind */
     if (!status) status = e2_gguf_complete(&gguf, error);
     if (!status) status = e2_pool_from_gguf(model, &gguf, options, pool, error);
@@ -502,7 +468,7 @@ e2str_status e2str_pool_load(const e2str_model *model, const char *path, const e
         const e2_kv *kv = e2_gguf_kv(&gguf, KEY_CHECKSUM);
         uint64_t checksum;
         memcpy(&checksum, kv->data, sizeof checksum);
-        set_origin(&(*pool)->origin, path, gguf.size, (size_t)(kv->data - gguf.data), checksum);
+        e2_pool_set_origin(*pool, path, gguf.size, (size_t)(kv->data - gguf.data), checksum);
     }
     e2_gguf_close(&gguf);
     return status ? e2_within(error, status, path) : E2STR_OK;

@@ -151,7 +151,8 @@ static float *retrace(const fixture *f, const e2str_memory *memory, size_t image
     uint64_t last;
     e2str_pool *pool = memory_pool(f);
     memory_add(f, pool, image, "1");
-    e2_choice *example = e2_pool_choose_all(pool, &found, &last);
+    e2_choice *example;
+    assert_int_equal(e2_pool_choose_all(pool, &example, &found, &last, NULL), E2STR_OK);
     uint16_t *halves = tiny_checked(malloc((n + 1) * width * sizeof *halves));
     float *features = tiny_checked(malloc((n + 1) * width * sizeof *features));
     e2_arena arena = {0};

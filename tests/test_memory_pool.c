@@ -458,7 +458,8 @@ static void learning_needs_no_more_scratch_for_more_groups(void **state) {
     uint64_t last;
     e2str_pool *pool = memory_pool(&f);
     for (size_t i = 0; i < 12 * group; i++) memory_add(&f, pool, i, "ab");
-    e2_choice *all = e2_pool_choose_all(pool, &n, &last);
+    e2_choice *all;
+    assert_int_equal(e2_pool_choose_all(pool, &all, &n, &last, NULL), E2STR_OK);
     e2_path_step steps[2] = {{4, 0}, {2, 1}};
     e2_path *paths = tiny_checked(malloc(n * sizeof *paths));
     const e2_reading **readings = tiny_checked(malloc(n * sizeof *readings));

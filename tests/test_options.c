@@ -29,6 +29,8 @@ typedef union place {
     e2str_learn_options learn;
     e2str_memory_report report;
     e2str_constraint_options constraint;
+    e2str_archive_options archive;
+    e2str_pool_info pool_info;
 } place;
 
 static void assert_canary(const place *p, size_t from) {
@@ -47,6 +49,8 @@ KIND(learn_options)
 KIND(memory_report)
 KIND(read_options)
 KIND(constraint_options)
+KIND(archive_options)
+KIND(pool_info)
 
 static const struct kind {
     const char *name;
@@ -56,8 +60,9 @@ static const struct kind {
 } kinds[] = {
 #define ROW(name)                                                                                                      \
     { #name, init_##name, init_default_##name, sizeof(e2str_##name) }
-    ROW(model_options), ROW(model_info),    ROW(session_options), ROW(image_limits),       ROW(pool_options),
-    ROW(learn_options), ROW(memory_report), ROW(read_options),    ROW(constraint_options),
+    ROW(model_options),      ROW(model_info),      ROW(session_options), ROW(image_limits),
+    ROW(pool_options),       ROW(learn_options),   ROW(memory_report),   ROW(read_options),
+    ROW(constraint_options), ROW(archive_options), ROW(pool_info),
 };
 #define N_KINDS (sizeof kinds / sizeof *kinds)
 
@@ -153,6 +158,15 @@ static e2str_status try_learn(fixture *f, const place *p, e2str_error *error) {
     return status == E2STR_ERROR_UNSUPPORTED && strstr(error->message, "statistics") ? E2STR_OK : status;
 }
 
+/* Into a place where no file can be. */
+static e2str_status try_archive(fixture *f, const place *p, e2str_error *error) {
+    e2str_pool *pool;
+    e2str_status status = e2str_pool_new(f->model, NULL, &pool, error);
+    if (!status) status = e2str_pool_save_archive(pool, "tests", &p->archive, error);
+    e2str_pool_free(pool);
+    return status == E2STR_ERROR_IO ? E2STR_OK : status;
+}
+
 static e2str_status try_constraint(fixture *f, const place *p, e2str_error *error) {
     (void)f;
     e2str_constraint *constraint;
@@ -174,7 +188,8 @@ static void options_may_be_shorter_and_longer(void **state) {
                  {"pool_options", try_pool},
                  {"image_limits", try_load},
                  {"learn_options", try_learn},
-                 {"constraint_options", try_constraint}};
+                 {"constraint_options", try_constraint},
+                 {"archive_options", try_archive}};
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++) {
         const struct kind *kind = kinds;
         while (strcmp(kind->name, calls[c].kind) != 0) kind++;

@@ -27,6 +27,7 @@ typedef struct invocation {
     e2str_stream_options stream;
     uint32_t rotate;
     e2str_trim trim;
+    e2str_archive_options archive_options;
     uint32_t json, verbose, hard, no_learn, null_names, page_number, split; /* 0: not given */
     uint32_t jobs;
     progress_wish progress;
@@ -57,6 +58,9 @@ int run_pool_add(invocation *run);
 int run_pool_list(invocation *run);
 int run_pool_remove(invocation *run);
 int run_pool_info(invocation *run);
+int run_pool_convert(invocation *run);
+int run_pool_compact(invocation *run);
+int run_pool_verify(invocation *run);
 int run_pool_learn(invocation *run);
 int run_pool_audit(invocation *run);
 int run_pool_suggest(invocation *run);
@@ -95,7 +99,10 @@ enum {
     SUGGEST = 512,
     PAGE = 1024,
     EXPLAIN = 2048,
-    STREAM = 4096
+    STREAM = 4096,
+    CONVERT = 8192,
+    COMPACT = 16384,
+    VERIFY = 32768
 };
 
 /* Defaults, then what the arguments behind the command's name say. 0, USAGE after a message, or -1: help is wanted. */

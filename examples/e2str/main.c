@@ -41,6 +41,13 @@ static const command_row commands[] = {
      "Takes examples out of a pool file. If the pool had a memory, it learns anew from those that are left."},
     {"pool", "info", POOL_INFO, 1, 1, run_pool_info, "POOL",
      "Prints size, number of examples, memory and model of a pool."},
+    {"pool", "convert", CONVERT, 2, 2, run_pool_convert, "POOL NEW",
+     "Writes a pool file as an archive, which is mapped and not loaded, for pools of many examples; an archive as a\n"
+     "pool file. All commands take both kinds, and additions to an archive are appended (docs/archive-format.md)."},
+    {"pool", "compact", COMPACT, 1, 1, run_pool_compact, "POOL",
+     "Writes an archive anew, without what was removed or written more than once."},
+    {"pool", "verify", VERIFY, 1, 1, run_pool_verify, "POOL",
+     "Checks all of a pool file: checksums, labels, keys and visual tokens."},
     {"pool", "learn", LEARN, 1, 1, run_pool_learn, "POOL",
      "Makes the memory of a pool anew from all its examples, and prints what came of it: for pool files made\n"
      "with --no-learn or by older versions, or to set the strength."},

@@ -160,7 +160,7 @@ static bool products(const char *text, const option_row *row, void *value) {
 #define READS      (READ | PAGE | EVAL | EXPLAIN | STREAM)
 #define ENCODES    (READS | ADD | SUGGEST)
 #define LEARNS     (ADD | REMOVE | EVAL | LEARN | AUDIT | SUGGEST | STREAM)
-#define ALL        (READ | PAGE | EXPLAIN | LIST | POOL_INFO | INFO | LEARNS)
+#define ALL        (READ | PAGE | EXPLAIN | LIST | POOL_INFO | INFO | LEARNS | CONVERT | COMPACT | VERIFY)
 
 /* clang-format off */
 static const option_row options[] = {
@@ -228,6 +228,8 @@ static const option_row options[] = {
      "most memory of all examples; 0: no limit"},
     {"storage", 0, ADD | EVAL | STREAM, "TYPE", storage, AT(pool_options.storage), 0, 0,
      "keep visual tokens as f16 (default) or f32"},
+    {"drop-tokens", 0, CONVERT | COMPACT, NULL, number, AT(archive_options.without_tokens), 1, 1,
+     "leave visual tokens out: a tenth of the size or less, but no prompts; what was learnt acts as before"},
     {"no-learn", 0, ADD | EVAL, NULL, number, AT(no_learn), 1, 1, "leave the pool's memory as it is"},
     {"strength", 0, ADD | REMOVE | EVAL | LEARN, "X", factor, AT(learn.strength), 0, 4,
      "of the memory, 0 (off) to 4; default: the pool's own examples decide, read held out"},
@@ -351,6 +353,7 @@ static void set_defaults(invocation *run) {
     e2str_session_options_init(&run->session_options);
     e2str_read_options_init(&run->read);
     e2str_pool_options_init(&run->pool_options);
+    e2str_archive_options_init(&run->archive_options);
     e2str_learn_options_init(&run->learn);
     e2str_image_limits_init(&run->image_limits);
     e2str_constraint_options_init(&run->constraint_options);

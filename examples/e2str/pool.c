@@ -7,8 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+typedef struct id_range {
+    uint64_t first, last; /* 0: none */
+} id_range;
+
 /* Adds one example. *full: nothing more can be added. */
-static bool add(invocation *run, size_t line, const char *path, const char *label, bool *full) {
+static bool add(invocation *run, size_t line, const char *path, const char *label, id_range *added, bool *full) {
     e2str_error error = {{0}};
     uint64_t id;
     e2str_status status = add_example(run, path, label, &id, &error);
@@ -17,42 +21,46 @@ static bool add(invocation *run, size_t line, const char *path, const char *labe
         *full = status == E2STR_ERROR_FULL || status == E2STR_ERROR_MEMORY;
         return false;
     }
+    if (!added->first) added->first = id;
+    added->last = id;
     return true;
 }
 
-static bool add_labels(invocation *run, const label_list *labels, bool *full) {
+static bool add_labels(invocation *run, const label_list *labels, id_range *added, bool *full) {
     bool good = !labels->bad;
     for (size_t i = 0; i < labels->count && !*full; i++) {
         const label_row *row = &labels->rows[i];
         show_progress("adding", i, labels->count);
-        if (!add(run, row->line, row->path, row->text, full)) good = false;
+        if (!add(run, row->line, row->path, row->text, added, full)) good = false;
     }
     show_progress("adding", labels->count, labels->count);
     return good;
 }
 
-/* id TAB text of every example from the one numbered `first` on. */
-static bool print_examples(const invocation *run, size_t first) {
+/* id TAB text */
+static bool print_example(const invocation *run, uint64_t id) {
+    size_t size;
+    char *label = pool_label(run, id, &size);
+    printf("%llu", (unsigned long long)id);
+    write_text(stdout, "\t", label ? label : "");
+    free(label);
+    return end_line();
+}
+
+static bool print_examples(const invocation *run) {
     size_t count;
     uint64_t *ids = pool_ids(run, &count);
     bool good = ids;
-    for (size_t i = first; i < count && good; i++) {
-        size_t size;
-        char *label = pool_label(run, ids[i], &size);
-        printf("%llu", (unsigned long long)ids[i]);
-        write_text(stdout, "\t", label ? label : "");
-        free(label);
-        good = end_line();
-    }
+    for (size_t i = 0; i < count && good; i++) good = print_example(run, ids[i]);
     free(ids);
     return good;
 }
 
-/* What was added is kept even if nothing can be learnt from it. Ids are told of what is in the file, those behind the
- * `before` that were there. */
-static bool learn_and_save(invocation *run, const char *path, size_t before) {
-    bool learnt = run->no_learn || learn_pool(run), saved = save_pool(run, path);
-    bool told = saved && print_examples(run, before);
+/* What was added is kept even if nothing can be learnt from it. Ids are told of what is in the file: this command alone
+ * has the pool, so they count through. */
+static bool learn_and_save(invocation *run, const char *path, const id_range *added) {
+    bool learnt = run->no_learn || learn_pool(run), saved = save_pool(run, path), told = saved;
+    for (uint64_t id = added->first; told && id <= added->last; id++) told = print_example(run, id);
     if (run->labels_path && !run->no_learn && learnt && saved) print_report(run, stderr, 10);
     return learnt && told;
 }
@@ -71,12 +79,12 @@ int run_pool_add(invocation *run) {
     if (run->labels_path && !labels_load(&labels, run->labels_path)) return FAILED;
     bool good = open_model(run, true) && lock_pool(run, path) && load_or_new_pool(run, path);
     if (good) {
-        size_t before = e2str_pool_count(run->pool);
+        id_range added = {0, 0};
         bool full = false;
-        good = add_labels(run, &labels, &full);
+        good = add_labels(run, &labels, &added, &full);
         for (int i = 1; i < run->n_operands && !full; i += 2)
-            if (!add(run, 0, run->operands[i], run->operands[i + 1], &full)) good = false;
-        if (e2str_pool_count(run->pool) > before) good = learn_and_save(run, path, before) && good;
+            if (!add(run, 0, run->operands[i], run->operands[i + 1], &added, &full)) good = false;
+        if (added.first) good = learn_and_save(run, path, &added) && good;
     }
     labels_free(&labels);
     return good ? OK : FAILED;
@@ -84,7 +92,7 @@ int run_pool_add(invocation *run) {
 
 int run_pool_list(invocation *run) {
     if (!open_model(run, false) || !load_pool(run, run->operands[0])) return FAILED;
-    return print_examples(run, 0) ? OK : FAILED;
+    return print_examples(run) ? OK : FAILED;
 }
 
 int run_pool_remove(invocation *run) {
@@ -118,6 +126,16 @@ int run_pool_info(invocation *run) {
     return print_pool(run, run->operands[0]);
 }
 
+/* Of a pool that lies in one. */
+static void print_archive(const invocation *run) {
+    e2str_pool_info info;
+    e2str_pool_info_init(&info);
+    if (e2str_pool_get_info(run->pool, &info, NULL) || !info.archive) return;
+    printf("archive         %llu segments, %llu bytes unused\n", (unsigned long long)info.segments,
+           (unsigned long long)info.unused_bytes);
+    if (info.without_tokens) printf("without tokens  %llu\n", (unsigned long long)info.without_tokens);
+}
+
 int print_pool(const invocation *run, const char *path) {
     struct stat status = {0};
     stat(path, &status);
@@ -128,6 +146,7 @@ int print_pool(const invocation *run, const char *path) {
     e2str_memory_report report;
     if (model_learns(run) && !pool_report(run, &report)) puts("learnt          nothing yet: see e2str pool learn");
     print_report(run, stdout, 16);
+    print_archive(run);
     write_text(stdout, "model           ", run->model_found);
     printf("\nmodel checksum  %016llx\n", (unsigned long long)e2str_model_checksum(run->model));
     return OK;

@@ -30,6 +30,7 @@ SEAMS = {
     'e2_kernels_at': 'tests and bench: the kernels of each level',
     'e2_pool_checksum': 'tests of hostile pool files: a checksum that fits',
     'e2_pool_from_gguf': 'tests of hostile pool files: from memory',
+    'e2_pool_nearest': 'bench: the exact search by threads, also of examples without visual tokens',
 }
 
 

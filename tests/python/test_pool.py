@@ -80,6 +80,38 @@ class TestPool(Case):
             self.assertEqual(dict(e2str.Pool.load(self.reader, path)), dict(pool))
             self.assertRaises(e2str.FileError, pool.save, os.path.join(folder, 'none', 'pool'))
 
+    def test_archive(self):
+        """a pool in an archive: saved to, refreshed, verified, without visual tokens"""
+        with tempfile.TemporaryDirectory() as folder, self.demo_pool() as pool:
+            path, small = Path(folder) / 'demo.archive', Path(folder) / 'small.archive'
+            pool.learn()
+            before = self.reader.read(QUERIES[0][0], pool)
+            pool.save_archive(path)
+            with (
+                e2str.Pool.load(self.reader, path) as loaded,
+                e2str.Pool.load(self.reader, path, unmapped=True) as other,
+            ):
+                self.assertEqual((dict(loaded), loaded.report()), (dict(pool), pool.report()))
+                self.assertEqual(self.reader.read(QUERIES[0][0], loaded), before)
+                size = path.stat().st_size
+                loaded.add(noise(), 'new')
+                loaded.save(path)
+                self.assertLess(path.stat().st_size, size + 100000)
+                self.assertEqual(len(other), len(pool))
+                other.refresh()
+                self.assertEqual(dict(other), dict(loaded))
+                other.verify()
+                pool.add(noise(), 'mine')
+                self.assertRaises(e2str.ConflictError, pool.save, path)
+                self.assertRaises(e2str.ConflictError, pool.refresh)
+                loaded.save_archive(small, without_tokens=True)
+                self.assertLess(small.stat().st_size, size / 2)
+                self.assertRaises(e2str.UnsupportedError, self.reader.read, QUERIES[0][0], loaded, examples=[1])
+            damaged = bytearray(path.read_bytes())
+            damaged[13000] ^= 1
+            path.write_bytes(damaged)
+            self.assertRaisesRegex(e2str.FormatError, 'damaged', e2str.Pool.load(self.reader, path).verify)
+
     def test_prompts(self):
         """examples by id, and prepared"""
         with self.demo_pool() as pool:

@@ -66,6 +66,7 @@ class PoolOptions(TypedDict, total=False):
     max_bytes: int | None  # of examples and cache together; default: no limit
     storage: Literal['f16', 'f32'] | None  # of visual tokens; default 'f16'; a file has its own
     cache_bytes: int | None  # for what reads will need again; default 64 MiB
+    unmapped: bool | None  # an archive is read where it is needed, and not mapped; default False
 
 
 class LearnOptions(TypedDict, total=False):
@@ -311,6 +312,22 @@ class Pool(Handle, Mapping[int, str]):
         """Writes one file, whole or not at all. ConflictError: somebody else has changed it since it was loaded or
         saved; overwrite=True replaces it all the same."""
         _abi.call('pool_overwrite' if overwrite else 'pool_save', self._held().pointer, _abi.path(path, 'path'))
+
+    def save_archive(self, path: Path, *, without_tokens: bool = False) -> None:
+        """Writes a file that load() maps instead of loading it, for pools of many examples; the pool lies in it from
+        then on, and save() to it appends what is new. Without visual tokens it is small, and good for what was learnt,
+        not for prompts."""
+        settings, _ = _abi.options('archive_options', {'without_tokens': without_tokens})
+        _abi.call('pool_save_archive', self._held().pointer, _abi.path(path, 'path'), ctypes.byref(settings))
+
+    def refresh(self) -> None:
+        """Takes what others have saved since into a pool that lies in an archive. ConflictError: there is something
+        new, and it has changes of its own."""
+        _abi.call('pool_refresh', self._held().pointer)
+
+    def verify(self) -> None:
+        """Checks all of the archive that the pool lies in; the error says what is damaged."""
+        _abi.call('pool_verify', self._held().pointer)
 
     # ---- memory ----
 

@@ -164,6 +164,27 @@ pub struct e2str_pool_options {
     pub max_bytes: u64,
     pub storage: e2str_storage,
     pub cache_bytes: u64,
+    pub unmapped: u64,
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct e2str_archive_options {
+    pub size: usize,
+    pub without_tokens: u32,
+}
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct e2str_pool_info {
+    pub size: usize,
+    pub examples: u64,
+    pub added: u64,
+    pub storage: e2str_storage,
+    pub archive: u32,
+    pub mapped: u32,
+    pub segments: u64,
+    pub file_bytes: u64,
+    pub unused_bytes: u64,
+    pub without_tokens: u64,
 }
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -477,6 +498,21 @@ extern "C" {
         error: *mut e2str_error,
     ) -> e2str_status;
     pub fn e2str_pool_free(pool: *mut e2str_pool);
+    pub fn e2str_archive_options_init_size(options: *mut e2str_archive_options, size: usize);
+    pub fn e2str_pool_save_archive(
+        pool: *mut e2str_pool,
+        path: *const c_char,
+        options: *const e2str_archive_options,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_pool_refresh(pool: *mut e2str_pool, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_pool_verify(pool: *const e2str_pool, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_pool_get_info(
+        pool: *const e2str_pool,
+        info: *mut e2str_pool_info,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_pool_info_init_size(info: *mut e2str_pool_info, size: usize);
     pub fn e2str_learn_options_init_size(options: *mut e2str_learn_options, size: usize);
     pub fn e2str_memory_report_init_size(report: *mut e2str_memory_report, size: usize);
     pub fn e2str_pool_learn(

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+#define _XOPEN_SOURCE 700 /* realpath */
+#include "pool_archive.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory_file.h"
+#include "pool_origin.h"
+
+/* -------------------------------------------------------------------------------------------------------- memory -- */
+
+static e2str_status memory_damaged(e2str_error *error) {
+    return e2_fail(error, E2STR_ERROR_FORMAT, "the pool's memory: the file is damaged");
+}
+
+/* What the memory's reader asks of a pool: of the examples that the memory judged and of its last one, those that are
+ * in the archive, with the sizes of their labels. */
+typedef struct judged {
+    uint64_t *ids;
+    size_t *sizes, count;
+} judged;
+
+static e2str_status judge(const e2_archive *archive, uint64_t id, judged *j, e2str_error *error) {
+    size_t row;
+    bool found;
+    e2_archive_row is;
+    e2str_status status = e2_archive_find(archive, id, &row, &found, error);
+    if (status || !found) return status;
+    status = e2_archive_row_at(archive, row, &is, error);
+    if (status) return status;
+    j->ids[j->count] = id;
+    j->sizes[j->count++] = is.label_size;
+    return E2STR_OK;
+}
+
+static e2str_status find_judged(const e2_archive *archive, const e2_gguf *gguf, judged *j, e2str_error *error) {
+    const e2_kv *list;
+    uint64_t last_id, id, before = 0;
+    e2str_status status = e2_gguf_array(gguf, E2_MEMORY_FILE_VERDICTS, E2_KV_U64, &list, error);
+    if (!status) status = e2_gguf_u64(gguf, E2_MEMORY_FILE_LAST_ID, &last_id, error);
+    if (status) return status;
+    j->ids = e2_alloc(list->count + 1, sizeof *j->ids);
+    j->sizes = e2_alloc(list->count + 1, sizeof *j->sizes);
+    if (!j->ids || !j->sizes) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's memory");
+    for (size_t i = 0; !status && i < list->count; i++, before = id) {
+        memcpy(&id, list->data + i * sizeof id, sizeof id);
+        status = id > before ? judge(archive, id, j, error) : memory_damaged(error);
+    }
+    return status || last_id <= before ? status : judge(archive, last_id, j, error);
+}
+
+static e2str_status parse_memory(const e2_archive *archive, const uint8_t *data, e2str_memory **memory,
+                                 uint64_t *last_id, e2str_error *error) {
+    e2_gguf gguf;
+    judged j = {0};
+    e2str_status status = e2_gguf_open_memory(data, (size_t)archive->directory.memory_size, &gguf, error);
+    if (status) return status;
+    for (size_t i = 0; !status && i < gguf.n_kvs; i++)
+        if (!e2_memory_file_key(gguf.kvs[i].key) && !e2_string_is(gguf.kvs[i].key, "general.architecture"))
+            status = e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown key %s", e2_show(gguf.kvs[i].key).text);
+    for (size_t i = 0; !status && i < gguf.n_tensors; i++)
+        if (!e2_memory_file_tensor(gguf.tensors[i].name))
+            status = e2_fail(error, E2STR_ERROR_UNSUPPORTED, "unknown tensor %s", e2_show(gguf.tensors[i].name).text);
+    if (!status) status = find_judged(archive, &gguf, &j, error);
+    if (!status) status = e2_memory_file_read(&gguf, archive->model, j.ids, j.sizes, j.count, memory, last_id, error);
+    free(j.ids);
+    free(j.sizes);
+    e2_gguf_close(&gguf);
+    return status;
+}
+
+/* The archive's memory, or NULL. Copied before it is looked at, as all that has places in it. */
+static e2str_status read_memory(const e2_archive *archive, e2str_memory **memory, uint64_t *last_id,
+                                e2str_error *error) {
+    const e2_archive_directory *d = &archive->directory;
+    *memory = NULL;
+    *last_id = 0;
+    if (!d->memory_at) return E2STR_OK;
+    uint8_t *data = e2_alloc((size_t)d->memory_size, 1);
+    if (!data) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's memory");
+    e2str_status status = e2_archive_copy(archive, d->memory_at, data, (size_t)d->memory_size, error);
+    if (!status && e2_archive_hash(data, (size_t)d->memory_size) != d->memory_checksum) status = memory_damaged(error);
+    if (!status) status = parse_memory(archive, data, memory, last_id, error);
+    if (!status && *last_id != d->memory_last_id) {
+        status = memory_damaged(error);
+        e2_memory_release(*memory);
+        *memory = NULL;
+    }
+    free(data);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------- loading -- */
+
+/* Puts an archive with its memory in the place of what the pool has of the former one; takes over both references. */
+static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, uint64_t last_id) {
+    pthread_rwlock_wrlock(&pool->lock);
+    e2_archive *former = pool->archive;
+    e2str_memory *gone = pool->memory, *archived = pool->archived_memory;
+    e2_pool_forget_recent_locked(pool);
+    if (!pool->recent) pool->recent = calloc(E2_POOL_RECENT, sizeof *pool->recent); /* without: nothing is cached */
+    pool->archive = archive;
+    pool->storage = archive->storage;
+    pool->emptied = false;
+    pool->n_gone = 0;
+    pool->next_id = archive->directory.next_id;
+    pool->memory = memory;
+    pool->archived_memory = e2_memory_retain(memory);
+    pool->memory_last_id = last_id;
+    pthread_rwlock_unlock(&pool->lock);
+    e2_memory_release(gone);
+    e2_memory_release(archived);
+    e2_archive_release(former);
+}
+
+e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, const e2str_pool_options *options,
+                                  e2str_pool **pool, e2str_error *error) {
+    e2str_pool *fresh;
+    e2_archive *archive = NULL;
+    e2str_memory *memory = NULL;
+    uint64_t last_id = 0;
+    *pool = NULL;
+    e2str_status status = e2str_pool_new(model, options, &fresh, error);
+    if (status) return status;
+    status = e2_archive_open(model, path, fresh->mapped, &archive, error);
+    if (!status) status = read_memory(archive, &memory, &last_id, error);
+    if (!status && !(fresh->origin.path = realpath(path, NULL)))
+        status = e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
+    if (status) {
+        e2_memory_release(memory);
+        e2_archive_release(archive);
+        e2str_pool_free(fresh);
+        return e2_within(error, status, path);
+    }
+    attach(fresh, archive, memory, last_id);
+    *pool = fresh;
+    return E2STR_OK;
+}
+
+e2str_status e2_pool_lies_at(const e2str_pool *pool, const char *path, bool *lies, e2str_error *error) {
+    *lies = false;
+    if (!pool->archive) return E2STR_OK;
+    char *resolved = realpath(path, NULL);
+    if (!resolved && errno == ENOMEM) return e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory", path);
+    *lies = !strcmp(resolved ? resolved : path, pool->origin.path); /* one that is gone has the name it had */
+    free(resolved);
+    return E2STR_OK;
+}
+
+e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error) {
+    if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
+    e2_archive *archive = NULL;
+    e2str_memory *memory = NULL;
+    uint64_t last_id;
+    pthread_mutex_lock(&pool->saving);
+    const char *path = pool->origin.path;
+    e2str_status status = E2STR_OK;
+    if (pool->archive) status = e2_archive_open(pool->model, path, pool->mapped, &archive, error);
+    if (status) status = e2_within(error, status, path);
+    bool changed = archive && !e2_pool_is_same_state(pool->archive, archive);
+    if (changed) {
+        e2_pool_content content;
+        status = e2_pool_content_take(pool, &content, error);
+        if (!status && (content.changed || pool->emptied)) status = e2_pool_conflict(path, error);
+        e2_pool_content_free(&content);
+        if (!status) status = read_memory(archive, &memory, &last_id, error);
+    }
+    if (changed && !status)
+        attach(pool, archive, memory, last_id);
+    else
+        e2_archive_release(archive);
+    pthread_mutex_unlock(&pool->saving);
+    return status;
+}
+
+e2str_status e2str_pool_verify(const e2str_pool *pool, e2str_error *error) {
+    if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
+    e2str_memory *memory = NULL;
+    uint64_t last_id;
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    e2_archive *archive = e2_archive_retain(pool->archive);
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    if (!archive) return E2STR_OK; /* all of it was checked when it was loaded */
+    e2str_status status = e2_archive_verify(archive, error);
+    if (!status) status = read_memory(archive, &memory, &last_id, error);
+    e2_memory_release(memory);
+    e2_archive_release(archive);
+    return status;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- info -- */
+
+void e2str_pool_info_init_size(e2str_pool_info *info, size_t size) {
+    e2_options_init(info, size, &(const e2str_pool_info){.size = sizeof *info});
+}
+
+/* Bytes that the state needs; of tokens in the share of rows that are there. */
+static uint64_t used_bytes(const e2_archive *archive) {
+    uint64_t used = E2_ARCHIVE_BLOCKS + archive->root.directory_size + archive->directory.memory_size;
+    for (size_t i = 0; i < archive->directory.segments; i++) {
+        const e2_archive_entry *e = &archive->segments[i].is;
+        double share = (double)(e->rows - e->removed) / (double)e->rows;
+        uint64_t keys = e->rows * archive->model->vision.width * sizeof(float);
+        used += (uint64_t)(share * (double)(e->rows * sizeof(e2_archive_row) + e->labels_size + keys + e->token_bytes));
+    }
+    return used;
+}
+
+e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, e2str_error *error) {
+    if (!pool || !info) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "info" : "pool");
+    e2str_pool_info known = {.size = sizeof known};
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    const e2_archive *archive = pool->archive;
+    known.examples = e2_pool_count_locked(pool);
+    known.added = pool->count;
+    known.storage = pool->storage;
+    if (archive) {
+        uint64_t used = used_bytes(archive);
+        known.archive = 1;
+        known.mapped = archive->map != NULL;
+        known.segments = archive->directory.segments;
+        known.file_bytes = archive->root.length;
+        known.unused_bytes = archive->root.length > used ? archive->root.length - used : 0;
+        for (size_t i = 0; i < archive->directory.segments; i++)
+            known.without_tokens += archive->segments[i].is.tokenless;
+    }
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return e2_answer_write(info, &known, "e2str_pool_info", error);
+}
