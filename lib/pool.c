@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "large.h"
+
 static const e2str_pool_options default_options = {
     .size = sizeof default_options, .storage = E2STR_STORE_F16, .cache_bytes = (uint64_t)64 << 20};
 
@@ -106,7 +108,7 @@ static bool grow(e2str_pool *pool) {
     e2_example **examples = realloc(pool->examples, bytes);
     if (!examples) return false;
     pool->examples = examples;
-    float *keys = realloc(pool->keys, key_bytes);
+    float *keys = e2_large_grow(pool->keys, pool->count * row, key_bytes);
     if (!keys) return false;
     pool->keys = keys;
     pool->capacity = capacity;
