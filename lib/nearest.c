@@ -102,6 +102,41 @@ static size_t run_scan(scan *s, e2_threads *threads) {
     return s->best[0].n;
 }
 
+/* -------------------------------------------------------------------------------------------------------- index -- */
+
+/* Candidates of the index that are compared exactly when k are wanted (docs/performance.md has what that finds). */
+#define CANDIDATES(k) (512 + 16 * (k))
+
+/* Whether the pool's index is asked: it has all examples, and comparing as many as it proposes is worth sparing. */
+static bool is_indexed(const e2str_pool *pool, size_t k) {
+    size_t from = pool->search == E2STR_SEARCH_INDEX ? 0 : E2_INDEX_FROM;
+    if (pool->search == E2STR_SEARCH_EXACT || pool->count < from || k > pool->count) return false;
+    return CANDIDATES(k) < pool->count && e2_index_count(pool->index) == pool->count;
+}
+
+/* As run_scan, by the pool's index. false: out of memory. */
+static bool run_index(scan *s, e2_arena *arena, e2_threads *threads, size_t *found) {
+    const e2str_pool *pool = s->pool;
+    size_t n;
+    e2_near *near = e2_arena_alloc(arena, s->k, sizeof *near);
+    e2_index_query query = {.kernels = pool->model->kernels,
+                            .arena = arena,
+                            .threads = e2_threads_for(threads, e2_nanoseconds(0, e2_index_bytes(pool->index))),
+                            .key = s->key,
+                            .candidates = CANDIDATES(s->k)};
+    if (!near || !e2_index_nearest(pool->index, &query, pool->keys, s->k, near, &n)) return false;
+    for (size_t i = 0; i < n && near[i].similarity >= s->minimum; i++)
+        s->best[0].choices[(*found)++] = (e2_choice){pool->examples[near[i].at], near[i].similarity, NULL};
+    return true;
+}
+
+/* The best k, in best[0]; the caller holds the pool's lock. false: out of memory. */
+static bool run(scan *s, e2_arena *arena, e2_threads *threads, size_t *found) {
+    if (s->k && is_indexed(s->pool, s->k)) return run_index(s, arena, threads, found);
+    *found = run_scan(s, threads);
+    return true;
+}
+
 e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity, uint64_t *ids,
                                 float *similarities, size_t *found, e2str_error *error) {
     if (found) *found = 0;
@@ -119,17 +154,18 @@ e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t
             return e2_fail(error, E2STR_ERROR_ARGUMENT, "value %zu of the key is %g", i, (double)key[i]);
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     if (k > pool->count) k = pool->count;
+    e2_arena arena = {0};
     best_k b = {e2_alloc(k, sizeof *b.choices), 0};
     scan s = scan_of(pool, key, k, min_similarity, &b);
-    if (b.choices) *found = run_scan(&s, NULL);
+    bool ok = b.choices && run(&s, &arena, NULL, found);
     for (size_t i = 0; i < *found; i++) {
         ids[i] = b.choices[i].example->id;
         similarities[i] = b.choices[i].similarity;
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
-    if (!b.choices) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
+    e2_arena_free(&arena);
     free(b.choices);
-    return E2STR_OK;
+    return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
 }
 
 /* --------------------------------------------------------------------------------------------------- choices -- */
@@ -162,15 +198,72 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     scan s = scan_of(pool, key, k, min_similarity,
                      best_of_workers(compute->arena, e2_threads_count(compute->threads), k, choices));
-    if (s.best) {
+    bool ok = s.best != NULL;
+    if (ok) {
         pthread_rwlock_rdlock(e2_pool_lock(pool));
-        *found = run_scan(&s, compute->threads);
+        ok = run(&s, compute->arena, compute->threads, found);
         for (size_t i = 0; i < *found; i++) retain_choice(&choices[i]);
         pthread_rwlock_unlock(e2_pool_lock(pool));
     }
     e2_arena_release(compute->arena, mark);
-    return s.best ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
+    return ok ? E2STR_OK : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", k);
 }
+
+/* ------------------------------------------------------------------------------------------- the caller's search -- */
+
+#define PROPOSED(k) (4 * (size_t)(k))
+
+static int by_id(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Asks for ids [PROPOSED(k)]; no lock is held. */
+static e2str_status ask(const e2str_read_options *options, const float *key, size_t width, uint64_t *ids, size_t *n,
+                        e2str_error *error) {
+    size_t most = PROPOSED(options->k);
+    *n = 0;
+    e2str_status status = options->nearest(options->nearest_user, key, width, most, ids, n);
+    if ((unsigned)status > E2STR_ERROR_CONFLICT)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "the caller's search returned %d, which is no status", (int)status);
+    if (status) return e2_fail(error, status, "the caller's search failed: %s", e2str_status_name(status));
+    if (*n > most)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "the caller's search proposed %zu examples of at most %zu", *n,
+                       most);
+    return E2STR_OK;
+}
+
+e2str_status e2_pool_choose_proposed(const e2_compute *compute, const e2str_pool *pool, const float *key,
+                                     const e2str_read_options *options, e2_choice *choices, size_t *found,
+                                     e2str_error *error) {
+    size_t n = 0, width = pool->model->vision.width;
+    *found = 0;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    uint64_t *ids = e2_arena_alloc(compute->arena, PROPOSED(options->k), sizeof *ids);
+    e2str_status status = ids ? ask(options, key, width, ids, &n, error)
+                              : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the nearest examples");
+    best_k best = {choices, 0};
+    scan s = scan_of(pool, key, options->k, options->min_similarity, &best);
+    if (!status) {
+        qsort(ids, n, sizeof *ids, by_id);
+        pthread_rwlock_rdlock(e2_pool_lock(pool));
+        for (size_t i = 0; i < n; i++) {
+            size_t at = i && ids[i] == ids[i - 1] ? pool->count : e2_pool_find_locked(pool, ids[i]);
+            if (at == pool->count) continue;
+            float similarity;
+            compute->kernels->similarity(key, pool->keys + at * width, 1, width, &similarity);
+            if (similarity >= s.minimum) offer(&best, s.k, (e2_choice){pool->examples[at], similarity, NULL});
+        }
+        sort_best_first(&best);
+        *found = best.n;
+        for (size_t i = 0; i < *found; i++) retain_choice(&choices[i]);
+        pthread_rwlock_unlock(e2_pool_lock(pool));
+    }
+    e2_arena_release(compute->arena, mark);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------------------------- given ones -- */
 
 e2_choice *e2_pool_choose_all(const e2str_pool *pool, size_t *n, uint64_t *last_id) {
     pthread_rwlock_rdlock(e2_pool_lock(pool));

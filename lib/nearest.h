@@ -19,6 +19,11 @@ void e2_choice_release(e2_choice *choice);
 e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, const float *key, size_t k,
                             float min_similarity, e2_choice *choices, size_t *found, e2str_error *error);
 
+/* The nearest k of those that the caller's search proposes (e2str.h), likewise. ARGUMENT, MEMORY, what it returns. */
+e2str_status e2_pool_choose_proposed(const e2_compute *compute, const e2str_pool *pool, const float *key,
+                                     const e2str_read_options *options, e2_choice *choices, size_t *found,
+                                     e2str_error *error);
+
 /* All examples in the order of their ids, malloc'ed; *last_id is the last of them. NULL: out of memory. */
 e2_choice *e2_pool_choose_all(const e2str_pool *pool, size_t *n, uint64_t *last_id);
 

@@ -26,12 +26,16 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
     if (read.storage != E2STR_STORE_F16 && read.storage != E2STR_STORE_F32)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "storage is %d; E2STR_STORE_F16 or E2STR_STORE_F32",
                        (int)read.storage);
+    if ((unsigned)read.search > E2STR_SEARCH_INDEX)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "search is %d; E2STR_SEARCH_AUTO, _EXACT or _INDEX",
+                       (int)read.search);
     e2str_pool *fresh = malloc(sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool");
     *fresh = (e2str_pool){.model = model,
                           .max_bytes = read.max_bytes,
                           .cache_bytes = read.cache_bytes,
                           .storage = read.storage,
+                          .search = read.search,
                           .next_id = 1};
     bool lock = pthread_rwlock_init(&fresh->lock, NULL) == 0;
     if (!lock || pthread_mutex_init(&fresh->saving, NULL) != 0) {
@@ -115,6 +119,17 @@ static bool grow(e2str_pool *pool) {
     return true;
 }
 
+/* Indexes keys that are not yet in the index, the next one (in its place already) included: four with each example, so
+ * that none takes long, and all are in it when the index is asked. What the index holds depends on the keys only. The
+ * caller holds the lock. */
+static bool index_more(e2str_pool *pool) {
+    size_t width = pool->model->vision.width, from = pool->search == E2STR_SEARCH_INDEX ? 0 : E2_INDEX_FROM / 2;
+    if (pool->search == E2STR_SEARCH_EXACT || pool->count < from || width > E2_INDEX_MAX_WIDTH) return true;
+    if (!pool->index && !(pool->index = e2_index_new(width, pool->model->memory.key_mean))) return false;
+    size_t begin = e2_index_count(pool->index), left = pool->count + 1 - begin;
+    return e2_index_append(pool->index, pool->keys + begin * width, left < 4 ? left : 4, NULL);
+}
+
 static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_error *error) {
     if (pool->max_bytes && (pool->bytes > pool->max_bytes || example->bytes > pool->max_bytes - pool->bytes))
         return e2_fail(error, E2STR_ERROR_FULL,
@@ -127,9 +142,10 @@ static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_e
     }
     if (!example->id && pool->next_id == UINT64_MAX) return e2_fail(error, E2STR_ERROR_LIMIT, "the pool is out of ids");
     if (!grow(pool)) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
-    if (!example->id) example->id = pool->next_id++;
     size_t width = pool->model->vision.width;
     memcpy(pool->keys + pool->count * width, example->key, width * sizeof(float));
+    if (!index_more(pool)) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's index");
+    if (!example->id) example->id = pool->next_id++;
     pool->examples[pool->count++] = example;
     pool->bytes += example->bytes;
     return E2STR_OK;
@@ -235,6 +251,7 @@ static e2_example *take_out(e2str_pool *pool, size_t at) {
     drop_projection(pool, example);
     memmove(pool->examples + at, pool->examples + at + 1, after * sizeof *pool->examples);
     memmove(row, row + width, after * width * sizeof *row);
+    if (at < e2_index_count(pool->index)) e2_index_remove(pool->index, at);
     pool->count--;
     pool->bytes -= example->bytes;
     return example;
@@ -259,10 +276,12 @@ void e2str_pool_clear(e2str_pool *pool) {
     pthread_rwlock_wrlock(&pool->lock);
     e2_example **examples = pool->examples;
     float *keys = pool->keys;
+    e2_index *index = pool->index;
     size_t count = pool->count;
     for (size_t i = 0; i < count; i++) drop_projection(pool, examples[i]);
     pool->examples = NULL;
     pool->keys = NULL;
+    pool->index = NULL;
     pool->count = pool->capacity = 0;
     pool->bytes = 0;
     e2str_memory *gone = exchange_memory(pool, NULL, 0);
@@ -271,6 +290,7 @@ void e2str_pool_clear(e2str_pool *pool) {
     for (size_t i = 0; i < count; i++) e2_example_release(examples[i]);
     free(examples);
     free(keys);
+    e2_index_free(index);
 }
 
 void e2str_pool_free(e2str_pool *pool) {

@@ -7,6 +7,7 @@
 
 #include "memory.h"
 #include "example.h"
+#include "index.h"
 
 /* The file that a pool was loaded from, or saved to last: what in it tells whether it is still the same. */
 typedef struct e2_pool_origin {
@@ -15,15 +16,21 @@ typedef struct e2_pool_origin {
     size_t offset; /* of the checksum */
 } e2_pool_origin;
 
+/* Examples from which on a pool with E2STR_SEARCH_AUTO is searched by its index: exact search takes as long as a third
+ * of a read there (docs/performance.md). From half of them on the index grows. */
+#define E2_INDEX_FROM 65536
+
 struct e2str_pool {
     const e2str_model *model;
     uint64_t max_bytes;   /* for examples and projections together; 0: no cap */
     uint64_t cache_bytes; /* for projections */
     e2str_storage storage;
+    e2str_search search;
     pthread_rwlock_t lock; /* guards everything below */
     e2_example **examples; /* in the order added: ascending ids */
     float *keys;           /* [count][vision width], a copy in the same order: a search reads it in one go */
     size_t count, capacity;
+    e2_index *index; /* of the first of the keys; NULL: of none */
     uint64_t next_id;
     e2str_memory *memory;    /* learnt, or NULL */
     uint64_t memory_last_id; /* of the examples that it was learnt from: removing one of these forgets it */

@@ -121,7 +121,7 @@ public final class E2str {
 
     @FieldOrder({"size", "k", "min_similarity", "examples", "n_examples", "prompt", "beams", "max_tokens",
         "alternatives", "clean_up", "memory", "memory_factor", "influences", "memory_everywhere", "places",
-        "reject_below", "textless_from", "constraint"})
+        "reject_below", "textless_from", "constraint", "nearest", "nearest_user"})
     public static class ReadOptions extends Structure {
         public long size;
         public int k;
@@ -134,7 +134,7 @@ public final class E2str {
         public float memory_factor;
         public int influences, memory_everywhere, places;
         public float reject_below, textless_from;
-        public Pointer constraint;
+        public Pointer constraint, nearest, nearest_user;
 
         public ReadOptions() {
             C.e2str_read_options_init_size(this, size());

@@ -3,8 +3,9 @@
 #include "kernels.h"
 #include "simd/reduce.h"
 
-/* Four streams, far apart, each read in order, as the prefetchers of a CPU expect it: together they read as fast as this
- * machine can. Rows that are neighbours, and fetching ahead by hand, reached half of that (docs/performance.md). */
+/* Four streams, far apart, each read in order, as the prefetchers of a CPU expect it: together they read as fast as
+ * this machine can. Rows that are neighbours, and fetching ahead by hand, reached half of that (docs/performance.md).
+ */
 void E2_SIMD(similarity)(const float *key, const float *rows, size_t n, size_t width, float *out) {
     size_t quarter = n / 4, stream = quarter * width, r = 0;
     for (; r < quarter; r++, rows += width) {

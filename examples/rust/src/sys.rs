@@ -153,6 +153,10 @@ pub struct e2str_pool {
 pub type e2str_storage = u32;
 pub const E2STR_STORE_F16: e2str_storage = 1;
 pub const E2STR_STORE_F32: e2str_storage = 2;
+pub type e2str_search = u32;
+pub const E2STR_SEARCH_AUTO: e2str_search = 0;
+pub const E2STR_SEARCH_EXACT: e2str_search = 1;
+pub const E2STR_SEARCH_INDEX: e2str_search = 2;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct e2str_pool_options {
@@ -160,6 +164,7 @@ pub struct e2str_pool_options {
     pub max_bytes: u64,
     pub storage: e2str_storage,
     pub cache_bytes: u64,
+    pub search: e2str_search,
 }
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -213,6 +218,8 @@ pub struct e2str_constraint_options {
     pub accept: e2str_accept_fn,
     pub accept_user: *mut c_void,
 }
+pub type e2str_nearest_fn =
+    Option<unsafe extern "C" fn(*mut c_void, *const f32, usize, usize, *mut u64, *mut usize) -> e2str_status>;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct e2str_read_options {
@@ -234,6 +241,8 @@ pub struct e2str_read_options {
     pub reject_below: f32,
     pub textless_from: f32,
     pub constraint: *const e2str_constraint,
+    pub nearest: e2str_nearest_fn,
+    pub nearest_user: *mut c_void,
 }
 #[repr(C)]
 pub struct e2str_result {
