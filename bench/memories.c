@@ -6,8 +6,8 @@
  *     memories MODEL SETS MEMORIES EXAMPLES SECONDS
  *
  * Each memory is learnt from EXAMPLES pictures of the first set of SETS (images/, labels.tsv), other ones each time as
- * far as there are; its pool is let go then, as a server would. Prints milliseconds of a read, processor time of the one
- * thread.
+ * far as there are; its pool is let go then, as a server would. Prints milliseconds of a read, processor time of the
+ * one thread.
  */
 #include <dirent.h>
 #include <stdlib.h>

@@ -388,15 +388,7 @@ typedef struct e2str_pool e2str_pool;
 
 typedef enum e2str_storage { E2STR_STORE_F16 = 1, E2STR_STORE_F32 = 2 } e2str_storage;
 
-/* How the nearest examples are found. An index scans one bit for each number of a key in place of the key and compares
- * several hundred examples exactly: of the nearest 2 at least 99 % are found (docs/performance.md); the similarities
- * are exact. What it finds depends on the examples only, not on the order of calls before, and is the same for any
- * number of threads. It takes 32 bytes an example where keys have 192 numbers (a bit for each, and 8 bytes). */
-typedef enum e2str_search {
-    E2STR_SEARCH_AUTO = 0,  /* exact below 65,536 examples, then by an index */
-    E2STR_SEARCH_EXACT = 1, /* every key is compared */
-    E2STR_SEARCH_INDEX = 2  /* by an index, as soon as there are more examples than it would compare exactly */
-} e2str_search;
+#define E2STR_INDEX_FROM 65536
 
 typedef struct e2str_pool_options {
     size_t size;
@@ -404,7 +396,13 @@ typedef struct e2str_pool_options {
     e2str_storage storage; /* of visual tokens; default E2STR_STORE_F16. Keys are always f32 */
     uint64_t cache_bytes;  /* for what reads have computed of examples and will need again; gives way to examples under
                               max_bytes, changes no result, is not saved; default 64 MiB */
-    e2str_search search;   /* default E2STR_SEARCH_AUTO. Keys of more than 4,096 numbers are always compared exactly */
+    uint64_t index_from;   /* examples from which on the nearest are found by an index; default E2STR_INDEX_FROM;
+                              UINT64_MAX: never. An index scans one bit for each number of a key in place of the key and
+                              compares some hundred examples exactly, so at least 99 % of the nearest 2 are found
+                              (docs/performance.md), and all of them where there are no more examples than that. What it
+                              finds depends on the examples only, not on calls before or threads. It takes a bit for each
+                              number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192 numbers.
+                              Keys of more than 4,096 are always compared exactly */
 } e2str_pool_options;
 E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t size);
 #define e2str_pool_options_init(options) e2str_pool_options_init_size((options), sizeof(e2str_pool_options))
@@ -439,7 +437,7 @@ E2STR_API e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float
 
 /* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
  * (cosine; docs/model.md, section 7); ties: the lower id first. Examples below min_similarity, -1 to 1, are left out
- * (-1: none are). They are found as the pool's options say (e2str_search). Errors: ARGUMENT (a key or limit that is not
+ * (-1: none are). They are found as the pool's options say (index_from). Errors: ARGUMENT (a key or limit that is not
  * a number, too), MEMORY. ids and similarities have room for k; *found says how many were written. The caller's thread
  * searches alone; a read finds the same and shares its search over the session's threads. */
 E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,

@@ -109,8 +109,7 @@ static size_t run_scan(scan *s, e2_threads *threads) {
 
 /* Whether the pool's index is asked: it has all examples, and comparing as many as it proposes is worth sparing. */
 static bool is_indexed(const e2str_pool *pool, size_t k) {
-    size_t from = pool->search == E2STR_SEARCH_INDEX ? 0 : E2_INDEX_FROM;
-    if (pool->search == E2STR_SEARCH_EXACT || pool->count < from || k > pool->count) return false;
+    if (pool->count < pool->index_from || k > pool->count) return false;
     return CANDIDATES(k) < pool->count && e2_index_count(pool->index) == pool->count;
 }
 

@@ -8,8 +8,10 @@
 
 #include "large.h"
 
-static const e2str_pool_options default_options = {
-    .size = sizeof default_options, .storage = E2STR_STORE_F16, .cache_bytes = (uint64_t)64 << 20};
+static const e2str_pool_options default_options = {.size = sizeof default_options,
+                                                   .storage = E2STR_STORE_F16,
+                                                   .cache_bytes = (uint64_t)64 << 20,
+                                                   .index_from = E2STR_INDEX_FROM};
 
 void e2str_pool_options_init_size(e2str_pool_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -26,16 +28,13 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
     if (read.storage != E2STR_STORE_F16 && read.storage != E2STR_STORE_F32)
         return e2_fail(error, E2STR_ERROR_ARGUMENT, "storage is %d; E2STR_STORE_F16 or E2STR_STORE_F32",
                        (int)read.storage);
-    if ((unsigned)read.search > E2STR_SEARCH_INDEX)
-        return e2_fail(error, E2STR_ERROR_ARGUMENT, "search is %d; E2STR_SEARCH_AUTO, _EXACT or _INDEX",
-                       (int)read.search);
     e2str_pool *fresh = malloc(sizeof *fresh);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool");
     *fresh = (e2str_pool){.model = model,
                           .max_bytes = read.max_bytes,
                           .cache_bytes = read.cache_bytes,
                           .storage = read.storage,
-                          .search = read.search,
+                          .index_from = read.index_from,
                           .next_id = 1};
     bool lock = pthread_rwlock_init(&fresh->lock, NULL) == 0;
     if (!lock || pthread_mutex_init(&fresh->saving, NULL) != 0) {
@@ -123,8 +122,8 @@ static bool grow(e2str_pool *pool) {
  * that none takes long, and all are in it when the index is asked. What the index holds depends on the keys only. The
  * caller holds the lock. */
 static bool index_more(e2str_pool *pool) {
-    size_t width = pool->model->vision.width, from = pool->search == E2STR_SEARCH_INDEX ? 0 : E2_INDEX_FROM / 2;
-    if (pool->search == E2STR_SEARCH_EXACT || pool->count < from || width > E2_INDEX_MAX_WIDTH) return true;
+    size_t width = pool->model->vision.width;
+    if (pool->count < pool->index_from / 2 || pool->index_from == UINT64_MAX || width > E2_INDEX_MAX_WIDTH) return true;
     if (!pool->index && !(pool->index = e2_index_new(width, pool->model->memory.key_mean))) return false;
     size_t begin = e2_index_count(pool->index), left = pool->count + 1 - begin;
     return e2_index_append(pool->index, pool->keys + begin * width, left < 4 ? left : 4, NULL);

@@ -16,16 +16,12 @@ typedef struct e2_pool_origin {
     size_t offset; /* of the checksum */
 } e2_pool_origin;
 
-/* Examples from which on a pool with E2STR_SEARCH_AUTO is searched by its index: exact search takes as long as a third
- * of a read there (docs/performance.md). From half of them on the index grows. */
-#define E2_INDEX_FROM 65536
-
 struct e2str_pool {
     const e2str_model *model;
     uint64_t max_bytes;   /* for examples and projections together; 0: no cap */
     uint64_t cache_bytes; /* for projections */
     e2str_storage storage;
-    e2str_search search;
+    uint64_t index_from;   /* examples; from half of them on the index grows */
     pthread_rwlock_t lock; /* guards everything below */
     e2_example **examples; /* in the order added: ascending ids */
     float *keys;           /* [count][vision width], a copy in the same order: a search reads it in one go */

@@ -65,7 +65,8 @@ static void *read_in_turn(void *number) {
     uint32_t seed = 77 + (uint32_t)(uintptr_t)number;
     e2str_session *session = NULL;
     e2str_result *result = NULL;
-    if (e2str_session_new(f.model, NULL, &session, NULL) || e2str_result_new(&result, NULL)) atomic_fetch_add(&wrong, 1);
+    if (e2str_session_new(f.model, NULL, &session, NULL) || e2str_result_new(&result, NULL))
+        atomic_fetch_add(&wrong, 1);
     for (size_t i = 0; session && result && i < READS; i++) {
         size_t which = fixture_random(&seed) % MEMORIES;
         char found[64] = "";

@@ -13,6 +13,8 @@
 
 #include "pool_fixture.h"
 
+#define FROM 20000
+
 static fixture f;
 
 static int set_up(void **unused) {
@@ -26,12 +28,12 @@ static int tear_down(void **unused) {
     return 0;
 }
 
-static e2str_pool *pool_of(e2str_search search) {
+static e2str_pool *pool_of(uint64_t index_from) {
     e2str_pool_options options;
     e2str_pool *pool;
     e2str_pool_options_init(&options);
-    assert_int_equal(options.search, E2STR_SEARCH_AUTO);
-    options.search = search;
+    assert_int_equal(options.index_from, E2STR_INDEX_FROM);
+    options.index_from = index_from;
     assert_int_equal(e2str_pool_new(f.model, &options, &pool, NULL), E2STR_OK);
     return pool;
 }
@@ -82,7 +84,7 @@ static size_t agreement(const e2str_pool *pool, const e2str_pool *exact) {
 
 static void an_index_finds_what_exact_search_finds(void **unused) {
     (void)unused;
-    e2str_pool *pool = pool_of(E2STR_SEARCH_INDEX), *exact = pool_of(E2STR_SEARCH_EXACT);
+    e2str_pool *pool = pool_of(0), *exact = pool_of(UINT64_MAX);
     uint32_t seed[2] = {5, 5};
     add_keys(pool, &seed[0], 4000);
     add_keys(exact, &seed[1], 4000);
@@ -107,13 +109,13 @@ static void an_index_finds_what_exact_search_finds(void **unused) {
 /* Below the limit exactly, from it on by an index that was made on the way; and back. */
 static void many_examples_are_indexed_on_the_way(void **unused) {
     (void)unused;
-    e2str_pool *pool = pool_of(E2STR_SEARCH_AUTO), *exact = pool_of(E2STR_SEARCH_EXACT);
+    e2str_pool *pool = pool_of(FROM), *exact = pool_of(UINT64_MAX);
     uint32_t seed[2] = {8, 8};
-    add_keys(pool, &seed[0], E2_INDEX_FROM / 2);
+    add_keys(pool, &seed[0], FROM / 2);
     assert_int_equal(e2_index_count(pool->index), 0);
-    add_keys(pool, &seed[0], E2_INDEX_FROM - 1 - E2_INDEX_FROM / 2);
-    add_keys(exact, &seed[1], E2_INDEX_FROM - 1);
-    assert_int_equal(e2_index_count(pool->index), E2_INDEX_FROM - 1);
+    add_keys(pool, &seed[0], FROM - 1 - FROM / 2);
+    add_keys(exact, &seed[1], FROM - 1);
+    assert_int_equal(e2_index_count(pool->index), FROM - 1);
     assert_int_equal(agreement(pool, exact), 2 * QUERIES);
     add_keys(pool, &seed[0], 1);
     add_keys(exact, &seed[1], 1);
@@ -124,18 +126,6 @@ static void many_examples_are_indexed_on_the_way(void **unused) {
     assert_int_equal(agreement(pool, exact), 2 * QUERIES);
     e2str_pool_free(pool);
     e2str_pool_free(exact);
-}
-
-static void unknown_searches_are_refused(void **unused) {
-    (void)unused;
-    e2str_pool_options options;
-    e2str_pool *pool;
-    e2str_error error;
-    e2str_pool_options_init(&options);
-    options.search = (e2str_search)3;
-    assert_int_equal(e2str_pool_new(f.model, &options, &pool, &error), E2STR_ERROR_ARGUMENT);
-    assert_null(pool);
-    assert_string_equal(error.message, "search is 3; E2STR_SEARCH_AUTO, _EXACT or _INDEX");
 }
 
 /* --------------------------------------------------------------------------------------- by the caller's search -- */
@@ -167,7 +157,7 @@ typedef struct asking {
 } asking;
 
 static void asking_open(asking *a) {
-    a->pool = pool_of(E2STR_SEARCH_AUTO);
+    a->pool = pool_of(FROM);
     a->proposal = (proposal){.status = E2STR_OK};
     for (size_t i = 1; i < FIXTURE_IMAGES; i++) {
         uint64_t id;
@@ -294,7 +284,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_index_finds_what_exact_search_finds),
         cmocka_unit_test(many_examples_are_indexed_on_the_way),
-        cmocka_unit_test(unknown_searches_are_refused),
         cmocka_unit_test(proposals_are_compared_exactly),
         cmocka_unit_test(all_examples_proposed_read_as_the_pool_does),
         cmocka_unit_test(failures_of_the_search_are_the_reads),

@@ -45,10 +45,12 @@ class TestNearest(Case):
                     self.reader.read(PATHS[0], pool, k=2, nearest=nearest)
             self.assertTrue(self.reader.read(PATHS[0], pool, k=2).examples)
 
-    def test_search_of_a_pool(self):
-        """a pool takes the name of its search"""
-        with e2str.Pool(self.reader, search='index'), self.assertRaises(ValueError):
-            e2str.Pool(self.reader, search='nowhere')
+    def test_index_of_a_pool(self):
+        """a pool may have an index from the first example on"""
+        with e2str.Pool(self.reader, index_from=0) as pool, self.demo_pool() as exact:
+            for path, label in labels('examples/demo/pool'):
+                pool.add(path, label)
+            self.assertEqual(self.reader.read(PATHS[0], pool, k=3), self.reader.read(PATHS[0], exact, k=3))
 
     @unittest.skipIf(missing, missing)
     def test_usearch(self):

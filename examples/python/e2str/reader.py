@@ -64,7 +64,7 @@ class PoolOptions(TypedDict, total=False):
     max_bytes: int | None  # of examples and cache together; default: no limit
     storage: Literal['f16', 'f32'] | None  # of visual tokens; default 'f16'; a file has its own
     cache_bytes: int | None  # for what reads will need again; default 64 MiB
-    search: Literal['auto', 'exact', 'index'] | None  # for the nearest; default 'auto': by an index from 65,536 on
+    index_from: int | None  # examples from which on an index finds the nearest; default 65,536; 2**64 - 1: never
 
 
 class LearnOptions(TypedDict, total=False):

@@ -11,6 +11,7 @@ pub const E2STR_MAX_OPERATIONS: u64 = 1 << 36;
 pub const E2STR_MAX_THREADS: u32 = 256;
 pub const E2STR_MAX_SPIN: u32 = 1000000;
 pub const E2STR_ROTATE_AUTO: u32 = u32::MAX;
+pub const E2STR_INDEX_FROM: u32 = 65536;
 pub const E2STR_STRENGTH_CHECKED: f32 = -1.0;
 pub const E2STR_MAX_LENGTH: u32 = 255;
 pub const E2STR_MAX_BONUS: u32 = 100;
@@ -153,10 +154,6 @@ pub struct e2str_pool {
 pub type e2str_storage = u32;
 pub const E2STR_STORE_F16: e2str_storage = 1;
 pub const E2STR_STORE_F32: e2str_storage = 2;
-pub type e2str_search = u32;
-pub const E2STR_SEARCH_AUTO: e2str_search = 0;
-pub const E2STR_SEARCH_EXACT: e2str_search = 1;
-pub const E2STR_SEARCH_INDEX: e2str_search = 2;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct e2str_pool_options {
@@ -164,7 +161,7 @@ pub struct e2str_pool_options {
     pub max_bytes: u64,
     pub storage: e2str_storage,
     pub cache_bytes: u64,
-    pub search: e2str_search,
+    pub index_from: u64,
 }
 #[repr(C)]
 #[derive(Clone, Copy)]
