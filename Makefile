@@ -263,6 +263,9 @@ $(BUILD)/tests/test_alloc: WRAP = $(call wrap,malloc calloc realloc aligned_allo
 # It makes each call to the system fail in turn, and more.
 $(BUILD)/tests/test_faults: WRAP = $(call wrap,open openat read pread write pwrite fsync renameat fstat clock_gettime)
 
+# It counts memory.
+$(BUILD)/tests/test_thin: WRAP = $(call wrap,malloc calloc realloc aligned_alloc free)
+
 $(BUILD)/tests/test_power: WRAP = $(call wrap,openat write pwrite fsync renameat)
 $(BUILD)/tests/test_archive_power: WRAP = $(call wrap,pwrite fsync ftruncate)
 $(BUILD)/tests/test_archive_faults: WRAP = $(call wrap,open openat read pread write pwrite fsync renameat fstat \

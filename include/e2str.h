@@ -390,6 +390,8 @@ typedef struct e2str_pool e2str_pool;
 
 typedef enum e2str_storage { E2STR_STORE_F16 = 1, E2STR_STORE_F32 = 2 } e2str_storage;
 
+#define E2STR_INDEX_FROM 65536
+
 typedef struct e2str_pool_options {
     size_t size;
     uint64_t max_bytes;    /* cap for e2str_pool_bytes and the cache together; default 0 = none */
@@ -398,6 +400,13 @@ typedef struct e2str_pool_options {
                               max_bytes, changes no result, is not saved; default 64 MiB */
     uint64_t unmapped;     /* of an archive. 1: it is not mapped, its parts are read where they are needed, which is
                               slower; default 0 */
+    uint64_t index_from;   /* examples from which on the nearest are found by an index; default E2STR_INDEX_FROM;
+                              UINT64_MAX: never. An index scans one bit for each number of a key in place of the key and
+                              compares some hundred examples exactly, so at least 99 % of the nearest 2 are found
+                              (docs/performance.md), and all of them where there are no more examples than that. What it
+                              finds depends on the examples only, not on calls before or threads. It takes a bit for each
+                              number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192 numbers.
+                              Keys of more than 4,096 are always compared exactly */
 } e2str_pool_options;
 E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t size);
 #define e2str_pool_options_init(options) e2str_pool_options_init_size((options), sizeof(e2str_pool_options))
@@ -432,9 +441,9 @@ E2STR_API e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float
 
 /* The nearest min(k, count) examples to a unit-length key of visual_width floats, most similar first, by dot product
  * (cosine; docs/model.md, section 7); ties: the lower id first. Examples below min_similarity, -1 to 1, are left out
- * (-1: none are). Errors: ARGUMENT (a key or limit that is not a number, too), MEMORY. ids and similarities have room
- * for k; *found says how many were written. The caller's thread searches alone; a read finds the same and shares its
- * search over the session's threads. */
+ * (-1: none are). They are found as the pool's options say (index_from). Errors: ARGUMENT (a key or limit that is not
+ * a number, too), MEMORY. ids and similarities have room for k; *found says how many were written. The caller's thread
+ * searches alone; a read finds the same and shares its search over the session's threads. */
 E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *key, size_t k, float min_similarity,
                                           uint64_t *ids, float *similarities, size_t *found, e2str_error *error);
 
@@ -668,6 +677,15 @@ E2STR_API void e2str_constraint_free(e2str_constraint *constraint);
 #define E2STR_K_EXAMPLES          8
 #define E2STR_SIMILARITY_OF_MODEL (-2.0f)
 
+/* The caller's own search, instead of the pool's: proposes at most `most` examples for a query whose retrieval key has
+ * `width` numbers, in any order: writes their ids, and to *found how many. The read compares them exactly and takes the
+ * nearest k of them, so a search that comes near is good enough. `most` is 4 k. Ids that the pool has not (any more)
+ * and those that come twice are passed over. It is called once for each picture and way up that is read, by any thread
+ * that reads, by several at once, and must not use their sessions; the pool may be used. What it returns other than
+ * E2STR_OK is what the read returns; more than `most`, or no status, is an ARGUMENT error. */
+typedef e2str_status (*e2str_nearest_fn)(void *user, const float *key, size_t width, size_t most, uint64_t *ids,
+                                         size_t *found);
+
 typedef struct e2str_read_options {
     size_t size;
     uint32_t k; /* examples put before the query, the nearest ones; 0..64. Default E2STR_K_DEFAULT: 2, but none
@@ -702,6 +720,9 @@ typedef struct e2str_read_options {
                            replaces it where it is the likelier with both readings' examples taken together
                            (docs/two-looks.md). Not where an example that stood before it has its text as label.
                            Default 0: never. UNSUPPORTED with a prepared prompt or examples that are given */
+    e2str_nearest_fn nearest; /* proposes the examples that the nearest k are taken of; default NULL: the
+                                 pool's own search. Not asked with `examples`, a prompt or k = 0 */
+    void *nearest_user;
 } e2str_read_options;
 E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);
 #define e2str_read_options_init(options) e2str_read_options_init_size((options), sizeof(e2str_read_options))

@@ -32,6 +32,20 @@ typedef e2_activation_fn e2_gelu_fn, e2_quick_gelu_fn, e2_relu_fn;
  * width only. */
 typedef void e2_similarity_fn(const float *key, const float *rows, size_t n, size_t width, float *out);
 
+/*
+ * Codes of keys, scanned for those that may be near (lib/index.c). A block of E2_CODE_BLOCK of them, code by code side
+ * by side: uint8_t [bytes][E2_CODE_BLOCK], float factor [E2_CODE_BLOCK], float offset [E2_CODE_BLOCK]; aligned to 64. A
+ * code's sum is that of what each four of its bits look up: tables [bytes][2][16], of a byte's low and high bits, with
+ * values of at most E2_CODE_MOST. bytes: at most E2_CODE_BYTES, so that a sum fits 16 bits.
+ * out[i] = factor[i] * (line[0] * sum_i + line[1]) + offset[i], every operation rounded: the same bits at every level.
+ * Returns which are at least `least`, code i in bit i; a NaN is not.
+ */
+#define E2_CODE_BLOCK 64
+#define E2_CODE_MOST  60
+#define E2_CODE_BYTES 512
+typedef uint64_t e2_scan_codes_fn(const void *block, size_t bytes, const uint8_t *tables, const float line[2],
+                                  float least, float *out);
+
 /* ---- attention, never holding the full score matrix ---- */
 
 /* One head: out[i] = sum_j softmax_j(scale * query_i . key_j) value_j. n_keys >= 1, head_size 1 to 256.
@@ -150,6 +164,7 @@ typedef struct e2_kernels {
     e2_quick_gelu_fn *quick_gelu;
     e2_relu_fn *relu;
     e2_similarity_fn *similarity;
+    e2_scan_codes_fn *scan_codes;
     e2_attention_fn *attention;
     e2_attention_int_fn *attention_int;
     e2_cached_attention_fn *cached_attention;

@@ -60,6 +60,7 @@ static e2_example *example_block(const e2str_model *model, e2str_storage storage
         .bytes = end + row, .storage = storage, .n_tokens = n_tokens, .n_ids = label->n_ids, .label_size = label->size};
     atomic_init(&example->references, 1);
     atomic_init(&example->reading, NULL);
+    atomic_init(&example->judged, 0);
     example->key = (float *)(memory + key);
     example->tokens = memory + tokens;
     example->ids = (uint32_t *)(memory + ids);

@@ -49,6 +49,7 @@ typedef struct e2_example {
     size_t label_size;
     e2_projection *projection;            /* or NULL; guarded by the pool's lock */
     _Atomic(struct e2_reading *) reading; /* what the model reads of it alone; NULL until that was asked */
+    _Atomic uint64_t judged;              /* its loss on a path, with a name of that (thin.c); 0: none is known */
 } e2_example;
 
 typedef struct e2_reading {

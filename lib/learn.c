@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lesson.h"
 #include "session.h"
+#include "thin.h"
 
 /* docs/in-context.md has what was measured for these. */
 #define MIN_CHECK   8     /* examples; fewer say nothing of labels that are wrong ... */
@@ -245,29 +245,6 @@ static e2str_status keep(student *s, const e2_memory_solution *solution, e2str_m
 
 /* ----------------------------------------------------------------------------------------------------- learning -- */
 
-/* More steps than can be learnt from are thinned out: the examples that the model reads worst stay, of the others some
- * stand for their likes. */
-static bool thin(student *s) {
-    e2_lesson *lesson = &s->lesson;
-    size_t limit = lesson->n, steps = e2_lesson_steps(lesson);
-    s->stands = e2_arena_floats(s->compute->arena, lesson->n);
-    float *loss = e2_arena_floats(s->compute->arena, lesson->n);
-    if (!s->stands || !loss) return false;
-    for (size_t i = 0; i < lesson->n; i++) {
-        double sum = 0.0;
-        for (size_t step = lesson->first[i]; step < lesson->first[i + 1]; step++) sum += (double)lesson->losses[step];
-        loss[i] = (float)(sum / (double)steps_of(s, i));
-        s->stands[i] = 1.0f;
-    }
-    while (steps > E2_MEMORY_MAX_ROWS && limit > 1) {
-        limit = limit * E2_MEMORY_MAX_ROWS / steps * 15 / 16; /* at once, but for examples of uneven length */
-        if (!e2_memory_choose(loss, lesson->n, limit, s->stands)) return false;
-        steps = 0;
-        for (size_t i = 0; i < lesson->n; i++) steps += s->stands[i] > 0.0f ? steps_of(s, i) : 0;
-    }
-    return limit == lesson->n || e2_lesson_thin(s->compute, s->stands, lesson);
-}
-
 static e2str_status prepare(student *s, const e2_choice *examples, size_t n, e2str_error *error) {
     e2_arena *arena = s->compute->arena;
     s->kept = e2_arena_alloc(arena, n, sizeof *s->kept);
@@ -277,9 +254,10 @@ static e2str_status prepare(student *s, const e2_choice *examples, size_t n, e2s
     if (!s->kept || !s->alone || !s->others || !s->gently) return out_of_memory(error);
     for (size_t i = 0; i < n; i++) s->kept[i] = true;
     e2str_status status = e2_lesson_read(s->compute, s->pool, examples, n, &s->lesson, error);
-    if (!status) status = e2_lesson_prepare(s->compute, s->pool, &s->lesson, error);
+    if (!status) status = e2_lesson_lay_out(s->compute, &s->lesson, error);
+    if (!status && !e2_thin(s->compute, s->pool, &s->lesson, &s->stands)) status = out_of_memory(error);
+    if (!status) status = e2_lesson_run(s->compute, s->pool, &s->lesson, error);
     if (status) return status;
-    if (!thin(s)) return out_of_memory(error);
     size_t steps = e2_lesson_steps(&s->lesson);
     s->weight = e2_arena_floats(arena, steps);
     s->loss = e2_arena_floats(arena, steps);

@@ -101,15 +101,11 @@ static void split_logits(const e2str_model *model, e2_lesson *lesson, size_t ste
     for (size_t c = 0; c < columns; c++) own[c] = c < lesson->n_tokens ? all[lesson->tokens[c]] : 0.0f;
     for (size_t c = 0; c < lesson->n_tokens; c++) all[lesson->tokens[c]] = -INFINITY;
     for (size_t i = 0; i < model->decoder.vocabulary; i++) peak = all[i] > peak ? all[i] : peak;
-    double sum = 0.0, total = 0.0, most = peak;
+    double sum = 0.0;
     for (size_t i = 0; peak > -INFINITY && i < model->decoder.vocabulary; i++)
         sum += exp((double)all[i] - (double)peak);
     lesson->rest_peak[step] = peak;
     lesson->rest[step] = peak > -INFINITY ? (float)(peak + log(sum)) : -INFINITY;
-    for (size_t c = 0; c < columns; c++) most = own[c] > most ? own[c] : most;
-    for (size_t c = 0; c < columns; c++) total += exp((double)own[c] - most);
-    if (peak > -INFINITY) total += exp((double)lesson->rest[step] - most);
-    lesson->losses[step] = (float)(most + log(total) - (double)own[lesson->targets[step]]);
 }
 
 #define ROWS 256 /* logits of so many steps are held at a time: a vocabulary may be large */
@@ -121,11 +117,10 @@ static bool make_logits(const e2_compute *compute, e2_lesson *lesson) {
     lesson->logits = e2_arena_floats(compute->arena, steps * e2_lesson_columns(lesson));
     lesson->rest = e2_arena_floats(compute->arena, steps);
     lesson->rest_peak = e2_arena_floats(compute->arena, steps);
-    lesson->losses = e2_arena_floats(compute->arena, steps);
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     float *hidden = e2_arena_floats(compute->arena, ROWS * width);
     float *all = e2_arena_floats(compute->arena, ROWS * vocabulary);
-    if (!lesson->logits || !lesson->rest || !lesson->rest_peak || !lesson->losses || !hidden || !all) return false;
+    if (!lesson->logits || !lesson->rest || !lesson->rest_peak || !hidden || !all) return false;
     for (size_t first = 0; first < steps; first += ROWS) {
         size_t n = steps - first < ROWS ? steps - first : ROWS;
         for (size_t r = 0; r < n; r++)
@@ -139,37 +134,31 @@ static bool make_logits(const e2_compute *compute, e2_lesson *lesson) {
     return true;
 }
 
-e2str_status e2_lesson_prepare(const e2_compute *compute, const e2str_pool *pool, e2_lesson *lesson,
-                               e2str_error *error) {
-    size_t values;
-    if (!make_paths(compute, lesson)) return out_of_memory(error);
-    if (!e2_mul(e2_lesson_steps(lesson), compute->model->memory.features, &values)) return out_of_memory(error);
-    lesson->features = e2_arena_alloc(compute->arena, values, sizeof *lesson->features);
-    if (!lesson->features ||
-        !e2_trace_features(compute, pool, lesson->examples, lesson->n, lesson->paths, lesson->features))
-        return out_of_memory(error);
-    e2str_status status = make_columns(compute, lesson, error);
-    if (!status && !make_logits(compute, lesson)) status = out_of_memory(error);
-    return status;
+e2str_status e2_lesson_lay_out(const e2_compute *compute, e2_lesson *lesson, e2str_error *error) {
+    return make_paths(compute, lesson) ? make_columns(compute, lesson, error) : out_of_memory(error);
 }
 
-/* The steps of example `from` become those of example `to`, which is not behind it. */
-static void move_example(const e2str_model *model, size_t from, size_t to, e2_lesson *lesson) {
+e2str_status e2_lesson_run(const e2_compute *compute, const e2str_pool *pool, e2_lesson *lesson, e2str_error *error) {
+    size_t values;
+    if (!e2_mul(e2_lesson_steps(lesson), compute->model->memory.features, &values)) return out_of_memory(error);
+    lesson->features = e2_arena_alloc(compute->arena, values, sizeof *lesson->features);
+    bool ok = lesson->features &&
+              e2_trace_features(compute, pool, lesson->examples, lesson->n, lesson->paths, lesson->features) &&
+              make_logits(compute, lesson);
+    return ok ? E2STR_OK : out_of_memory(error);
+}
+
+/* Example `from` becomes example `to`, which is not behind it. */
+static void move_example(size_t from, size_t to, e2_lesson *lesson) {
     size_t at = lesson->first[from], n = lesson->first[from + 1] - at, place = lesson->first[to];
-    size_t f = model->memory.features, columns = e2_lesson_columns(lesson);
     lesson->readings[to] = lesson->readings[from];
     lesson->alignments[to] = lesson->alignments[from];
     lesson->paths[to] = lesson->paths[from];
-    memmove(lesson->features + place * f, lesson->features + at * f, n * f * sizeof *lesson->features);
-    memmove(lesson->logits + place * columns, lesson->logits + at * columns, n * columns * sizeof *lesson->logits);
     memmove(lesson->targets + place, lesson->targets + at, n * sizeof *lesson->targets);
-    memmove(lesson->rest + place, lesson->rest + at, n * sizeof *lesson->rest);
-    memmove(lesson->rest_peak + place, lesson->rest_peak + at, n * sizeof *lesson->rest_peak);
-    memmove(lesson->losses + place, lesson->losses + at, n * sizeof *lesson->losses);
     lesson->first[to + 1] = place + n;
 }
 
-bool e2_lesson_thin(const e2_compute *compute, float *weight, e2_lesson *lesson) {
+bool e2_lesson_keep(const e2_compute *compute, float *weight, e2_lesson *lesson) {
     e2_choice *examples = e2_arena_alloc(compute->arena, lesson->n, sizeof *examples);
     size_t kept = 0;
     if (!examples) return false;
@@ -177,7 +166,7 @@ bool e2_lesson_thin(const e2_compute *compute, float *weight, e2_lesson *lesson)
         if (weight[i] == 0.0f) continue;
         examples[kept] = lesson->examples[i];
         weight[kept] = weight[i];
-        move_example(compute->model, i, kept++, lesson); /* `first` beyond `kept` is still as it was */
+        move_example(i, kept++, lesson); /* `first` beyond `kept` is still as it was */
     }
     lesson->examples = examples;
     lesson->n = kept;

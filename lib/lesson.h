@@ -21,19 +21,20 @@ typedef struct e2_lesson {
     uint32_t *targets;       /* [steps]: column */
     float *logits;           /* [steps][columns] */
     float *rest, *rest_peak; /* [steps]: of all other tokens */
-    float *losses;           /* [steps]: the model's own cross-entropy */
 } e2_lesson;
 
 static inline size_t e2_lesson_steps(const e2_lesson *lesson) { return lesson->first[lesson->n]; }
 static inline size_t e2_lesson_columns(const e2_lesson *lesson) { return (size_t)lesson->n_tokens + lesson->n_new; }
 
-/* Reads the examples, then lays their steps out; all of it in the arena. LIMIT: too many new characters; MEMORY. */
+/* Three stages, all of them in the arena: reads the examples; lays their paths out, with targets and columns; runs them
+ * along their paths. LIMIT: too many new characters; MEMORY. */
 e2str_status e2_lesson_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
                             e2_lesson *lesson, e2str_error *error);
-e2str_status e2_lesson_prepare(const e2_compute *compute, const e2str_pool *pool, e2_lesson *lesson,
-                               e2str_error *error);
+e2str_status e2_lesson_lay_out(const e2_compute *compute, e2_lesson *lesson, e2str_error *error);
+e2str_status e2_lesson_run(const e2_compute *compute, const e2str_pool *pool, e2_lesson *lesson, e2str_error *error);
 
-/* Keeps those examples whose weight [n] is not 0, and their weights. false: out of memory. */
-bool e2_lesson_thin(const e2_compute *compute, float *weight, e2_lesson *lesson);
+/* Between the second and the third: keeps those examples whose weight [n] is not 0, and their weights. false: out of
+ * memory. */
+bool e2_lesson_keep(const e2_compute *compute, float *weight, e2_lesson *lesson);
 
 #endif

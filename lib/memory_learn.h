@@ -23,8 +23,12 @@
 
 #include "linear.h"
 
-#define E2_MEMORY_MAX_ROWS  8192              /* of a problem: e2_memory_choose thins out more */
-#define E2_MEMORY_MAX_CELLS ((size_t)1 << 24) /* each of rows * columns, rows * width and columns * width */
+/* Of a problem: rows, of which e2_thin keeps no more, and each of rows * columns, rows * width and columns * width.
+ * Other values are for measuring (docs/scale.md). */
+#ifndef E2_MEMORY_MAX_ROWS
+#define E2_MEMORY_MAX_ROWS  8192
+#define E2_MEMORY_MAX_CELLS ((size_t)1 << 24)
+#endif
 
 /* What is learnt from, row by row: the order of the rows decides the last bits. All values finite but `rest`. */
 typedef struct e2_memory_rows {

@@ -74,10 +74,12 @@ typedef struct scan {
     best_k *best;     /* [workers] */
 } scan;
 
+/* -1 is none, in spite of rounding. */
+static float least_of(float min_similarity) { return min_similarity <= -1.0f ? -INFINITY : min_similarity; }
+
 /* The caller holds the pool's lock. */
 static scan scan_of(const e2str_pool *pool, const float *key, size_t k, float min_similarity, best_k *best) {
-    float minimum = min_similarity <= -1.0f ? -INFINITY : min_similarity; /* -1 is none, in spite of rounding */
-    return (scan){pool, e2_pool_rows_locked(pool), key, k, minimum, false, best};
+    return (scan){pool, e2_pool_rows_locked(pool), key, k, least_of(min_similarity), false, best};
 }
 
 /* A similarity that is NaN is below every minimum. */
@@ -162,13 +164,54 @@ static e2str_status run_scan(scan *s, e2_threads *threads, size_t *found, e2str_
     return E2STR_OK;
 }
 
+/* -------------------------------------------------------------------------------------------------------- index -- */
+
+/* Candidates of the index that are compared exactly when k are wanted (docs/performance.md has what that finds). */
+#define CANDIDATES(k) (512 + 16 * (k))
+
+/* Whether the pool's index is asked: it has all examples, and comparing as many as it proposes is worth sparing. The
+ * rows of an archive have no index. */
+static bool is_indexed(const e2str_pool *pool, size_t k) {
+    if (e2_pool_rows_locked(pool) || pool->count < pool->index_from || k > pool->count) return false;
+    return CANDIDATES(k) < pool->count && e2_index_count(pool->index) == pool->count;
+}
+
+/* As run_scan, by the pool's index. */
+static e2str_status run_index(scan *s, e2_arena *arena, e2_threads *threads, size_t *found, e2str_error *error) {
+    const e2str_pool *pool = s->pool;
+    size_t n;
+    e2_near *near = e2_arena_alloc(arena, s->k, sizeof *near);
+    e2_index_query query = {.kernels = pool->model->kernels,
+                            .arena = arena,
+                            .threads = e2_threads_for(threads, e2_nanoseconds(0, e2_index_bytes(pool->index))),
+                            .key = s->key,
+                            .candidates = CANDIDATES(s->k)};
+    *found = 0;
+    if (!near || !e2_index_nearest(pool->index, &query, pool->keys, s->k, near, &n))
+        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", s->k);
+    for (size_t i = 0; i < n && near[i].similarity >= s->minimum; i++) {
+        e2_example *example = pool->examples[near[i].at];
+        s->best[0].choices[(*found)++] =
+            (e2_choice){.example = example, .similarity = near[i].similarity, .id = example->id};
+    }
+    return E2STR_OK;
+}
+
+/* The best k, in best[0]; the caller holds the pool's lock. */
+static e2str_status run(scan *s, e2_arena *arena, e2_threads *threads, size_t *found, e2str_error *error) {
+    if (s->k && is_indexed(s->pool, s->k)) return run_index(s, arena, threads, found, error);
+    return run_scan(s, threads, found, error);
+}
+
 /* Each worker's best k in a part of their own of `room`. */
 static e2str_status search(scan *s, e2_threads *threads, e2_choice *room, size_t *found, e2str_error *error) {
     size_t workers = e2_threads_count(threads);
     s->best = e2_alloc(workers, sizeof *s->best);
     if (!s->best) return E2STR_ERROR_MEMORY;
     for (size_t i = 0; i < workers; i++) s->best[i] = (best_k){.choices = room + i * s->k};
-    e2str_status status = run_scan(s, threads, found, error);
+    e2_arena arena = {0};
+    e2str_status status = run(s, &arena, threads, found, error);
+    e2_arena_free(&arena);
     free(s->best);
     return status;
 }
@@ -260,7 +303,7 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
         pthread_rwlock_rdlock(e2_pool_lock(pool));
         scan s = scan_of(pool, key, k, min_similarity, best);
         s.with_tokens = true;
-        status = run_scan(&s, compute->threads, found, error);
+        status = run(&s, compute->arena, compute->threads, found, error);
         for (size_t i = 0; i < *found; i++) retain_choice(&choices[i]);
         archive = e2_archive_retain(e2_pool_rows_locked(pool));
         pthread_rwlock_unlock(e2_pool_lock(pool));
@@ -273,6 +316,81 @@ e2str_status e2_pool_choose(const e2_compute *compute, const e2str_pool *pool, c
     e2_archive_release(archive);
     return status;
 }
+
+/* ------------------------------------------------------------------------------------------- the caller's search -- */
+
+#define PROPOSED(k) (4 * (size_t)(k))
+
+static int by_id(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Asks for ids [PROPOSED(k)]; no lock is held. */
+static e2str_status ask(const e2str_read_options *options, const float *key, size_t width, uint64_t *ids, size_t *n,
+                        e2str_error *error) {
+    size_t most = PROPOSED(options->k);
+    *n = 0;
+    e2str_status status = options->nearest(options->nearest_user, key, width, most, ids, n);
+    if ((unsigned)status > E2STR_ERROR_CONFLICT)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "the caller's search returned %d, which is no status", (int)status);
+    if (status) return e2_fail(error, status, "the caller's search failed: %s", e2str_status_name(status));
+    if (*n > most)
+        return e2_fail(error, E2STR_ERROR_ARGUMENT, "the caller's search proposed %zu examples of at most %zu", *n,
+                       most);
+    return E2STR_OK;
+}
+
+/* The proposed examples that there are, each once, are compared; those that are not chosen are let go. */
+static e2str_status choose_of(const e2_compute *compute, const e2str_pool *pool, const float *key, const uint64_t *ids,
+                              size_t n, best_k *best, const scan *s, e2str_error *error) {
+    e2str_status status = E2STR_OK;
+    e2_choice *all = e2_arena_alloc(compute->arena, n, sizeof *all);
+    size_t count = 0;
+    if (!all) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the nearest examples");
+    for (size_t i = 0; !status && i < n; i++) {
+        e2_choice choice = {.id = ids[i]};
+        if (i && ids[i] == ids[i - 1]) continue;
+        status = e2_pool_fetch(pool, ids[i], &choice.example, &choice.projection, error);
+        if (status == E2STR_ERROR_NOT_FOUND || status == E2STR_ERROR_UNSUPPORTED) { /* none, or without tokens */
+            status = E2STR_OK;
+            continue;
+        }
+        if (status) break;
+        compute->kernels->similarity(key, choice.example->key, 1, pool->model->vision.width, &choice.similarity);
+        all[count++] = choice;
+        if (choice.similarity >= s->minimum) offer(best, s->k, choice);
+    }
+    for (size_t i = 0; i < count; i++) {
+        size_t chosen = 0;
+        while (!status && chosen < best->n && best->choices[chosen].id != all[i].id) chosen++;
+        if (status || chosen == best->n) e2_choice_release(&all[i]);
+    }
+    return status;
+}
+
+e2str_status e2_pool_choose_proposed(const e2_compute *compute, const e2str_pool *pool, const float *key,
+                                     const e2str_read_options *options, e2_choice *choices, size_t *found,
+                                     e2str_error *error) {
+    size_t n = 0;
+    *found = 0;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    uint64_t *ids = e2_arena_alloc(compute->arena, PROPOSED(options->k), sizeof *ids);
+    e2str_status status = ids ? ask(options, key, pool->model->vision.width, ids, &n, error)
+                              : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the nearest examples");
+    if (!status) {
+        best_k best = {.choices = choices};
+        scan s = {.k = options->k, .minimum = least_of(options->min_similarity)};
+        qsort(ids, n, sizeof *ids, by_id);
+        status = choose_of(compute, pool, key, ids, n, &best, &s, error);
+        sort_best_first(&best);
+        if (!status) *found = best.n;
+    }
+    e2_arena_release(compute->arena, mark);
+    return status;
+}
+
+/* -------------------------------------------------------------------------------------------------- given ones -- */
 
 e2str_status e2_pool_choose_all(const e2str_pool *pool, e2_choice **choices, size_t *n, uint64_t *last_id,
                                 e2str_error *error) {

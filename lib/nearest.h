@@ -27,6 +27,11 @@ e2str_status e2_pool_nearest(const e2str_pool *pool, e2_threads *threads, const 
                              float min_similarity, uint64_t *ids, float *similarities, size_t *found,
                              e2str_error *error);
 
+/* The nearest k of those that the caller's search proposes (e2str.h), likewise. ARGUMENT, MEMORY, what it returns. */
+e2str_status e2_pool_choose_proposed(const e2_compute *compute, const e2str_pool *pool, const float *key,
+                                     const e2str_read_options *options, e2_choice *choices, size_t *found,
+                                     e2str_error *error);
+
 /* All examples in the order of their ids, malloc'ed; *last_id is the last of them. MEMORY; of a pool in an archive, of
  * which all examples come to memory, FORMAT, IO, UNSUPPORTED (some have no visual tokens). */
 e2str_status e2_pool_choose_all(const e2str_pool *pool, e2_choice **choices, size_t *n, uint64_t *last_id,

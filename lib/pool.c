@@ -6,8 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const e2str_pool_options default_options = {
-    .size = sizeof default_options, .storage = E2STR_STORE_F16, .cache_bytes = (uint64_t)64 << 20};
+#include "large.h"
+
+static const e2str_pool_options default_options = {.size = sizeof default_options,
+                                                   .storage = E2STR_STORE_F16,
+                                                   .cache_bytes = (uint64_t)64 << 20,
+                                                   .index_from = E2STR_INDEX_FROM};
 
 void e2str_pool_options_init_size(e2str_pool_options *options, size_t size) {
     e2_options_init(options, size, &default_options);
@@ -33,6 +37,7 @@ e2str_status e2str_pool_new(const e2str_model *model, const e2str_pool_options *
                           .cache_bytes = read.cache_bytes,
                           .storage = read.storage,
                           .mapped = !read.unmapped,
+                          .index_from = read.index_from,
                           .next_id = 1};
     bool lock = pthread_rwlock_init(&fresh->lock, NULL) == 0;
     if (!lock || pthread_mutex_init(&fresh->saving, NULL) != 0) {
@@ -109,11 +114,22 @@ static bool grow(e2str_pool *pool) {
     e2_example **examples = realloc(pool->examples, bytes);
     if (!examples) return false;
     pool->examples = examples;
-    float *keys = realloc(pool->keys, key_bytes);
+    float *keys = e2_large_grow(pool->keys, pool->count * row, key_bytes);
     if (!keys) return false;
     pool->keys = keys;
     pool->capacity = capacity;
     return true;
+}
+
+/* Indexes keys that are not yet in the index, the next one (in its place already) included: four with each example, so
+ * that none takes long, and all are in it when the index is asked. What the index holds depends on the keys only. The
+ * caller holds the lock. */
+static bool index_more(e2str_pool *pool) {
+    size_t width = pool->model->vision.width;
+    if (pool->count < pool->index_from / 2 || pool->index_from == UINT64_MAX || width > E2_INDEX_MAX_WIDTH) return true;
+    if (!pool->index && !(pool->index = e2_index_new(width, pool->model->memory.key_mean))) return false;
+    size_t begin = e2_index_count(pool->index), left = pool->count + 1 - begin;
+    return e2_index_append(pool->index, pool->keys + begin * width, left < 4 ? left : 4, NULL);
 }
 
 static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_error *error) {
@@ -130,9 +146,10 @@ static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_e
     }
     if (!example->id && pool->next_id == UINT64_MAX) return e2_fail(error, E2STR_ERROR_LIMIT, "the pool is out of ids");
     if (!grow(pool)) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
-    if (!example->id) example->id = pool->next_id++;
     size_t width = pool->model->vision.width;
     memcpy(pool->keys + pool->count * width, example->key, width * sizeof(float));
+    if (!index_more(pool)) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's index");
+    if (!example->id) example->id = pool->next_id++;
     pool->examples[pool->count++] = example;
     pool->bytes += example->bytes;
     return E2STR_OK;
@@ -238,6 +255,7 @@ static e2_example *take_out(e2str_pool *pool, size_t at) {
     drop_projection(pool, example);
     memmove(pool->examples + at, pool->examples + at + 1, after * sizeof *pool->examples);
     memmove(row, row + width, after * width * sizeof *row);
+    if (at < e2_index_count(pool->index)) e2_index_remove(pool->index, at);
     pool->count--;
     pool->bytes -= example->bytes;
     return example;
@@ -262,10 +280,12 @@ void e2str_pool_clear(e2str_pool *pool) {
     pthread_rwlock_wrlock(&pool->lock);
     e2_example **examples = pool->examples;
     float *keys = pool->keys;
+    e2_index *index = pool->index;
     size_t count = pool->count;
     for (size_t i = 0; i < count; i++) drop_projection(pool, examples[i]);
     pool->examples = NULL;
     pool->keys = NULL;
+    pool->index = NULL;
     pool->count = pool->capacity = 0;
     pool->bytes = 0;
     pool->n_gone = 0;
@@ -278,6 +298,7 @@ void e2str_pool_clear(e2str_pool *pool) {
     for (size_t i = 0; i < count; i++) e2_example_release(examples[i]);
     free(examples);
     free(keys);
+    e2_index_free(index);
 }
 
 void e2str_pool_free(e2str_pool *pool) {

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "archive.h"
+#include "index.h"
 #include "memory.h"
 
 /* The file that a pool was loaded from, or saved to last: what in it tells whether it is still the same (of an archive
@@ -21,10 +22,12 @@ struct e2str_pool {
     uint64_t max_bytes;   /* for examples and projections together; 0: no cap */
     uint64_t cache_bytes; /* for projections */
     e2str_storage storage;
+    uint64_t index_from;   /* examples; from half of them on the index grows */
     pthread_rwlock_t lock; /* guards everything below */
     e2_example **examples; /* in the order added: ascending ids */
     float *keys;           /* [count][vision width], a copy in the same order: a search reads it in one go */
     size_t count, capacity;
+    e2_index *index; /* of the first of the keys; NULL: of none */
     uint64_t next_id;
     e2str_memory *memory;    /* learnt, or NULL */
     uint64_t memory_last_id; /* of the examples that it was learnt from: removing one of these forgets it */

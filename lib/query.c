@@ -13,6 +13,8 @@ e2str_status e2_query_choose(const e2_compute *compute, const e2str_pool *pool, 
                              e2_query *q, e2str_error *error) {
     e2str_status status = E2STR_OK;
     if (!pool || options->prompt) return status;
+    if (!options->n_examples && options->nearest && options->k)
+        return e2_pool_choose_proposed(compute, pool, q->key, options, q->choices, &q->n_choices, error);
     if (!options->n_examples)
         return e2_pool_choose(compute, pool, q->key, options->k, options->min_similarity, q->choices, &q->n_choices,
                               error);

@@ -133,6 +133,41 @@ static void check_similarity(e2_similarity_fn *similarity, double tolerance) {
     }
 }
 
+/* ---- scan of codes ---- */
+
+/* Codes that use all tables, sums up to the largest; every bit as it is said to be computed. Some factors and offsets
+ * are no numbers. */
+static void check_scan_codes(e2_scan_codes_fn *scan, double tolerance) {
+    assert_true(tolerance == 0);
+    for (int round = 0; round < 120; round++) {
+        size_t bytes = round == 0 ? E2_CODE_BYTES : random_below(round % 2 ? 6 : 100), n = E2_CODE_BLOCK;
+        size_t size = bytes * n + 2 * n * sizeof(float), table_size = 32 * bytes;
+        uint8_t *block = block_new(size), *tables = block_new(table_size);
+        float *out = buffer_new(n, 0.0f), factors[2 * E2_CODE_BLOCK],
+              line[2] = {random_float(0.1f), random_float(9.0f)};
+        float least = round % 5 == 4 ? -INFINITY : random_float(2.0f);
+        for (size_t i = 0; i < table_size; i++) tables[i] = round ? (uint8_t)random_below(61) : E2_CODE_MOST;
+        for (size_t i = 0; i < bytes * n; i++) block[i] = (uint8_t)random_below(256);
+        for (size_t i = 0; i < 2 * n; i++) factors[i] = random_below(40) ? random_float(1.0f) : NAN;
+        memcpy(block + bytes * n, factors, sizeof factors);
+        uint64_t found = scan(block, bytes, tables, line, least, out);
+        for (size_t i = 0; i < n; i++) {
+            uint32_t sum = 0;
+            for (size_t b = 0; b < bytes; b++)
+                for (size_t g = 0; g < 2; g++) sum += tables[(2 * b + g) * 16 + (block[b * n + i] >> 4 * g & 15)];
+            volatile float expected = line[0] * (float)sum;
+            expected = expected + line[1];
+            expected = factors[i] * expected;
+            expected = expected + factors[n + i];
+            assert_true(out[i] == expected || (isnan(out[i]) && isnan(expected)));
+            assert_int_equal(found >> i & 1, expected >= least);
+        }
+        block_free(block, size);
+        block_free(tables, table_size);
+        buffer_free(out, n);
+    }
+}
+
 /* ---- attention ---- */
 
 /* One query of one head; key j is row rows[j], or j without rows. Returns the largest score's magnitude: an error in a

@@ -121,7 +121,8 @@ public final class E2str {
 
     @FieldOrder({"size", "k", "min_similarity", "examples", "n_examples", "prompt", "beams", "max_tokens",
         "alternatives", "clean_up", "memory", "memory_factor", "influences", "memory_everywhere", "places",
-        "reject_below", "textless_from", "constraint", "attention", "second_look"})
+        "reject_below", "textless_from", "constraint", "attention", "second_look",
+        "nearest", "nearest_user"})
     public static class ReadOptions extends Structure {
         public long size;
         public int k;
@@ -137,6 +138,7 @@ public final class E2str {
         public Pointer constraint;
         public int attention;
         public float second_look;
+        public Pointer nearest, nearest_user;
 
         public ReadOptions() {
             C.e2str_read_options_init_size(this, size());

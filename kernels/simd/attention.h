@@ -164,7 +164,7 @@ E2_INLINE void score_rows(const cache *keys, size_t j, const size_t n_rows, cons
     const float *rows[4];
     for (size_t r = 0; r < n_rows; r++) rows[r] = row_of(keys, j + r);
     for (size_t h = 0; h < keys->heads; h++) {
-        row_dots(query + h * size, rows, n_rows, size, 0, scores + h * keys->n + j);
+        row_dots(query + h * size, rows, n_rows, size, scores + h * keys->n + j);
         for (size_t r = 0; r < n_rows; r++) rows[r] += size;
     }
 }

@@ -82,10 +82,8 @@ E2_INLINE void row_scale(const float *x, size_t n, vec scale, float *y) {
     if (i < n) vec_store_part(y + i, n - i, vec_mul(scale, vec_load_part(x + i, n - i, scale)));
 }
 
-/* out[r] = a . rows[r] for a constant number of rows, at most 4: that many streams of memory are under way. Meanwhile
- * what lies `ahead` floats further is fetched, unless that is 0. */
-E2_INLINE void row_dots(const float *a, const float *const *rows, const size_t n_rows, size_t n, size_t ahead,
-                        float *out) {
+/* out[r] = a . rows[r] for a constant number of rows, at most 4. */
+E2_INLINE void row_dots(const float *a, const float *const *rows, const size_t n_rows, size_t n, float *out) {
     const vec zero = vec_set(0.0f);
     vec sum[4][2];
     for (size_t r = 0; r < n_rows; r++) sum[r][0] = sum[r][1] = zero;
@@ -93,10 +91,8 @@ E2_INLINE void row_dots(const float *a, const float *const *rows, const size_t n
     for (; i + 2 * VEC_LANES <= n; i += 2 * VEC_LANES)
         for (size_t j = 0; j < 2; j++) {
             vec left = vec_load(a + i + j * VEC_LANES);
-            for (size_t r = 0; r < n_rows; r++) {
-                if (ahead && j * VEC_LANES % 16 == 0) __builtin_prefetch(rows[r] + i + j * VEC_LANES + ahead);
+            for (size_t r = 0; r < n_rows; r++)
                 sum[r][j] = vec_fma(left, vec_load(rows[r] + i + j * VEC_LANES), sum[r][j]);
-            }
         }
     if (i + VEC_LANES <= n) {
         vec left = vec_load(a + i);

@@ -58,6 +58,7 @@ class ReadOptions(TypedDict, total=False):
     constraint: Constraint | None  # what the text may be
     attention: bool | None  # keep where the decoder looked: Character.attention; default False
     second_look: float | None  # 0 to 1: with less confidence a picture is looked at once more; default 0: never
+    nearest: Callable[[numpy.ndarray, int], Iterable[int]] | None  # proposes ids for a key, at most so many: Pool
 
 
 class PoolOptions(TypedDict, total=False):
@@ -67,6 +68,7 @@ class PoolOptions(TypedDict, total=False):
     storage: Literal['f16', 'f32'] | None  # of visual tokens; default 'f16'; a file has its own
     cache_bytes: int | None  # for what reads will need again; default 64 MiB
     unmapped: bool | None  # an archive is read where it is needed, and not mapped; default False
+    index_from: int | None  # examples from which on an index finds the nearest; default 65,536; 2**64 - 1: never
 
 
 class LearnOptions(TypedDict, total=False):
@@ -102,6 +104,27 @@ class _Session(Owner):
         while len(self._results) < count:
             self._results.append(Owner('result_new', 'result_free'))
         return [one.pointer for one in self._results[:count]]
+
+
+def _proposing(
+    nearest: Callable[[numpy.ndarray, int], Iterable[int]], raised: list[BaseException]
+) -> Callable[..., int]:
+    """A search of Python's as the library calls it; what it raises goes to the list, and ends the read."""
+
+    def ask(_: Any, key: Any, width: int, most: int, ids: Any, found: Any) -> int:
+        try:
+            import numpy
+
+            proposed = list(islice(nearest(numpy.ctypeslib.as_array(key, (width,)).copy(), most), most))
+            for place, value in enumerate(proposed):
+                ids[place] = _abi.number(ctypes.c_uint64, value, 'an id')
+            found[0] = len(proposed)
+        except BaseException as problem:
+            raised.append(problem)
+            return int(_abi.HEADER.constants['E2STR_ERROR_ARGUMENT'])
+        return 0
+
+    return ask
 
 
 class Reader(Handle):
@@ -182,12 +205,22 @@ class Reader(Handle):
         return readings
 
     def _read(self, pictures: list[Picture], pool: Pool | None, given: Mapping[str, Any]) -> list[Reading]:
+        raised: list[BaseException] = []
+        if (nearest := given.get('nearest')) is not None:
+            if not callable(nearest):
+                raise _abi.wrong('nearest', 'a function of a key and a number', nearest)
+            given = {**given, 'nearest': _proposing(nearest, raised)}
         options, keep = _abi.options('read_options', given)
         owner = _held(pool, Pool, 'pool') if pool is not None else None
         with self._session() as session:
             n, results = len(pictures), session.results(len(pictures))
             arguments = n, owner and owner.pointer, ctypes.byref(options), (ctypes.c_void_p * n)(*results)
-            _abi.call('read_batch', session.pointer, _views(pictures), *arguments)
+            try:
+                _abi.call('read_batch', session.pointer, _views(pictures), *arguments)
+            except Error:
+                if raised:
+                    raise raised[0] from None
+                raise
             return [reading(result, bool(given.get('places')), bool(given.get('attention'))) for result in results]
 
     def _visual_tokens(self, picture: Picture) -> int:

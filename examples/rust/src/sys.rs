@@ -11,6 +11,7 @@ pub const E2STR_MAX_OPERATIONS: u64 = 1 << 36;
 pub const E2STR_MAX_THREADS: u32 = 256;
 pub const E2STR_MAX_SPIN: u32 = 1000000;
 pub const E2STR_ROTATE_AUTO: u32 = u32::MAX;
+pub const E2STR_INDEX_FROM: u32 = 65536;
 pub const E2STR_STRENGTH_CHECKED: f32 = -1.0;
 pub const E2STR_MAX_LENGTH: u32 = 255;
 pub const E2STR_MAX_BONUS: u32 = 100;
@@ -165,6 +166,7 @@ pub struct e2str_pool_options {
     pub storage: e2str_storage,
     pub cache_bytes: u64,
     pub unmapped: u64,
+    pub index_from: u64,
 }
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -238,6 +240,8 @@ pub struct e2str_constraint_options {
     pub accept: e2str_accept_fn,
     pub accept_user: *mut c_void,
 }
+pub type e2str_nearest_fn =
+    Option<unsafe extern "C" fn(*mut c_void, *const f32, usize, usize, *mut u64, *mut usize) -> e2str_status>;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct e2str_read_options {
@@ -261,6 +265,8 @@ pub struct e2str_read_options {
     pub constraint: *const e2str_constraint,
     pub attention: u32,
     pub second_look: f32,
+    pub nearest: e2str_nearest_fn,
+    pub nearest_user: *mut c_void,
 }
 #[repr(C)]
 pub struct e2str_result {
