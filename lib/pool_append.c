@@ -44,7 +44,6 @@ static void settle(e2str_pool *pool, const e2_pool_content *content, e2_archive 
     e2_archive *former = pool->archive;
     e2str_memory *archived = pool->archived_memory;
     e2_pool_forget_recent_locked(pool);
-    if (!pool->recent) pool->recent = calloc(E2_POOL_RECENT, sizeof *pool->recent);
     pool->archive = archive;
     pool->archived_memory = e2_memory_retain(content->memory);
     pool->emptied = pool->clears != content->clears;

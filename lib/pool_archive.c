@@ -100,7 +100,6 @@ static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, 
     e2_archive *former = pool->archive;
     e2str_memory *gone = pool->memory, *archived = pool->archived_memory;
     e2_pool_forget_recent_locked(pool);
-    if (!pool->recent) pool->recent = calloc(E2_POOL_RECENT, sizeof *pool->recent); /* without: nothing is cached */
     pool->archive = archive;
     pool->storage = archive->storage;
     pool->emptied = false;

@@ -116,6 +116,8 @@ static e2_example *keep_recent(e2str_pool *pool, e2_example *fresh) {
         return e2_example_retain(other);
     }
     uint64_t most = pool->cache_bytes - pool->cache_bytes / 4;
+    if (!pool->recent) pool->recent = calloc(E2_POOL_RECENT, sizeof *pool->recent);
+    if (!pool->recent) return fresh;
     give_up(pool, slot);
     for (size_t i = 0; i < E2_POOL_RECENT && pool->projected && pool->projected + fresh->bytes > most; i++) {
         give_up(pool, pool->recent_turn);
@@ -147,7 +149,7 @@ e2str_status e2_pool_fetch_row(const e2str_pool *pool, e2_archive *archive, size
     e2str_status status = e2_archive_example(archive, row, example, error);
     if (status) return status;
     pthread_rwlock_wrlock(&cache->lock);
-    if (cache->recent && e2_pool_rows_locked(cache) == archive) *example = keep_recent(cache, *example);
+    if (e2_pool_rows_locked(cache) == archive) *example = keep_recent(cache, *example);
     *projection = e2_projection_retain((*example)->projection);
     pthread_rwlock_unlock(&cache->lock);
     return E2STR_OK;
