@@ -49,6 +49,10 @@ echo '€17.26' > "$work/text"
 expect 'a text that is given' 0 "$e2str" explain -p "$work/tags.pool" --lexicon "$work/text" $tags/queries/17-25.jpg
 holds '€17.26'
 
+expect 'a second look' 0 "$e2str" explain -p "$work/tags.pool" -k 0 --second-look 1 $tags/queries/17-25.jpg
+same_reading -p "$work/tags.pool" -k 0 --second-look 1 $tags/queries/17-25.jpg
+holds 'second look: €17.25 stays'
+
 # ---- JSON and the page ----
 expect 'as JSON' 0 "$e2str" explain -p "$work/tags.pool" -k 2 --json $tags/queries/17-25.jpg
 check 'in one line' test "$(wc -l < "$work/out")" -eq 1

@@ -65,6 +65,12 @@ static e2str_status only_this_text(asking *a, e2str_error *error) {
 /* ------------------------------------------------------------------------------------------------------------ ways --
  */
 
+/* Read once, and without what only the read that is explained is asked for. */
+static void once(e2str_read_options *options) {
+    options->attention = options->places = options->influences = 0;
+    options->second_look = 0;
+}
+
 static bool has_memory(const invocation *run) {
     e2str_memory_report report;
     e2str_memory_report_init(&report);
@@ -77,7 +83,7 @@ static e2str_status try_way(const asking *a, int way, explained_way *found, e2st
     found->possible = (!prompt || a->prompt_size) && (!memory || has_memory(run));
     if (!found->possible) return E2STR_OK;
     e2str_read_options options = run->read;
-    options.attention = options.places = options.influences = 0;
+    once(&options);
     options.k = prompt ? a->prompt_size : 0;
     if (!memory) options.memory_factor = 0;
     e2str_status status = read_again(a, &options, error);
@@ -95,7 +101,7 @@ static e2str_status try_way(const asking *a, int way, explained_way *found, e2st
 static e2str_status weigh_subset(const asking *a, uint64_t subset, double *log_probability, e2str_error *error) {
     e2str_read_options options = a->e->run->read;
     uint64_t ids[E2STR_MAX_EXAMPLES];
-    options.attention = options.places = options.influences = 0;
+    once(&options);
     options.k = 0;
     options.examples = ids;
     options.n_examples = 0;
@@ -182,6 +188,17 @@ gaze_centre centre_of(const explanation *e, size_t character) {
     return centre;
 }
 
+/* What the second look changed, if one was taken. */
+static e2str_status look_back(const asking *a, explanation *e, e2str_error *error) {
+    e2str_read_options options = e->run->read;
+    if (!e2str_result_second_look(e->run->result)) return E2STR_OK;
+    once(&options);
+    e2str_status status = read_again(a, &options, error);
+    if (status) return status;
+    e->first_look = strdup(e2str_result_text(a->result));
+    return e->first_look ? E2STR_OK : out_of_memory(error);
+}
+
 static e2str_status gather(explanation *e, asking *a, e2str_error *error) {
     const invocation *run = e->run;
     e2str_status status = e2str_read(run->session, &e->picture, run->pool, &run->read, run->result, error);
@@ -192,6 +209,7 @@ static e2str_status gather(explanation *e, asking *a, e2str_error *error) {
     e2str_result_area(run->result, &e->area, NULL);
     e->log_probability = log_probability_of(run->result);
     a->prompt_size = !run->pool ? 0 : e->n_examples ? (uint32_t)e->n_examples : run->read.k == E2STR_K_DEFAULT ? 2 : 0;
+    status = look_back(a, e, error);
     for (int way = 0; !status && way < WAYS; way++) status = try_way(a, way, &e->ways[way], error);
     return status ? status : weigh_examples(a, e, error);
 }
@@ -221,6 +239,7 @@ static void release(explanation *e, asking *a) {
     for (size_t i = 0; e->examples && i < e2str_result_examples(e->run->result); i++) free(e->examples[i].label);
     for (int way = 0; way < WAYS; way++) free(e->ways[way].text);
     free(e->examples);
+    free(e->first_look);
     e2str_image_free(&e->picture);
     e2str_result_free(a->result);
     e2str_constraint_free(a->the_text);

@@ -34,6 +34,7 @@ typedef struct explanation {
     e2str_image picture;
     e2str_area area;
     double log_probability;
+    char *first_look; /* what was read at first, where a second look was taken; else NULL */
     explained_way ways[WAYS];
     explained_example *examples; /* [n_examples] */
     size_t n_examples;

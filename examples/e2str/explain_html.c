@@ -265,9 +265,14 @@ bool write_explanation_page(FILE *to, const explanation *e) {
     text(to, "<p>", e->path, "");
     fprintf(to,
             ", read: %u × %u pixels from %u, %u</p><p>score %.3f · confidence %.3f · without a text %.3f · "
-            "log-probability %.2f</p><div class=\"word\">",
+            "log-probability %.2f</p>",
             e->area.width, e->area.height, e->area.x, e->area.y, (double)e2str_result_score(result),
             (double)e2str_result_confidence(result), (double)e2str_result_textless(result), e->log_probability);
+    if (e->first_look) {
+        text(to, "<p>looked at again: ", e->first_look, "");
+        fputs(e2str_result_second_look(result) > 1 ? " was replaced</p>" : " stays</p>", to);
+    }
+    fputs("<div class=\"word\">", to);
     picture_of(to, e, &u, SIZE_MAX);
     fputs("</div>\n<h2>Each character: how likely, where the decoder looked, what else it could have been, "
           "what moved it</h2><div class=\"cards\">\n",

@@ -115,6 +115,10 @@ void write_explanation(FILE *to, const explanation *e) {
         to, "\t%.3f\nconfidence %.3f, without a text %.3f; log-probability %.2f; read: %u x %u pixels from %u, %u\n",
         (double)e2str_result_score(result), (double)e2str_result_confidence(result),
         (double)e2str_result_textless(result), e->log_probability, e->area.width, e->area.height, e->area.x, e->area.y);
+    if (e->first_look) {
+        write_text(to, "second look: ", e->first_look);
+        fputs(e2str_result_second_look(result) > 1 ? " was replaced\n" : " stays\n", to);
+    }
     write_ways(to, e);
     write_characters(to, e);
     write_examples(to, e);
@@ -155,6 +159,7 @@ void write_explanation_json(FILE *to, const explanation *e) {
     fputc(',', to);
     write_reading(to, e->run, e->run->result, NULL);
     write_number(to, ",\"log_probability\":", e->log_probability);
+    if (e->first_look) write_json(to, ",\"first_look\":", e->first_look, SIZE_MAX);
     write_json_ways(to, e);
     write_json_prompt(to, e);
     fputs("}\n", to);
