@@ -403,10 +403,10 @@ typedef struct e2str_pool_options {
     uint64_t index_from;   /* examples from which on the nearest are found by an index; default E2STR_INDEX_FROM;
                               UINT64_MAX: never. An index scans one bit for each number of a key in place of the key and
                               compares some hundred examples exactly, so at least 99 % of the nearest 2 are found
-                              (docs/performance.md), and all of them where there are no more examples than that. What
-                              it finds depends on the examples only, not on earlier calls or threads. It takes a bit for
-                              each   number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192 numbers.
-                              Keys of more than 4,096 are always compared exactly */
+                              (docs/performance.md), and all of them where there are no more examples than that. What it
+                              finds depends on the examples alone, not on earlier calls or threads. It takes a bit for
+                              each number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192
+                              numbers. Keys of more than 4,096 are always compared exactly */
 } e2str_pool_options;
 E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t size);
 #define e2str_pool_options_init(options) e2str_pool_options_init_size((options), sizeof(e2str_pool_options))
