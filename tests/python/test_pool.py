@@ -87,7 +87,10 @@ class TestPool(Case):
             pool.learn()
             before = self.reader.read(QUERIES[0][0], pool)
             pool.save_archive(path)
-            with e2str.Pool.load(self.reader, path) as loaded, e2str.Pool.load(self.reader, path, unmapped=True) as other:
+            with (
+                e2str.Pool.load(self.reader, path) as loaded,
+                e2str.Pool.load(self.reader, path, unmapped=True) as other,
+            ):
                 self.assertEqual((dict(loaded), loaded.report()), (dict(pool), pool.report()))
                 self.assertEqual(self.reader.read(QUERIES[0][0], loaded), before)
                 size = path.stat().st_size
