@@ -457,8 +457,9 @@ E2STR_API e2str_status e2str_pool_nearest(const e2str_pool *pool, const float *k
  * cannot be kept, or there are access lists, nobody gains a right. Symbolic links are followed; one that leads nowhere
  * is refused. A process that is killed meanwhile, also by SIGXFSZ (a host that ignores it gets an IO error), leaves the
  * old file and a temporary one that the next save into this directory removes.
- * Load reads the file whole before it looks at it; what becomes of it later does not matter. It refuses a file made
- * with another model (MISMATCH) or larger than options->max_bytes (FULL); the storage is the file's, not the options'.
+ * Load reads such a file whole before it looks at it; what becomes of it later does not matter (an archive, see below,
+ * it maps). It refuses a file made with another model (MISMATCH) or larger than options->max_bytes (FULL); the storage
+ * is the file's, not the options'.
  * The precision and the CPU level that its visual tokens were made under are not asked for: another one reads them too,
  * though it would have made slightly other ones. Interrupted system calls are continued. */
 E2STR_API e2str_status e2str_pool_save(const e2str_pool *pool, const char *path, e2str_error *error);
