@@ -10,6 +10,7 @@ a file of one width for all pictures has only its own; one of free widths has th
 (calibrate.py) counts instead.
 """
 
+import argparse
 import os
 import sys
 from dataclasses import asdict
@@ -100,14 +101,17 @@ def read(path: str, rest=None) -> Reader:
 
 
 def main():
-    if len(sys.argv) not in (2, 3, 4):
-        sys.exit(__doc__)
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument('given', nargs='*', metavar='FILE', help='model file, then .npz; default: the shipped ones')
+    p.add_argument('out', metavar='OUT.pt')
+    a = p.parse_args()
+    if len(a.given) > 2:
+        p.error('more than a model file, an .npz and OUT.pt')
     shipped = os.path.join(HERE, '..', 'e2str-small.gguf'), os.path.join(HERE, 'rest.npz')
-    given = sys.argv[1:-1]
-    path, rest = (*given, *shipped[len(given) :])
+    path, rest = (*a.given, *shipped[len(a.given) :])
     net = read(path, np.load(rest))
-    torch.save({'model': net.state_dict(), 'sizes': asdict(net.sizes), 'stage': 'stage2', 'seen': 0}, sys.argv[-1])
-    print(f'{sys.argv[-1]}: the weights of {os.path.normpath(path)}')
+    torch.save({'model': net.state_dict(), 'sizes': asdict(net.sizes), 'stage': 'stage2', 'seen': 0}, a.out)
+    print(f'{a.out}: the weights of {os.path.normpath(path)}')
 
 
 if __name__ == '__main__':
