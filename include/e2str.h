@@ -399,8 +399,8 @@ typedef struct e2str_pool_options {
     uint64_t index_from;   /* examples from which on the nearest are found by an index; default E2STR_INDEX_FROM;
                               UINT64_MAX: never. An index scans one bit for each number of a key in place of the key and
                               compares some hundred examples exactly, so at least 99 % of the nearest 2 are found
-                              (docs/performance.md), and all of them where there are no more examples than that. What it
-                              finds depends on the examples only, not on calls before or threads. It takes a bit for each
+                              (docs/performance.md), all of them where there are no more examples than that. What it
+                              finds depends on the examples only, not on calls before or threads. It takes a bit for a
                               number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192 numbers.
                               Keys of more than 4,096 are always compared exactly */
 } e2str_pool_options;
@@ -514,8 +514,9 @@ typedef struct e2str_memory_report {
 E2STR_API void e2str_memory_report_init_size(e2str_memory_report *report, size_t size);
 #define e2str_memory_report_init(report) e2str_memory_report_init_size((report), sizeof(e2str_memory_report))
 
-/* Of more than some 8,000 characters (1,300 words) the examples that the model reads worst are learnt from, and of the
- * others some for their likes; all are read, and take some 10 KB each meanwhile. Errors: UNSUPPORTED (the model file
+/* Of more than some 8,000 characters (1,300 words) examples of rare characters are learnt from, those that the model
+ * reads worst, and of the others some for their likes. All are read, once as long as they are in memory: learning again
+ * costs what is new, and the solution. They take some 1 KB each meanwhile. Errors: UNSUPPORTED (the model file
  * lacks memory statistics; weights/train/memory.py adds them), MISMATCH, LIMIT, MEMORY. The pool keeps its former
  * memory then. With no examples the pool forgets. Other threads may read with it meanwhile. */
 E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,

@@ -102,7 +102,9 @@ class _Session(Owner):
         return [one.pointer for one in self._results[:count]]
 
 
-def _proposing(nearest: Callable[[numpy.ndarray, int], Iterable[int]], raised: list[BaseException]) -> Callable[..., int]:
+def _proposing(
+    nearest: Callable[[numpy.ndarray, int], Iterable[int]], raised: list[BaseException]
+) -> Callable[..., int]:
     """A search of Python's as the library calls it; what it raises goes to the list, and ends the read."""
 
     def ask(_: Any, key: Any, width: int, most: int, ids: Any, found: Any) -> int:
