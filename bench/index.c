@@ -60,7 +60,7 @@ static size_t random_below(size_t n) {
 static void enlarge(bench *b, const float *real, size_t n_real, size_t most) {
     size_t w = b->width;
     b->n = most;
-    b->keys = e2_large_alloc(most * w * sizeof *b->keys);
+    b->keys = e2_large_grow(NULL, 0, most * w * sizeof *b->keys);
     if (!b->keys) bench_die("out of memory for %zu keys", most);
     for (size_t i = 0; i < most; i++) {
         float *key = b->keys + i * w;
@@ -121,7 +121,9 @@ static void run_index(void *context) {
 static void print_recall(run *r) {
     static const size_t candidates[] = {64, 128, 256, 544, 1024, 2048};
     enum { CANDIDATES = sizeof candidates / sizeof *candidates };
-    size_t found[CANDIDATES] = {0}, asked = r->b->n_queries < ASKED ? r->b->n_queries : ASKED;
+    size_t found[CANDIDATES] = {0}, asked = ASKED * 1000000 / (e2_index_count(r->index) + 1) / 2 + 1;
+    if (asked > ASKED) asked = ASKED;
+    if (asked > r->b->n_queries) asked = r->b->n_queries;
     for (size_t q = 0; q < asked; q++) {
         r->next = q;
         run_exact(r);

@@ -2,12 +2,12 @@
 /*
  * Learning from many examples: time and memory of the first time, of once more, and after 100 more examples.
  *
- *     learn MODEL SETS EXAMPLES THREADS
+ *     learn MODEL SETS IMAGES EXAMPLES THREADS
  *
- * SETS is a folder of sets (images/ and labels.tsv, as for make accuracy), whose images are encoded once, taken in turn
- * from all sets; where there are fewer than asked for, they come again with every visual token moved by a hundredth of
- * its length, so that nothing that is known of one is known of the other. Prints seconds of reading and tracing apart
- * from what is done each time: the first time takes both.
+ * SETS is a folder of sets (images/ and labels.tsv, as for make accuracy), of which so many images are encoded, as many
+ * of each set as it has at most; where there are fewer of them than examples, they come again with every visual token
+ * moved by a hundredth of its length, so that nothing that is known of one is known of the other. The first time each
+ * is read and run along its path; what that found is kept for the next times.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -32,9 +32,9 @@ static double processor_seconds(void) {
            1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-/* Adds labelled images of one set, every `part`-th so many; what cannot be added is passed over. */
+/* Adds labelled images of one set, so many at most; what cannot be added is passed over. */
 static void add_set(e2str_pool *pool, e2str_session *session, const char *folder, size_t most) {
-    char path[4096], line[8192];
+    char path[16384], line[8192];
     snprintf(path, sizeof path, "%s/labels.tsv", folder);
     FILE *labels = fopen(path, "r");
     if (!labels) return;
@@ -59,7 +59,7 @@ static void add_sets(e2str_pool *pool, e2str_session *session, const char *sets,
     size_t folders = 0;
     for (int i = 0; i < n; i++) folders += names[i]->d_name[0] != '.';
     for (int i = 0; i < n; i++) {
-        char path[4096];
+        char path[8192];
         snprintf(path, sizeof path, "%s/%s", sets, names[i]->d_name);
         if (names[i]->d_name[0] != '.') add_set(pool, session, path, most / folders + 1);
         free(names[i]);
@@ -114,14 +114,14 @@ static void learn(e2str_pool *pool, e2str_session *session, const char *what) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5) bench_die("usage: learn MODEL SETS EXAMPLES THREADS");
-    size_t n = (size_t)atol(argv[3]);
+    if (argc != 6) bench_die("usage: learn MODEL SETS IMAGES EXAMPLES THREADS");
+    size_t n = (size_t)atol(argv[4]);
     e2str_model *model = bench_model(argv[1], E2STR_PRECISION_AUTO);
-    e2str_session *session = bench_session(model, (unsigned)atol(argv[4]), 0);
+    e2str_session *session = bench_session(model, (unsigned)atol(argv[5]), 0);
     e2str_pool *pool;
     e2str_error error;
     if (e2str_pool_new(model, NULL, &pool, &error)) bench_die("%s", error.message);
-    add_sets(pool, session, argv[2], n);
+    add_sets(pool, session, argv[2], (size_t)atol(argv[3]));
     size_t originals = e2str_pool_count(pool);
     if (originals < n) add_copies(pool, originals, n - originals);
     printf("examples,learning,seconds,processor seconds,more MB at the peak,learnt from,steps,tokens,strength,KB\n");

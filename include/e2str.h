@@ -582,8 +582,9 @@ typedef struct e2str_memory_report {
 E2STR_API void e2str_memory_report_init_size(e2str_memory_report *report, size_t size);
 #define e2str_memory_report_init(report) e2str_memory_report_init_size((report), sizeof(e2str_memory_report))
 
-/* Of more than some 8,000 characters (1,300 words) the examples that the model reads worst are learnt from, and of the
- * others some for their likes; all are read, and take some 10 KB each meanwhile. Errors: UNSUPPORTED (the model file
+/* Of more than some 8,000 characters (1,300 words) examples of rare characters are learnt from, those that the model
+ * reads worst, and of the others some for their likes. All are read, once as long as they are in memory: learning again
+ * costs what is new, and the solution. They take some 1 KB each meanwhile. Errors: UNSUPPORTED (the model file
  * lacks memory statistics; weights/train/memory.py adds them), MISMATCH, LIMIT, MEMORY. The pool keeps its former
  * memory then. With no examples the pool forgets. Other threads may read with it meanwhile. */
 E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,

@@ -264,7 +264,9 @@ static int by_place(const void *a, const void *b) {
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-bool e2_index_search(const e2_index *index, const e2_index_query *query, e2_near *near, size_t *found) {
+/* The candidates in ascending order of their places; similarity is the estimate, but for a term that is the same for
+ * all. near: room for all of them. false: out of memory. */
+static bool search(const e2_index *index, const e2_index_query *query, e2_near *near, size_t *found) {
     size_t most = query->candidates < index->count ? query->candidates : index->count;
     size_t workers = e2_threads_count(query->threads), others;
     *found = 0;
@@ -307,7 +309,7 @@ bool e2_index_nearest(const e2_index *index, const e2_index_query *query, const 
     size_t n, width = index->width, kept = 0;
     e2_arena_mark mark = e2_arena_begin(query->arena);
     e2_near *all = e2_arena_alloc(query->arena, query->candidates, sizeof *all);
-    bool ok = all && e2_index_search(index, query, all, &n);
+    bool ok = all && search(index, query, all, &n);
     for (size_t i = 0; ok && i < n; i++) {
         if (i + 4 < n) fetch(keys + all[i + 4].at * width, width);
         query->kernels->similarity(query->key, keys + all[i].at * width, 1, width, &all[i].similarity);

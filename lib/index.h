@@ -42,7 +42,7 @@ void e2_index_remove(e2_index *index, size_t at);
 
 typedef struct e2_near {
     size_t at;        /* place of the key */
-    float similarity; /* to the query; of e2_index_search an estimate, but for a term that is the same for all keys */
+    float similarity; /* to the query */
 } e2_near;
 
 /* What to search with. */
@@ -54,12 +54,9 @@ typedef struct e2_index_query {
     size_t candidates;   /* keys that are compared exactly */
 } e2_index_query;
 
-/* The candidates: those of the largest estimates, of equal ones the first, in ascending order of their places; fewer
- * where there are fewer keys. near has room for all of them. false: out of memory. */
-bool e2_index_search(const e2_index *index, const e2_index_query *query, e2_near *near, size_t *found);
-
-/* The nearest k of the candidates by their dot product with the query, the nearest first, of equal ones the first.
- * keys [count][width]: those that were indexed. false: out of memory. */
+/* The nearest k of the candidates (the keys of the largest estimates, of equal ones the first) by their dot product
+ * with the query, the nearest first, of equal ones the first. keys [count][width]: those that were indexed. false: out
+ * of memory. */
 bool e2_index_nearest(const e2_index *index, const e2_index_query *query, const float *keys, size_t k, e2_near *near,
                       size_t *found);
 

@@ -8,7 +8,7 @@
 
 #include "error.h"
 
-void *e2_large_alloc(size_t bytes) {
+static void *allocate(size_t bytes) {
     size_t unit = bytes < 4 * E2_HUGE_PAGE ? 64 : E2_HUGE_PAGE, whole;
     if (!e2_add(bytes ? bytes : 1, unit - 1, &whole)) return NULL;
     whole = whole / unit * unit;
@@ -20,7 +20,7 @@ void *e2_large_alloc(size_t bytes) {
 }
 
 void *e2_large_grow(void *block, size_t used, size_t bytes) {
-    void *fresh = e2_large_alloc(bytes);
+    void *fresh = allocate(bytes);
     if (!fresh) return NULL;
     if (used) memcpy(fresh, block, used);
     free(block);

@@ -8,12 +8,8 @@
 
 #define E2_HUGE_PAGE ((size_t)2 << 20)
 
-/* `bytes` bytes, contents undefined, for free(); aligned to 64, and to a huge page from four of them on. NULL: memory
- * is out. */
-void *e2_large_alloc(size_t bytes);
-
-/* A block of `bytes` with the first `used` bytes of `block` (may be NULL), which is freed. On failure NULL, and `block`
- * is as it was. */
+/* A block of `bytes`, for free(), aligned to 64, and to a huge page from four of them on: with the first `used` bytes
+ * of `block` (may be NULL), which is freed; what follows is undefined. On failure NULL, and `block` is as it was. */
 void *e2_large_grow(void *block, size_t used, size_t bytes);
 
 #endif
