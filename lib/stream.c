@@ -27,8 +27,8 @@ struct e2str_stream {
     e2_tickets tickets;
     e2_worths worths;
     e2_drift drift;
-    uint64_t newest; /* id that was added last */
-    uint64_t *marks; /* [window]: that id, before each of the last judgements; number n in n % window */
+    uint64_t newest;            /* id that was added last */
+    uint64_t *marks;            /* [window]: that id, before each of the last judgements; number n in n % window */
     e2str_result *probe;        /* what a judged picture is read as, with influences */
     e2str_stream_report report; /* its counts; the rest is filled in when it is asked for */
 };

@@ -8,10 +8,10 @@
 
 #include "unicode.h"
 
-#define FADES     0.99   /* of a use, per judged read: half of it is left after 69 */
-#define TOO_LARGE 1e200  /* the scale */
-#define BEFORE_DRIFT 2.0 /* more than a doubt can be */
-#define LEFT_OUT  0.918f /* doubt above which learning leaves a label out (1 - exp(-WRONG_LOSS), learn.c) */
+#define FADES        0.99   /* of a use, per judged read: half of it is left after 69 */
+#define TOO_LARGE    1e200  /* the scale */
+#define BEFORE_DRIFT 2.0    /* more than a doubt can be */
+#define LEFT_OUT     0.918f /* doubt above which learning leaves a label out (1 - exp(-WRONG_LOSS), learn.c) */
 
 /* --------------------------------------------------------------------------------------------------------- uses -- */
 
@@ -236,10 +236,10 @@ static double draw(uint64_t seed, uint64_t id) {
 }
 
 /* What example i is worth. One that is read well without it, by the model or by the memory of the others, teaches
- * nothing that is not known; one that learning leaves out teaches nothing at all: mostly its label is wrong. But what is
- * new looks like that as well, so only the older half is taken for that, and one of which nothing was learnt yet has not
- * had its turn. Those from before a drift go before all others. Measured (docs/stream.md), this tells more than what
- * examples did for the judged reads. */
+ * nothing that is not known; one that learning leaves out teaches nothing at all: mostly its label is wrong. But what
+ * is new looks like that as well: so only the older half is taken for that, and what was never learnt has not had its
+ * turn. Those from before a drift go before all others. Measured (docs/stream.md), this tells more than what examples
+ * did for the judged reads. */
 static double worth(const e2_worths *worths, size_t i, e2str_drop how, uint64_t seed) {
     const e2_worth *row = &worths->rows[i];
     if (how == E2STR_DROP_OLDEST) return 0.0;

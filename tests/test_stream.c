@@ -670,8 +670,8 @@ static void after_drift_the_former_examples_go(void **state) {
     size_t n = e2str_pool_ids(s.pool, former, 24);
     assert_in_range(n, 6, 12);
     for (size_t i = 0; i < 40; i++)
-        assert_int_equal(
-            e2str_stream_confirm(s.stream, read_image(&s, &s.f.images[i % FIXTURE_IMAGES]), NULL, NULL), E2STR_OK);
+        assert_int_equal(e2str_stream_confirm(s.stream, read_image(&s, &s.f.images[i % FIXTURE_IMAGES]), NULL, NULL),
+                         E2STR_OK);
     size_t left = n, gone = 0, drifts = 0;
     for (uint32_t i = 100; i < 150; i++) {
         e2str_correction c = teach_drawn(&s, i, i % 2 ? "acb" : "bca");
