@@ -870,8 +870,8 @@ typedef struct e2str_stream e2str_stream;
 
 /* Which examples go when the pool is above its cap. */
 typedef enum e2str_drop {
-    E2STR_DROP_LEAST_USEFUL = 0, /* labels that learning leaves out, then those that the model or the memory of the
-                                    others reads best: e2str_pool_doubt */
+    E2STR_DROP_LEAST_USEFUL = 0, /* after drift those from before it; then labels that learning leaves out; then those
+                                    that the model or the memory of the others reads best: e2str_pool_doubt */
     E2STR_DROP_OLDEST = 1,
     E2STR_DROP_RANDOM = 2,    /* by options.seed */
     E2STR_DROP_LEAST_USED = 3 /* those that did least for reads that were judged: e2str_stream_use */

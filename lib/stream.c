@@ -27,6 +27,8 @@ struct e2str_stream {
     e2_tickets tickets;
     e2_worths worths;
     e2_drift drift;
+    uint64_t newest;            /* id that was added last */
+    uint64_t *marks;            /* [window]: that id, before each of the last judgements; number n in n % window */
     e2str_result *probe;        /* what a judged picture is read as, with influences */
     e2str_stream_report report; /* its counts; the rest is filled in when it is asked for */
 };
@@ -102,8 +104,9 @@ e2str_status e2str_stream_new(e2str_pool *pool, e2str_session *session, const e2
     made->options = options;
     made->learns = info.memory;
     made->report.size = sizeof made->report;
+    made->marks = e2_alloc(options.window, sizeof *made->marks);
     if (!e2_tickets_init(&made->tickets, options.max_tickets, options.ticket_bytes) ||
-        !e2_drift_init(&made->drift, options.window))
+        !e2_drift_init(&made->drift, options.window) || !made->marks)
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a stream");
     if (!status) status = e2_worths_follow(&made->worths, pool, error);
     if (!status) status = e2str_result_new(&made->probe, error);
@@ -112,6 +115,7 @@ e2str_status e2str_stream_new(e2str_pool *pool, e2str_session *session, const e2
         return status;
     }
     take_memory(made);
+    if (made->worths.n) made->newest = made->worths.rows[made->worths.n - 1].id;
     for (size_t i = 0; i < made->worths.n; i++) made->changes += made->worths.rows[i].doubt < 0.0f;
     *stream = made;
     return E2STR_OK;
@@ -122,6 +126,7 @@ void e2str_stream_free(e2str_stream *stream) {
     e2_tickets_free(&stream->tickets);
     e2_worths_free(&stream->worths);
     e2_drift_free(&stream->drift);
+    free(stream->marks);
     e2str_result_free(stream->probe);
     e2str_memory_free(stream->memory);
     free(stream);
@@ -276,11 +281,23 @@ static e2str_status add(e2str_stream *stream, const e2_ticket *ticket, const cha
     if (!stays) c->id = twin;
     if (status) return status;
     stream->report.added += stays;
+    if (stays) stream->newest = added;
     if (c->outcome == E2STR_OUTCOME_REPLACED) {
         remove_contradicted(stream, &found, added);
         drop(stream, added, c, NULL); /* it may be some bytes larger: if this fails, the next one brings it down */
     }
     return E2STR_OK;
+}
+
+/* One more judgement, before which `newest` was the last example: with drift, those that were there before the window
+ * are of what the stream was. */
+static bool has_drifted(e2str_stream *stream, bool right, uint64_t newest) {
+    uint64_t number = stream->drift.judged;
+    uint32_t window = stream->options.window;
+    stream->marks[number % window] = newest;
+    if (!e2_drift_judge(&stream->drift, right)) return false;
+    stream->worths.old = stream->marks[(number + 1) % window];
+    return true;
 }
 
 static void count(e2str_stream *stream, const e2str_correction *c) {
@@ -330,11 +347,12 @@ static e2str_status judge(e2str_stream *stream, uint64_t number, const char *tex
         size = ticket->text_size;
     }
     c->right = size == ticket->text_size && !memcmp(text, ticket->text, size);
+    uint64_t newest = stream->newest;
     e2str_status status = probe(stream, ticket, error);
     if (!status && is_wanted(stream, c->right)) status = add(stream, ticket, text, size, c, error);
     if (status) return status;
     e2_worths_judge(&stream->worths, stream->probe, text, size);
-    c->drift = e2_drift_judge(&stream->drift, c->right);
+    c->drift = has_drifted(stream, c->right, newest);
     e2_tickets_close(&stream->tickets, number);
     count(stream, c);
     if (stream->learns && (c->dropped || is_due(stream))) {

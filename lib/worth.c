@@ -8,9 +8,10 @@
 
 #include "unicode.h"
 
-#define FADES     0.99   /* of a use, per judged read: half of it is left after 69 */
-#define TOO_LARGE 1e200  /* the scale */
-#define LEFT_OUT  0.918f /* doubt above which learning leaves a label out (1 - exp(-WRONG_LOSS), learn.c) */
+#define FADES        0.99   /* of a use, per judged read: half of it is left after 69 */
+#define TOO_LARGE    1e200  /* the scale */
+#define BEFORE_DRIFT 2.0    /* more than a doubt can be */
+#define LEFT_OUT     0.918f /* doubt above which learning leaves a label out (1 - exp(-WRONG_LOSS), learn.c) */
 
 /* --------------------------------------------------------------------------------------------------------- uses -- */
 
@@ -64,7 +65,7 @@ e2str_status e2_worths_follow(e2_worths *worths, const e2str_pool *pool, e2str_e
     }
     free(ids);
     free(worths->rows);
-    *worths = (e2_worths){rows, n, capacity, worths->scale > 0.0 ? worths->scale : 1.0};
+    *worths = (e2_worths){rows, n, capacity, worths->scale > 0.0 ? worths->scale : 1.0, worths->old};
     return E2STR_OK;
 }
 
@@ -234,22 +235,26 @@ static double draw(uint64_t seed, uint64_t id) {
     return (double)((z ^ (z >> 31)) >> 11);
 }
 
-/* An example that is read well without it, by the model or by the memory of the others, teaches nothing that is not
- * known, and one that learning leaves out teaches nothing at all: mostly its label is wrong. Measured (docs/stream.md),
- * that tells more than what examples did for the judged reads. One of which nothing was learnt yet has not had its
- * turn. */
-static double worth(const e2_worths *worths, const e2_worth *row, e2str_drop how, uint64_t seed) {
+/* What example i is worth. One that is read well without it, by the model or by the memory of the others, teaches
+ * nothing that is not known; one that learning leaves out teaches nothing at all: mostly its label is wrong. But what
+ * is new looks like that as well: so only the older half is taken for that, and what was never learnt has not had its
+ * turn. Those from before a drift go before all others. Measured (docs/stream.md), this tells more than what examples
+ * did for the judged reads. */
+static double worth(const e2_worths *worths, size_t i, e2str_drop how, uint64_t seed) {
+    const e2_worth *row = &worths->rows[i];
     if (how == E2STR_DROP_OLDEST) return 0.0;
     if (how == E2STR_DROP_RANDOM) return draw(seed, row->id);
+    bool by_doubt = how == E2STR_DROP_LEAST_USEFUL;
+    if (by_doubt && row->id <= worths->old) return (double)row->doubt - BEFORE_DRIFT;
     if (row->doubt < 0.0f) return INFINITY;
-    if (how == E2STR_DROP_LEAST_USEFUL && row->doubt > LEFT_OUT) return 0.0;
+    if (by_doubt && row->doubt > LEFT_OUT && i < worths->n / 2) return 0.0;
     return how == E2STR_DROP_LEAST_USED ? row->use / worths->scale : (double)row->doubt;
 }
 
 static candidate *candidates_of(const e2_worths *worths, e2str_drop how, uint64_t seed) {
     candidate *all = e2_alloc(worths->n, sizeof *all);
     for (size_t i = 0; all && i < worths->n; i++)
-        all[i] = (candidate){i, worths->rows[i].id, worth(worths, &worths->rows[i], how, seed)};
+        all[i] = (candidate){i, worths->rows[i].id, worth(worths, i, how, seed)};
     if (all) qsort(all, worths->n, sizeof *all, by_worth);
     return all;
 }

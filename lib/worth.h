@@ -16,6 +16,7 @@ typedef struct e2_worths {
     e2_worth *rows; /* [n], ascending ids */
     size_t n, capacity;
     double scale; /* what a use of 1 counts for now */
+    uint64_t old; /* examples up to this id are from before a drift */
 } e2_worths;
 
 /* Rows for the examples that are in the pool now, with what its memory knows of them; those of others go. MEMORY leaves

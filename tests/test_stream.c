@@ -656,6 +656,38 @@ static void a_stream_tells_of_drift_once(void **state) {
     close_scene(&s);
 }
 
+/* What was added before the window in which drift was noticed goes before all that came later. */
+static void after_drift_the_former_examples_go(void **state) {
+    (void)state;
+    scene s;
+    e2str_stream_options o = stream_options();
+    o.window = 10;
+    o.max_examples = 24;
+    o.add_right = E2STR_ADD_RIGHT_NEVER;
+    open_scene(&s, &o);
+    for (uint32_t i = 0; i < 12; i++) teach_drawn(&s, i, i % 2 ? "abc" : "cab");
+    uint64_t former[24], ids[24];
+    size_t n = e2str_pool_ids(s.pool, former, 24);
+    assert_in_range(n, 6, 12);
+    for (size_t i = 0; i < 40; i++)
+        assert_int_equal(e2str_stream_confirm(s.stream, read_image(&s, &s.f.images[i % FIXTURE_IMAGES]), NULL, NULL),
+                         E2STR_OK);
+    size_t left = n, gone = 0, drifts = 0;
+    for (uint32_t i = 100; i < 150; i++) {
+        e2str_correction c = teach_drawn(&s, i, i % 2 ? "acb" : "bca");
+        drifts += c.drift;
+        gone += c.dropped;
+        size_t count = e2str_pool_ids(s.pool, ids, 24), now = 0;
+        for (size_t j = 0; j < count; j++) now += ids[j] <= former[n - 1];
+        if (drifts && c.dropped) assert_int_equal(now, left > c.dropped ? left - c.dropped : 0);
+        left = now;
+    }
+    assert_int_equal(drifts, 1);
+    assert_int_equal(left, 0);
+    assert_in_range(gone, n, 50);
+    close_scene(&s);
+}
+
 /* ----------------------------------------------------------------------------------------------------- arguments -- */
 
 static void arguments_are_checked(void **state) {
@@ -742,6 +774,7 @@ int main(void) {
         cmocka_unit_test(rising_is_no_drift),
         cmocka_unit_test(windows_count_right),
         cmocka_unit_test(a_stream_tells_of_drift_once),
+        cmocka_unit_test(after_drift_the_former_examples_go),
         cmocka_unit_test(arguments_are_checked),
     };
     return cmocka_run_group_tests_name("stream", tests, NULL, NULL);

@@ -110,9 +110,8 @@ def killed(source, out, reference):
     texts = {os.path.basename(os.path.realpath(row['path'])): row['text'] for row in rows if not row['error']}
     check('the others say what e2str read does', reference.items() <= texts.items() and len(reference) > 0)
     check('nothing half done is left', not [name for name in os.listdir(out) if name.count('.') > 1], os.listdir(out))
-    for line in job.lines[-2:]:
-        print('#', line)
-    print(f'# the second command took {time.monotonic() - job.begin:.0f} s')
+    print('#', [line for line in job.lines if line.startswith('shard ')][-1])
+    print(f'# the second command took {time.monotonic() - job.begin:.0f} s for {shards - done} of {shards} shards')
 
 
 def without_ray(folder):
