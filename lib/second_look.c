@@ -65,6 +65,17 @@ static e2str_status choose(const e2_compute *compute, e2_look *look, const e2str
     return E2STR_OK;
 }
 
+/* Whether an example that stood before the first reading is labelled with it: two pictures that look alike and a
+ * decoder say the same then. Without that example, as a second look would be, the text has lost its best witness. */
+static bool is_confirmed(const e2str_model *model, const e2_query *first, const e2_answer *answer) {
+    bool found = false;
+    for (size_t i = 0; !found && i < first->n_choices; i++) {
+        const e2_example *example = first->choices[i].example;
+        found = is_text(model, answer, example->label, example->label_size);
+    }
+    return found;
+}
+
 static bool same_examples(const e2_query *a, const e2_query *b) {
     bool same = a->n_choices == b->n_choices;
     for (size_t i = 0; same && i < a->n_choices; i++) same = a->choices[i].example == b->choices[i].example;
@@ -87,6 +98,7 @@ static e2str_status prepare(const e2_compute *compute, e2_look *look, const e2st
                               .key = first->key,
                               .n_tokens = first->n_tokens,
                               .draft = look->answer};
+    if (is_confirmed(compute->model, first, look->answer)) return E2STR_OK;
     e2str_status status = pool ? choose(compute, look, pool, options, error) : E2STR_OK;
     if (!status && !fuse(compute, &look->second))
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while reading");

@@ -438,6 +438,48 @@ static void the_likelier_wins(void **state) {
     fixture_close(&f);
 }
 
+/* Where an example that stood before the first reading is labelled with it, there is no second look. */
+static void a_confirmed_reading_stays(void **state) {
+    (void)state;
+    fixture f;
+    assert_int_equal(memory_open(&f, (tiny_model_options){.seed = 3}), 0);
+    e2str_memory *memory = memory_of(&f);
+    e2str_read_options options = looking(0, 1, 0.0f);
+    e2str_result *result = memory_result();
+    size_t tried = 0;
+    options.memory = memory;
+    options.alternatives = E2_DOUBT_ALTERNATIVES;
+    for (size_t i = 0; i < FIXTURE_IMAGES; i++) {
+        memory_read(&f, i, NULL, &options, result);
+        if (!e2str_result_characters(result) || e2str_result_truncated(result)) continue;
+        if (!strcmp(e2str_result_text(result), words[11 % 10])) continue; /* 12 says that */
+        e2str_pool *pool = pool_of(&f, 12);
+        memory_add(&f, pool, i, e2str_result_text(result));
+        for (uint64_t id = 12; id <= 13; id++) { /* 13 says what was read */
+            encoded e;
+            e2_choice choices[E2STR_MAX_EXAMPLES];
+            e2_query q = query_of(&f, i, NULL, &options, &e);
+            e2_answer answer;
+            assert_int_equal(e2_queries_answer(&f.session->compute, &q, 1, pool, &options, false, &answer, NULL), 0);
+            assert_int_equal(e2_pool_choose_ids(pool, &id, 1, q.choices, NULL), E2STR_OK);
+            q.n_choices = 1;
+            e2_look look = {.first = &q, .answer = &answer, .second = {.choices = choices}};
+            assert_int_equal(e2_look_again(&f.session->compute, &look, 1, pool, &options, NULL), E2STR_OK);
+            assert_int_equal(look.looked, id == 12);
+            e2_query_release(&look.second);
+            e2_query_release(&q);
+            free(e.tokens);
+            e2_arena_release(&f.session->arena, (e2_arena_mark){0});
+        }
+        e2str_pool_free(pool);
+        tried++;
+    }
+    assert_true(tried > 0);
+    e2str_result_free(result);
+    e2str_memory_free(memory);
+    fixture_close(&f);
+}
+
 static void options_are_checked(void **state) {
     (void)state;
     fixture f;
@@ -480,6 +522,7 @@ int main(void) {
         cmocka_unit_test(threads_and_batches),
         cmocka_unit_test(no_confirmation),
         cmocka_unit_test(the_likelier_wins),
+        cmocka_unit_test(a_confirmed_reading_stays),
         cmocka_unit_test(options_are_checked),
     };
     return cmocka_run_group_tests_name("two_looks", tests, NULL, NULL);
