@@ -122,8 +122,8 @@ def totals(rows):
         worse, better = (sum(test(row) for row in part) for test in (lambda r: r['high'] < 0, lambda r: r['low'] > 0))
         print(
             f'mean of {len(part)}, {key[0]:6} {key[1]:3} {key[2]:4} | {mean["right_without"]:.2f} '
-            f'{mean["right_with"]:.2f} {mean["difference"]:+.2f} | exact {mean["exact_difference"]:+.2f} | surely better '
-            f'{better}, worse {worse}; least {min(row["difference"] for row in part):+.1f}'
+            f'{mean["right_with"]:.2f} {mean["difference"]:+.2f} | exact {mean["exact_difference"]:+.2f} | '
+            f'surely better {better}, worse {worse}; least {min(row["difference"] for row in part):+.1f}'
         )
 
 

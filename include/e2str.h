@@ -627,10 +627,11 @@ typedef struct e2str_read_options {
     float textless_from; /* 0..1: from this probability that there is no text on, the text is empty; default 0.5. Above
                             1 (to 2): never, and not with a constraint: what it leaves need not look like the picture */
     const e2str_constraint *constraint; /* what the text may be; default NULL: anything. Not with clean_up */
-    float
-        second_look; /* 0..1: a reading with less confidence is looked at once more, with examples of the pool that show
-                        the characters between which it hesitated (k of them, or 2 where k is 0); another text replaces
-                        it where it is the likelier with both readings' examples taken together (docs/two-looks.md). Not where an example that stood before it has its text as label. Default 0: never. UNSUPPORTED with a prepared prompt or examples that are given */
+    float second_look; /* 0..1: a reading with less confidence is looked at once more, with examples of the pool that
+                          show the characters between which it hesitated (k of them, or 2 where k is 0); another text
+                          replaces it where it is the likelier with both readings' examples taken together
+                          (docs/two-looks.md). Not where an example that stood before it has its text as label.
+                          Default 0: never. UNSUPPORTED with a prepared prompt or examples that are given */
 } e2str_read_options;
 E2STR_API void e2str_read_options_init_size(e2str_read_options *options, size_t size);
 #define e2str_read_options_init(options) e2str_read_options_init_size((options), sizeof(e2str_read_options))

@@ -14,8 +14,8 @@ typedef struct e2_look {
     const e2_answer *answer; /* the first reading's, ended, with E2_DOUBT_ALTERNATIVES or more; not unmatched */
     e2_query second;         /* what stood before it then; .choices is the caller's room for E2STR_MAX_EXAMPLES */
     e2_answer other;         /* the second reading */
-    bool looked; /* there was something else to look with, and no example before the first says the same as it */
-    bool changed;            /* the second reading is another text, and the better one */
+    bool looked;  /* there was something else to look with, and no example before the first says the same as it */
+    bool changed; /* the second reading is another text, and the better one */
 } e2_look;
 
 /* Looks again at n queries: fills the looks, whose `second` the caller releases (e2_query_release), whatever the

@@ -425,7 +425,8 @@ static int set_up_head(void **state) {
 }
 
 static int set_up_free_widths(void **state) {
-    return set_up_with(state, &(tiny_model_options){.min_width = 32, .all_media = true, .memory = true, .fusion = true});
+    return set_up_with(state,
+                       &(tiny_model_options){.min_width = 32, .all_media = true, .memory = true, .fusion = true});
 }
 
 static int tear_down(void **state) {

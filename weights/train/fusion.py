@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Adds to a model file the fusion block of a second look (docs/two-looks.md; docs/model.md, section 14), trained on drawn
-words while all other weights stay as they are.
+"""Adds to a model file the fusion block of a second look (docs/two-looks.md; docs/model.md, section 14), trained on
+drawn words while all other weights stay as they are.
 
-  build/venv/bin/python weights/train/fusion.py IN.gguf OUT.gguf [--words 1000] [--groups 0] [--steps 1200] [--threads 1]
-      [--part FILE]
+  build/venv/bin/python weights/train/fusion.py IN.gguf OUT.gguf [--words 1000] [--groups 0] [--steps 1200]
+      [--threads 1] [--part FILE] [--from FILE]
 
 Half of the words stand alone, in their own widths; the other half are the last of three that were drawn alike, which a
 second look reads with examples before them. The frozen decoder runs along the right text; the block learns that the
