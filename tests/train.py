@@ -387,6 +387,22 @@ def check_shipped(folder, samples):
     check('the shipped file becomes a checkpoint that reads the same', nearly(read, expected))
 
 
+def check_fusion(folder):
+    """The block is trained on top of a model file, whose own weights stay; a second look reads with it."""
+    model, paths = 'weights/e2str-small.gguf', [os.path.join(folder, f'{i:02d}.png') for i in range(4)]
+    trained, added, part = (os.path.join(folder, name) for name in ('fusion.gguf', 'added.gguf', 'fusion.npz'))
+    command = [sys.executable, 'weights/train/fusion.py', model]
+    subprocess.run([*command, trained, '--words', '10', '--groups', '2', '--steps', '4', '--part', part], check=True)
+    subprocess.run([*command, added, '--from', part], check=True)
+    with open(trained, 'rb') as one, open(added, 'rb') as other:
+        check('a fusion block that was trained can be added again', one.read() == other.read())
+    check(
+        'without a second look it changes nothing',
+        e2str('read', '--json', '-m', trained, *paths) == e2str('read', '--json', '-m', model, *paths),
+    )
+    check('with one it reads', len(e2str('read', '--json', '--second-look', '1', '-m', trained, *paths)) == 4)
+
+
 def main():
     check_text()
     check_hands()
@@ -403,6 +419,7 @@ def main():
         check_export(folder, net, samples)
         check_free_widths(folder, net, renderer)
         check_shipped(folder, samples)
+        check_fusion(folder)
 
 
 if __name__ == '__main__':
