@@ -196,6 +196,7 @@ class Result : public Owner<e2str_result, e2str_result_free> {
     float confidence() const { return e2str_result_confidence(get()); }
     float textless() const { return e2str_result_textless(get()); }
     bool rejected() const { return e2str_result_rejected(get()) != 0; }
+    int second_look() const { return e2str_result_second_look(get()); }
     bool truncated() const { return e2str_result_truncated(get()) != 0; }
     bool unmatched() const { return e2str_result_unmatched(get()) != 0; }
     e2str_area area() const { return answer(e2str_area{}, e2str_result_area, get()); }

@@ -4,7 +4,7 @@
 drawn words while all other weights stay as they are.
 
   build/venv/bin/python weights/train/fusion.py IN.gguf OUT.gguf [--words 1000] [--groups 0] [--steps 1200]
-      [--threads 1] [--part FILE] [--from FILE]
+      [--minutes 5] [--threads 1] [--part FILE] [--from FILE]
 
 Half of the words stand alone, in their own widths; the other half are the last of three that were drawn alike, which a
 second look reads with examples before them. The frozen decoder runs along the right text; the block learns that the
@@ -223,7 +223,10 @@ def bounds(groups: list[Group]) -> tuple[float, float]:
     return float(np.mean(chance)), float(np.mean([group.gains.max(1).values.mean().item() for group in groups]))
 
 
-def train(net: Reader, words: list[list], groups: list[Group], n_steps: int, rate: float = 1e-3) -> Fusion:
+def train(
+    net: Reader, words: list[list], groups: list[Group], n_steps: int, minutes: float, rate: float = 5e-4
+) -> Fusion:
+    """For so many steps or minutes, whichever is over first; the block as it was best on what is kept for measuring."""
     rows = states(net, words)
     held, taught = rows[::HELD_OUT], [row for i, row in enumerate(rows) if i % HELD_OUT]
     output = net.m.lang_encoder.model.decoder.embed_tokens.weight.detach()
@@ -250,7 +253,8 @@ def train(net: Reader, words: list[list], groups: list[Group], n_steps: int, rat
         nn.utils.clip_grad_norm_(block.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        if step % max(1, n_steps // 10) == 0:
+        over = time.time() - begin > 60 * minutes
+        if step % max(1, n_steps // 10) == 0 or over:
             now = measure(block, output, held)
             gained = measure_keys(block, held_groups) if groups else 0.0
             print(
@@ -260,6 +264,8 @@ def train(net: Reader, words: list[list], groups: list[Group], n_steps: int, rat
             )
             if now[0] - gained < best:  # stops early, in effect: words are few
                 best, kept = now[0] - gained, {name: value.clone() for name, value in block.state_dict().items()}
+        if over:
+            break
     block.load_state_dict(kept)
     return block
 
@@ -271,6 +277,7 @@ def main():
     parser.add_argument('--words', type=int, default=1000, help='words to draw (default 1000)')
     parser.add_argument('--steps', type=int, default=1200, help='of training (default 1200)')
     parser.add_argument('--groups', type=int, default=0, help='of words drawn alike, for the key (default 0: none)')
+    parser.add_argument('--minutes', type=float, default=5, help='of training at most (default 5)')
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--part', metavar='FILE', help='write the tensors there, too')
     parser.add_argument('--from', dest='given', metavar='FILE', help='add these tensors instead of training')
@@ -287,7 +294,7 @@ def main():
         print(f'{len(words)} words drawn in {time.time() - begin:.0f} s', flush=True)
         groups = grouped(net, a.groups)
         print(f'{len(groups)} groups, {time.time() - begin:.0f} s', flush=True)
-        tensors = train(net, words, groups, a.steps).tensors()
+        tensors = train(net, words, groups, a.steps, a.minutes).tensors()
     if a.part:
         np.savez(a.part, **tensors)
     replace_part(a.source, a.target, 'e2str.none.', {}, 'fusion.', tensors)
