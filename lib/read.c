@@ -373,6 +373,7 @@ static e2str_status read_turns(batch *all, e2str_error *error) {
     for (size_t i = 0; i < all->n; i++) unknown += all->images[i].rotate == E2STR_ROTATE_AUTO;
     if (!unknown) return read_all(all, error);
     e2str_read_options freely = *all->options;
+    if (freely.constraint) freely.second_look = 0.0f; /* those whose way up is found are read once more anyway */
     freely.constraint = NULL;
     batch unbound = *all;
     unbound.options = &freely;

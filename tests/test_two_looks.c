@@ -352,6 +352,34 @@ static void threads_and_batches(void **state) {
     }
 }
 
+/* Pictures whose way up is to be found: one by one as together. */
+static void any_way_up(void **state) {
+    (void)state;
+    fixture f;
+    assert_int_equal(memory_open(&f, (tiny_model_options){.seed = 2}), 0);
+    e2str_pool *pool = pool_of(&f, 20);
+    memory_learn(&f, pool);
+    e2str_read_options options = looking(0, 1, 1.0f);
+    e2str_result *one = memory_result(), *all[FIXTURE_IMAGES];
+    size_t looked = 0;
+    for (size_t i = 0; i < FIXTURE_IMAGES; i++) {
+        f.images[i].rotate = i % 2 ? E2STR_ROTATE_AUTO : 0;
+        all[i] = memory_result();
+    }
+    assert_int_equal(e2str_read_batch(f.session, f.images, FIXTURE_IMAGES, pool, &options, all, NULL), E2STR_OK);
+    for (size_t i = 0; i < FIXTURE_IMAGES; i++) {
+        memory_read(&f, i, pool, &options, one);
+        assert_same(one, all[i]);
+        assert_int_equal(e2str_result_second_look(one), e2str_result_second_look(all[i]));
+        if (i % 2) looked += e2str_result_second_look(one) > 0;
+        e2str_result_free(all[i]);
+    }
+    assert_true(looked > 0);
+    e2str_result_free(one);
+    e2str_pool_free(pool);
+    fixture_close(&f);
+}
+
 /* Examples labelled with what was read first, right or wrong, have no part in a second look. */
 static void no_confirmation(void **state) {
     (void)state;
@@ -520,6 +548,7 @@ int main(void) {
         cmocka_unit_test(what_stays_is_the_same),
         cmocka_unit_test(small_pools),
         cmocka_unit_test(threads_and_batches),
+        cmocka_unit_test(any_way_up),
         cmocka_unit_test(no_confirmation),
         cmocka_unit_test(the_likelier_wins),
         cmocka_unit_test(a_confirmed_reading_stays),
