@@ -49,7 +49,7 @@ size_t e2_search_slots(const e2str_model *model, uint32_t length, const e2_searc
 /* Answers n sequences side by side; what is written for a prompt does not depend on the others. The sequences' slots
  * lie e2_search_slots apart; `slots` is their sum. <image> is never written. The answers live in the arena. A draft
  * changes no answer: its tokens are run with the prompt, and a greedy search takes the steps in which it would have
- * written the same from there, to the bit. false: out of memory. */
+ * written the same from there: with our kernels to the bit. false: out of memory. */
 bool e2_search(const e2_compute *compute, const e2_media *media, const e2_sequence *sequences, size_t n, size_t slots,
                const e2_search_options *options, e2_answer *answers);
 
