@@ -940,8 +940,8 @@ typedef struct e2str_correction {
     uint64_t other;        /* of REPLACED and REFUSED: the example that was contradicted, the most similar of several */
     uint64_t dropped;      /* examples that went for the cap */
     uint32_t learnt;       /* 1: the pool has learnt again; otherwise 0 */
-    e2str_status learning; /* OK, or why that failed: the correction counts all the same, and the pool tries again when
-                              as much has changed once more */
+    e2str_status learning; /* OK, or why that failed (the message is in `error`): the correction counts all the same,
+                              and the pool tries again when as much has changed once more */
     uint32_t drift;        /* 1: drift was noticed with this one; otherwise 0 */
 } e2str_correction;
 E2STR_API void e2str_correction_init_size(e2str_correction *correction, size_t size);
