@@ -24,7 +24,7 @@
 #include "linear.h"
 
 /* Of a problem: rows, of which e2_thin keeps no more, and each of rows * columns, rows * width and columns * width.
- * Other values are for measuring (docs/scale-nearest.md). */
+ * Other values are for measuring (docs/scale.md). */
 #ifndef E2_MEMORY_MAX_ROWS
 #define E2_MEMORY_MAX_ROWS  8192
 #define E2_MEMORY_MAX_CELLS ((size_t)1 << 24)
