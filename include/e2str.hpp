@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-//
 // libe2str for C++17 and later: owners that free what they hold, exceptions instead of statuses, lists instead of
 // indices. It adds nothing else: what calls do, their options and limits, and which threads may do what is in e2str.h.
 //
@@ -37,7 +36,6 @@
 #include "e2str.h"
 
 namespace e2str {
-
 // What a call failed with; what() is the library's message.
 class Error : public std::runtime_error {
   public:
@@ -77,17 +75,17 @@ template <typename T> class Span {
     std::size_t size_;
 };
 
-inline void init(e2str_model_options *filled) { e2str_model_options_init(filled); }
-inline void init(e2str_model_info *filled) { e2str_model_info_init(filled); }
-inline void init(e2str_session_options *filled) { e2str_session_options_init(filled); }
-inline void init(e2str_image_limits *filled) { e2str_image_limits_init(filled); }
-inline void init(e2str_pool_options *filled) { e2str_pool_options_init(filled); }
-inline void init(e2str_archive_options *filled) { e2str_archive_options_init(filled); }
-inline void init(e2str_pool_info *filled) { e2str_pool_info_init(filled); }
-inline void init(e2str_learn_options *filled) { e2str_learn_options_init(filled); }
-inline void init(e2str_memory_report *filled) { e2str_memory_report_init(filled); }
-inline void init(e2str_constraint_options *filled) { e2str_constraint_options_init(filled); }
-inline void init(e2str_read_options *filled) { e2str_read_options_init(filled); }
+#define E2STR_HPP_STRUCTURES(X)                                                                                        \
+    X(model_options)                                                                                                   \
+    X(model_info)                                                                                                      \
+    X(session_options)                                                                                                 \
+    X(image_limits) X(pool_options) X(pool_info) X(archive_options) X(learn_options) X(memory_report)                  \
+        X(constraint_options) X(read_options) X(stream_options) X(stream_report)
+#define E2STR_HPP_INIT(name)                                                                                           \
+    inline void init(e2str_##name *filled) { e2str_##name##_init(filled); }
+E2STR_HPP_STRUCTURES(E2STR_HPP_INIT)
+#undef E2STR_HPP_INIT
+#undef E2STR_HPP_STRUCTURES
 
 // A structure of options or answers, initialised.
 template <typename T> T defaults() {
@@ -121,7 +119,6 @@ class Model : public Owner<e2str_model, e2str_model_close> {
     // From memory, which must stay and be aligned to 4 bytes.
     explicit Model(Span<const std::uint8_t> file, const e2str_model_options *options = nullptr)
         : Owner(e2str_model_open_memory, file.data(), file.size(), options) {}
-
     static std::string shipped() { // its path
         char path[4096];
         call(e2str_default_model_path, path, sizeof path);
@@ -151,7 +148,6 @@ class Image {
     Image(Image &&other) noexcept : image_(std::exchange(other.image_, {})) {}
     Image &operator=(Image &&other) noexcept { return std::swap(image_, other.image_), *this; }
     ~Image() { e2str_image_free(&image_); }
-
     // A view of a part, as long as these pixels stay.
     Image crop(std::uint32_t x, std::uint32_t y, std::uint32_t width, std::uint32_t height) const {
         if (!width || !height || std::uint64_t{x} + width > image_.width || std::uint64_t{y} + height > image_.height)
@@ -211,9 +207,8 @@ class Result : public Owner<e2str_result, e2str_result_free> {
         return all;
     }
     std::vector<Character> characters() const && = delete; // their text would be gone
-    e2str_box box(std::size_t character) const {           // with options.places
-        return answer(e2str_box{}, e2str_result_box, get(), character);
-    }
+    // With options.places.
+    e2str_box box(std::size_t character) const { return answer(e2str_box{}, e2str_result_box, get(), character); }
     std::vector<Alternative> alternatives(std::size_t character) const { // with options.alternatives
         std::vector<Alternative> all(e2str_result_alternatives(get(), character));
         for (std::size_t rank = 0; rank < all.size(); rank++) {
@@ -289,12 +284,9 @@ class Pool : public PoolOwner {
     }
     e2str_memory_report report() const { return answer(defaults<e2str_memory_report>(), e2str_pool_report, get()); }
     void save(const std::string &path) const { call(e2str_pool_save, get(), path.c_str()); }
-    void save_archive(const std::string &path, const e2str_archive_options *options = nullptr) {
-        call(e2str_pool_save_archive, get(), path.c_str(), options);
-    }
+    void save_archive(const std::string &path) { call(e2str_pool_save_archive, get(), path.c_str(), nullptr); }
     void refresh() { call(e2str_pool_refresh, get()); }
     void verify() const { call(e2str_pool_verify, get()); }
-    e2str_pool_info info() const { return answer(defaults<e2str_pool_info>(), e2str_pool_get_info, get()); }
 };
 
 // For e2str_read_options.constraint: constraint.get().
