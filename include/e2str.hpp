@@ -16,9 +16,9 @@
 //         return std::cerr << error.what() << '\n', 1;
 //     }
 //
-// Owners can be moved, not copied; get() gives the handle for calls of e2str.h. One that was moved from may be assigned
-// to or destroyed and nothing else. A model must outlive what is made with it. Options are the structures of e2str.h,
-// with their defaults as e2str::defaults<e2str_read_options>() gives them.
+// Owners can be moved, not copied; get() gives the handle for e2str.h. One that was moved from may only be assigned to
+// or destroyed. A model must outlive what is made with it. Options are the structures of e2str.h, with their defaults
+// as e2str::defaults<e2str_read_options>() gives them.
 #ifndef E2STR_HPP
 #define E2STR_HPP
 
@@ -75,17 +75,16 @@ template <typename T> class Span {
     std::size_t size_;
 };
 
-#define E2STR_HPP_STRUCTURES(X)                                                                                        \
-    X(model_options)                                                                                                   \
-    X(model_info)                                                                                                      \
-    X(session_options)                                                                                                 \
-    X(image_limits) X(pool_options) X(pool_info) X(archive_options) X(learn_options) X(memory_report)                  \
-        X(constraint_options) X(read_options) X(stream_options) X(stream_report)
-#define E2STR_HPP_INIT(name)                                                                                           \
-    inline void init(e2str_##name *filled) { e2str_##name##_init(filled); }
-E2STR_HPP_STRUCTURES(E2STR_HPP_INIT)
-#undef E2STR_HPP_INIT
-#undef E2STR_HPP_STRUCTURES
+inline void init(e2str_model_options *filled) { e2str_model_options_init(filled); }
+inline void init(e2str_model_info *filled) { e2str_model_info_init(filled); }
+inline void init(e2str_session_options *filled) { e2str_session_options_init(filled); }
+inline void init(e2str_image_limits *filled) { e2str_image_limits_init(filled); }
+inline void init(e2str_pool_options *filled) { e2str_pool_options_init(filled); }
+inline void init(e2str_archive_options *filled) { e2str_archive_options_init(filled); }
+inline void init(e2str_learn_options *filled) { e2str_learn_options_init(filled); }
+inline void init(e2str_memory_report *filled) { e2str_memory_report_init(filled); }
+inline void init(e2str_constraint_options *filled) { e2str_constraint_options_init(filled); }
+inline void init(e2str_read_options *filled) { e2str_read_options_init(filled); }
 
 // A structure of options or answers, initialised.
 template <typename T> T defaults() {

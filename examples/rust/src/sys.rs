@@ -240,8 +240,16 @@ pub struct e2str_constraint_options {
     pub accept: e2str_accept_fn,
     pub accept_user: *mut c_void,
 }
-pub type e2str_nearest_fn =
-    Option<unsafe extern "C" fn(*mut c_void, *const f32, usize, usize, *mut u64, *mut usize) -> e2str_status>;
+pub type e2str_nearest_fn = Option<
+    unsafe extern "C" fn(
+        *mut c_void,
+        *const f32,
+        usize,
+        usize,
+        *mut u64,
+        *mut usize,
+    ) -> e2str_status,
+>;
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct e2str_read_options {
@@ -382,7 +390,11 @@ extern "C" {
         model: *mut *mut e2str_model,
         error: *mut e2str_error,
     ) -> e2str_status;
-    pub fn e2str_default_model_path(path: *mut c_char, capacity: usize, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_default_model_path(
+        path: *mut c_char,
+        capacity: usize,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_model_open_memory(
         data: *const c_void,
         size: usize,
@@ -470,7 +482,11 @@ extern "C" {
         id: *mut u64,
         error: *mut e2str_error,
     ) -> e2str_status;
-    pub fn e2str_pool_remove(pool: *mut e2str_pool, id: u64, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_pool_remove(
+        pool: *mut e2str_pool,
+        id: u64,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_pool_clear(pool: *mut e2str_pool);
     pub fn e2str_pool_count(pool: *const e2str_pool) -> usize;
     pub fn e2str_pool_bytes(pool: *const e2str_pool) -> u64;
@@ -483,7 +499,12 @@ extern "C" {
         label_size: *mut usize,
         error: *mut e2str_error,
     ) -> e2str_status;
-    pub fn e2str_pool_key(pool: *const e2str_pool, id: u64, key: *mut f32, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_pool_key(
+        pool: *const e2str_pool,
+        id: u64,
+        key: *mut f32,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_pool_nearest(
         pool: *const e2str_pool,
         key: *const f32,
@@ -494,8 +515,16 @@ extern "C" {
         found: *mut usize,
         error: *mut e2str_error,
     ) -> e2str_status;
-    pub fn e2str_pool_save(pool: *const e2str_pool, path: *const c_char, error: *mut e2str_error) -> e2str_status;
-    pub fn e2str_pool_overwrite(pool: *const e2str_pool, path: *const c_char, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_pool_save(
+        pool: *const e2str_pool,
+        path: *const c_char,
+        error: *mut e2str_error,
+    ) -> e2str_status;
+    pub fn e2str_pool_overwrite(
+        pool: *const e2str_pool,
+        path: *const c_char,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_pool_load(
         model: *const e2str_model,
         path: *const c_char,
@@ -533,8 +562,12 @@ extern "C" {
         report: *mut e2str_memory_report,
         error: *mut e2str_error,
     ) -> e2str_status;
-    pub fn e2str_pool_doubt(pool: *const e2str_pool, id: u64, doubt: *mut f32, error: *mut e2str_error)
-        -> e2str_status;
+    pub fn e2str_pool_doubt(
+        pool: *const e2str_pool,
+        id: u64,
+        doubt: *mut f32,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_pool_memory(
         pool: *const e2str_pool,
         memory: *mut *mut e2str_memory,
@@ -558,11 +591,18 @@ extern "C" {
         constraint: *mut *mut e2str_constraint,
         error: *mut e2str_error,
     ) -> e2str_status;
-    pub fn e2str_constraint_matches(constraint: *const e2str_constraint, text: *const c_char, size: usize) -> c_int;
+    pub fn e2str_constraint_matches(
+        constraint: *const e2str_constraint,
+        text: *const c_char,
+        size: usize,
+    ) -> c_int;
     pub fn e2str_constraint_bytes(constraint: *const e2str_constraint) -> usize;
     pub fn e2str_constraint_free(constraint: *mut e2str_constraint);
     pub fn e2str_read_options_init_size(options: *mut e2str_read_options, size: usize);
-    pub fn e2str_result_new(result: *mut *mut e2str_result, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_result_new(
+        result: *mut *mut e2str_result,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_result_free(result: *mut e2str_result);
     pub fn e2str_read(
         session: *mut e2str_session,
@@ -677,7 +717,11 @@ extern "C" {
         error: *mut e2str_error,
     ) -> e2str_status;
     pub fn e2str_stream_learn(stream: *mut e2str_stream, error: *mut e2str_error) -> e2str_status;
-    pub fn e2str_stream_save(stream: *mut e2str_stream, path: *const c_char, error: *mut e2str_error) -> e2str_status;
+    pub fn e2str_stream_save(
+        stream: *mut e2str_stream,
+        path: *const c_char,
+        error: *mut e2str_error,
+    ) -> e2str_status;
     pub fn e2str_stream_report_init_size(report: *mut e2str_stream_report, size: usize);
     pub fn e2str_stream_get_report(
         stream: *const e2str_stream,
