@@ -34,7 +34,6 @@ class ModelOptions(TypedDict, total=False):
     precision: Literal['file', 'f32', 'auto', 'int8', 'bf16'] | None  # of products; default 'auto': the fastest here
     products: Literal['auto', 'openblas', 'own'] | None  # who multiplies; 'auto': OpenBLAS where we have plain C only
     max_operations: int | None  # multiplications of one read; a model that asks for more is refused; default 2^36
-    threads: int | None  # that pack weights while the model is opened, 1 (default) to 256
 
 
 class ReadOptions(TypedDict, total=False):
@@ -152,6 +151,7 @@ class Reader(Handle):
         **options: Unpack[ModelOptions],
     ) -> None:
         settings, keep = _abi.options('model_options', options)
+        settings.threads = threads
         if isinstance(model, bytes):
             self._owner = Owner(
                 'model_open_memory', 'model_close', model, len(model), ctypes.byref(settings), keep=(model,)

@@ -65,7 +65,7 @@ class Stream(Handle):
             result = self._session.results(1)[0]
             arguments = ctypes.byref(picture._view), ctypes.byref(settings), result, ctypes.byref(ticket)
             _abi.call('stream_read', self._held().pointer, *arguments)
-            return reading(result, bool(given.get('places'))), ticket.value
+            return reading(result, bool(given.get('places')), bool(given.get('attention'))), ticket.value
 
     def correct(self, ticket: int, text: str) -> Correction:
         """What the picture of the ticket says. KeyError: the ticket is not open."""
