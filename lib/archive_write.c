@@ -59,7 +59,8 @@ void e2_archive_put(e2_archive_output *out, const void *data, size_t size) {
 
 static uint64_t align(e2_archive_output *out) {
     static const uint8_t zeros[E2_ARCHIVE_ALIGNMENT];
-    e2_archive_put(out, zeros, (size_t)(-out->at % E2_ARCHIVE_ALIGNMENT));
+    e2_archive_put(out, zeros,
+                   (size_t)((E2_ARCHIVE_ALIGNMENT - out->at % E2_ARCHIVE_ALIGNMENT) % E2_ARCHIVE_ALIGNMENT));
     return out->at;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "large.h"
 
 #define BLOCK  E2_CODE_BLOCK
@@ -36,15 +37,10 @@ static size_t window_of(size_t width) {
     return window;
 }
 
-/* Random ones from a fixed seed (SplitMix64). */
+/* Random ones from a fixed seed. */
 static void make_signs(e2_index *index) {
-    uint64_t state = 0x6532737472ull;
-    for (size_t i = 0; i < ROUNDS * index->width; i++) {
-        uint64_t z = state += 0x9e3779b97f4a7c15ull;
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-        index->signs[i] = (z ^ z >> 31) >> 63 ? 1.0f : -1.0f;
-    }
+    for (size_t i = 0; i < ROUNDS * index->width; i++)
+        index->signs[i] = e2_splitmix64(0x6532737472, i) >> 63 ? 1.0f : -1.0f;
 }
 
 /* Walsh and Hadamard's transform of n values, n a power of two, times `scale`. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "unicode.h"
 
 #define FADES        0.99   /* of a use, per judged read: half of it is left after 69 */
@@ -227,13 +228,8 @@ static int by_worth(const void *a, const void *b) {
     return (x->id > y->id) - (x->id < y->id);
 }
 
-/* Any number, the same for the same id and seed: splitmix64. */
-static double draw(uint64_t seed, uint64_t id) {
-    uint64_t z = seed + 0x9e3779b97f4a7c15 * (id + 1);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    return (double)((z ^ (z >> 31)) >> 11);
-}
+/* Any number, the same for the same id and seed. */
+static double draw(uint64_t seed, uint64_t id) { return (double)(e2_splitmix64(seed, id) >> 11); }
 
 /* What example i is worth. One that is read well without it, by the model or by the memory of the others, teaches
  * nothing that is not known; one that learning leaves out teaches nothing at all: mostly its label is wrong. But what

@@ -391,7 +391,7 @@ def check_fusion(folder):
     """The block is trained on top of a model file, whose own weights stay; a second look reads with it."""
     model, paths = 'weights/e2str-small.gguf', [os.path.join(folder, f'{i:02d}.png') for i in range(4)]
     trained, added, part = (os.path.join(folder, name) for name in ('fusion.gguf', 'added.gguf', 'fusion.npz'))
-    command = [sys.executable, 'weights/train/fusion.py', model]
+    command = [f'{BUILD}/venv/bin/python', 'weights/train/fusion.py', model]
     subprocess.run([*command, trained, '--words', '10', '--groups', '2', '--steps', '4', '--part', part], check=True)
     subprocess.run([*command, added, '--from', part], check=True)
     with open(trained, 'rb') as one, open(added, 'rb') as other:
