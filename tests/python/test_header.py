@@ -74,7 +74,7 @@ class TestHeader(unittest.TestCase):
             'stream_options': stream.StreamOptions,
         }
         for name, kind in options.items():
-            by_python = ['accept']
+            by_python = ['accept', 'threads']
             self.assertEqual(list(kind.__annotations__), [one for one in members(name) if one not in by_python])
         answers = dict(model_info=e2str.ModelInfo, memory_report=e2str.Report, box=e2str.Box, area=e2str.Area)
         answers.update(correction=e2str.Correction, stream_report=e2str.StreamReport)

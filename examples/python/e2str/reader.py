@@ -150,8 +150,7 @@ class Reader(Handle):
         spin_microseconds: int = 0,
         **options: Unpack[ModelOptions],
     ) -> None:
-        settings, keep = _abi.options('model_options', options)
-        settings.threads = threads
+        settings, keep = _abi.options('model_options', {**options, 'threads': threads})
         if isinstance(model, bytes):
             self._owner = Owner(
                 'model_open_memory', 'model_close', model, len(model), ctypes.byref(settings), keep=(model,)
