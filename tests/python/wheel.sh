@@ -18,11 +18,12 @@ in_venv() {
 # reads NAME: the installed package reads, from a folder that has nothing of ours
 reads() { [ "$(cd / && "$work/$1/bin/python" -c "$script" "$image")" = Coffee ]; }
 # commands_work NAME: both programs, from a folder that has nothing of ours. Interrupted, teach saves its pool.
+# --foreground: to the command alone; without it the signal comes twice, and the second says not to save.
 commands_work() {
     mkdir -p "$work/crops" && cp "$image" "$work/crops" && rm -f "$work/crops/teach.pool"
     (cd / && quietly "$work/$1/bin/e2str-report" "$image" -o "$work/report.html") &&
         grep -qF 'class VirtualList' "$work/report.html" &&
-        (cd / && quietly timeout --preserve-status -s INT 5 "$work/$1/bin/e2str-teach" "$work/crops") &&
+        (cd / && quietly timeout --foreground --preserve-status -s INT 5 "$work/$1/bin/e2str-teach" "$work/crops") &&
         test -s "$work/crops/teach.pool"
 }
 # What the loader takes that is neither the C library nor in the wheel; manylinux has zlib.
