@@ -57,10 +57,15 @@ void e2_archive_put(e2_archive_output *out, const void *data, size_t size) {
     }
 }
 
+/* The next position at which a block may begin. */
+static uint64_t aligned(uint64_t at) {
+    uint64_t behind = at % E2_ARCHIVE_ALIGNMENT;
+    return behind ? at + (E2_ARCHIVE_ALIGNMENT - behind) : at;
+}
+
 static uint64_t align(e2_archive_output *out) {
     static const uint8_t zeros[E2_ARCHIVE_ALIGNMENT];
-    e2_archive_put(out, zeros,
-                   (size_t)((E2_ARCHIVE_ALIGNMENT - out->at % E2_ARCHIVE_ALIGNMENT) % E2_ARCHIVE_ALIGNMENT));
+    e2_archive_put(out, zeros, (size_t)(aligned(out->at) - out->at));
     return out->at;
 }
 
@@ -158,7 +163,7 @@ static e2str_status put_rows(segment *s) {
     align(s->out);
     e->rows_at = s->out->at;
     uint64_t end = e->rows_at + s->n * sizeof *s->rows;
-    e->labels_at = end + -end % E2_ARCHIVE_ALIGNMENT;
+    e->labels_at = aligned(end);
     for (size_t i = 0; i < s->n; i++) {
         s->rows[i].label_at = e->labels_at + e->labels_size;
         e->labels_size += s->rows[i].label_size;

@@ -229,7 +229,7 @@ static void make_tables(const e2_index *index, const float *key, float *row, sca
         memset(table, 0, 16);
         for (size_t i = 4 * group; i < 4 * group + 4 && i < width; i++) {
             float level = row[i] * scale + LEVELS / 2.0f + 0.5f;
-            unsigned k = level < 0.0f ? 0 : level > LEVELS ? LEVELS : (unsigned)level;
+            unsigned k = !(level >= 0.0f) ? 0 : level > LEVELS ? LEVELS : (unsigned)level; /* 0 of a NaN */
             for (unsigned bits = 0; bits < 16; bits++)
                 table[bits] = (uint8_t)(table[bits] + (bits >> i % 4 & 1 ? k : LEVELS - k));
         }
