@@ -178,6 +178,8 @@ def tesseract_release():
 
 
 def commit():
+    if not shutil.which('git'):
+        return 'unknown'
     git = subprocess.run(['git', '-C', ROOT, 'describe', '--always', '--dirty'], capture_output=True, text=True)
     return git.stdout.strip() or 'unknown'
 
