@@ -714,9 +714,9 @@ typedef struct e2str_read_options {
     float textless_from; /* 0..1: from this probability that there is no text on, the text is empty; default 0.5. Above
                             1 (to 2): never, and not with a constraint: what it leaves need not look like the picture */
     const e2str_constraint *constraint; /* what the text may be; default NULL: anything. Not with clean_up */
-    uint32_t attention; /* 1: keep where the decoder looked (e2str_result_attention), which costs about as much as the
-                           writing did; default 0. UNSUPPORTED where the model has a resampler: its visual tokens have
-                           no places */
+    uint32_t attention; /* 1: keep where the decoder looked (e2str_result_attention): the answer goes through it once
+                           more; default 0. UNSUPPORTED where the model has a resampler: its visual tokens have no
+                           places */
     float second_look;  /* 0..1: a reading with less confidence is looked at once more, with examples of the pool that
                            show the characters between which it hesitated (k of them, or 2 where k is 0); another text
                            replaces it where it is the likelier with both readings' examples taken together

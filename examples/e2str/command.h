@@ -283,6 +283,7 @@ void write_text(FILE *to, const char *before, const char *text);
 void write_json(FILE *to, const char *before, const char *text, size_t size);
 /* "member":"NAME"; where the name is no UTF-8 also "member_base64", its bytes. */
 void write_json_name(FILE *to, const char *before, const char *member, const char *name);
+void write_base64(FILE *to, const void *data, size_t size);
 void write_roff(const char *text);                             /* of the command's own, for the manual page */
 void write_number(FILE *to, const char *before, double value); /* as JSON; null if it is not finite */
 /* Length of the next character, its number in *code; a byte that is no UTF-8 counts as one, NO_CHARACTER. 0 at the end.

@@ -110,14 +110,9 @@ static e2str_status weigh_subset(const asking *a, uint64_t subset, double *log_p
     return weigh(a, options, log_probability, error);
 }
 
-/* Shapley's values: each example's gain, over all orders in which they could have come. */
-static e2str_status share_out(const asking *a, explanation *e, e2str_error *error) {
-    double value[1 << MOST_SHAPLEY];
+/* Shapley's values: each example's gain, over all orders in which they could have come. value: of each subset. */
+static void share_out(explanation *e, const double *value) {
     size_t n = e->n_examples;
-    for (uint64_t subset = 0; subset < (uint64_t)1 << n; subset++) {
-        e2str_status status = weigh_subset(a, subset, &value[subset], error);
-        if (status) return status;
-    }
     for (size_t i = 0; i < n; i++) {
         e->examples[i].shapley = 0.0;
         for (uint64_t subset = 0; subset < (uint64_t)1 << n; subset++) {
@@ -128,20 +123,32 @@ static e2str_status share_out(const asking *a, explanation *e, e2str_error *erro
             e->examples[i].shapley += orders * (value[subset | (uint64_t)1 << i] - value[subset]);
         }
     }
+}
+
+static e2str_status weigh_few(const asking *a, explanation *e, e2str_error *error) {
+    double value[1 << MOST_SHAPLEY];
+    uint64_t subsets = (uint64_t)1 << e->n_examples, all = subsets - 1;
+    e2str_status status = E2STR_OK;
+    for (uint64_t subset = 0; !status && subset < subsets; subset++)
+        status = weigh_subset(a, subset, &value[subset], error);
+    if (status) return status;
+    share_out(e, value);
+    for (size_t i = 0; i < e->n_examples; i++) e->examples[i].without = value[all] - value[all & ~((uint64_t)1 << i)];
     return E2STR_OK;
 }
 
 static e2str_status weigh_examples(const asking *a, explanation *e, e2str_error *error) {
+    if (!e->n_examples) return E2STR_OK;
+    if (e->n_examples <= MOST_SHAPLEY) return weigh_few(a, e, error);
     uint64_t all = e->n_examples < 64 ? ((uint64_t)1 << e->n_examples) - 1 : UINT64_MAX;
     double with;
-    e2str_status status = e->n_examples ? weigh_subset(a, all, &with, error) : E2STR_OK;
+    e2str_status status = weigh_subset(a, all, &with, error);
     for (size_t i = 0; !status && i < e->n_examples; i++) {
         double without;
-        e->examples[i].shapley = NAN;
         status = weigh_subset(a, all & ~((uint64_t)1 << i), &without, error);
         e->examples[i].without = with - without;
+        e->examples[i].shapley = NAN;
     }
-    if (!status && e->n_examples && e->n_examples <= MOST_SHAPLEY) status = share_out(a, e, error);
     return status;
 }
 
@@ -162,30 +169,16 @@ static e2str_status list_examples(explanation *e, e2str_error *error) {
 
 /* ----------------------------------------------------------------------------------------------------------- all -- */
 
-gaze_centre centre_of(const explanation *e, size_t character) {
+double looked_at(const explanation *e, size_t character) {
     const float *weights;
     uint32_t rows, columns;
-    e2str_box box = {0};
-    gaze_centre centre = {NAN, NAN, NAN};
-    if (e2str_result_attention(e->run->result, character, &weights, &rows, &columns, NULL)) return centre;
-    double sum = 0, x = 0, y = 0, within = 0;
-    bool turned = e->area.rotate == 90 || e->area.rotate == 270,
-         backwards = e->area.rotate == 90 || e->area.rotate == 180;
-    bool placed = !e2str_result_box(e->run->result, character, &box, NULL);
-    double length = turned ? e->area.height : e->area.width;
-    double from = ((double)(turned ? box.top : box.left) - (turned ? e->area.y : e->area.x)) / length;
-    double to = ((double)(turned ? box.bottom : box.right) - (turned ? e->area.y : e->area.x)) / length;
-    for (uint32_t r = 0; r < rows; r++)
-        for (uint32_t c = 0; c < columns; c++) {
-            double weight = (double)weights[r * columns + c], at = (c + 0.5) / columns;
-            double stored = backwards ? 1 - at : at;
-            sum += weight;
-            x += weight * at;
-            y += weight * (r + 0.5) / rows;
-            if (stored >= from && stored < to) within += weight;
-        }
-    if (sum > 0) centre = (gaze_centre){x / sum, y / sum, placed ? within / sum : NAN};
-    return centre;
+    double sum = 0, across = 0;
+    if (e2str_result_attention(e->run->result, character, &weights, &rows, &columns, NULL)) return NAN;
+    for (uint32_t i = 0; i < rows * columns; i++) {
+        sum += (double)weights[i];
+        across += (double)weights[i] * (i % columns + 0.5) / columns;
+    }
+    return sum > 0 ? across / sum : NAN;
 }
 
 /* What the second look changed, if one was taken. */

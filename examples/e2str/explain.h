@@ -40,12 +40,8 @@ typedef struct explanation {
     size_t n_examples;
 } explanation;
 
-/* Where the decoder looked when it wrote a character, as shares of the area's width and height. */
-typedef struct gaze_centre {
-    double x, y;
-    double within; /* share of what it looked at that lies in the character's own columns; NAN without places */
-} gaze_centre;
-gaze_centre centre_of(const explanation *e, size_t character);
+/* Where the decoder looked when it wrote a character: the centre, as a share of the area's width. NAN: not known. */
+double looked_at(const explanation *e, size_t character);
 
 void write_explanation(FILE *to, const explanation *e);      /* for people, with tabs and lines */
 void write_explanation_json(FILE *to, const explanation *e); /* one line */

@@ -95,16 +95,6 @@ static void little_endian(uint8_t *at, uint32_t value) {
     for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> 8 * i);
 }
 
-static void base64(FILE *to, const uint8_t *data, size_t size) {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < size; i += 3) {
-        uint32_t bits = (uint32_t)data[i] << 16;
-        if (i + 1 < size) bits |= (uint32_t)data[i + 1] << 8;
-        if (i + 2 < size) bits |= data[i + 2];
-        for (int j = 0; j < 4; j++) fputc(i + (size_t)j > size ? '=' : digits[bits >> (18 - 6 * j) & 63], to);
-    }
-}
-
 /* Once in the page; the other places use it. A bitmap, which every browser shows. */
 static bool write_picture(FILE *to, const explanation *e, upright *u) {
     if (!turn_upright(e, u)) return false;
@@ -125,7 +115,7 @@ static bool write_picture(FILE *to, const explanation *e, upright *u) {
             "<svg width=\"0\" height=\"0\" style=\"position:absolute\"><symbol id=\"picture\" viewBox=\"0 0 %u %u\">"
             "<image width=\"%u\" height=\"%u\" href=\"data:image/bmp;base64,",
             u->width, u->height, u->width, u->height);
-        base64(to, file, size);
+        write_base64(to, file, size);
         fputs("\"/></symbol></svg>\n", to);
     }
     free(u->rgb);

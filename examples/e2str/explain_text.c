@@ -77,16 +77,16 @@ static void write_characters(FILE *to, const explanation *e) {
     for (size_t i = 0; i < e2str_result_characters(result); i++) {
         e2str_character character = {0};
         char text[8] = "";
-        gaze_centre centre = centre_of(e, i);
+        double centre = looked_at(e, i);
         e2str_result_character(result, i, &character, NULL);
         if (character.length < sizeof text)
             memcpy(text, e2str_result_text(result) + character.offset, character.length);
         write_text(to, "", text);
         fprintf(to, "\t%.3f", (double)character.probability);
-        if (isnan(centre.x))
+        if (isnan(centre))
             fputs("\t-", to);
         else
-            fprintf(to, "\t%.0f%% across", 100 * centre.x);
+            fprintf(to, "\t%.0f%% across", 100 * centre);
         write_alternatives(to, result, i);
         fprintf(to, "\t%+.2f", (double)e2str_result_memory(result, i));
         write_influences(to, e, i);

@@ -80,9 +80,9 @@ void write_json(FILE *to, const char *before, const char *text, size_t size) {
 }
 
 /* RFC 4648, with padding. */
-static void write_base64(FILE *to, const char *text, size_t size) {
+void write_base64(FILE *to, const void *data, size_t size) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *bytes = (const unsigned char *)text;
+    const unsigned char *bytes = data;
     for (size_t i = 0; i < size; i += 3) {
         uint32_t three = (uint32_t)bytes[i] << 16;
         if (i + 1 < size) three |= (uint32_t)bytes[i + 1] << 8;
