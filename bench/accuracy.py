@@ -34,6 +34,7 @@ from accuracy_runs import (
     tesseract_reads,
     wrong_labels,
 )
+from commit import commit
 from cpu_time import busy_seconds
 
 SMALL = os.path.join(ROOT, 'weights', 'e2str-small.gguf')
@@ -175,13 +176,6 @@ def tesseract_release():
         return None
     done = subprocess.run(['tesseract', '--version'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return done.stdout.split()[1]
-
-
-def commit():
-    if not shutil.which('git'):
-        return 'unknown'
-    git = subprocess.run(['git', '-C', ROOT, 'describe', '--always', '--dirty'], capture_output=True, text=True)
-    return git.stdout.strip() or 'unknown'
 
 
 # ---- the command line ----

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+from commit import commit
 from cpu_time import busy_seconds
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -292,7 +293,6 @@ def machine():
     cpu = about.get('model name', 'CPU unknown')
     if 'cpu family' in about:
         cpu += f' (family {about["cpu family"]}, model {about["model"]}, level {level()})'
-    git = subprocess.run(['git', '-C', ROOT, 'describe', '--always', '--dirty'], capture_output=True, text=True)
     peaks = {(row['type'], row['threads']): row for row in find('peak')}
 
     def figure(kind):
@@ -300,9 +300,8 @@ def machine():
         return f'{kind} {float(one["rate"]):.0f} and {float(two["rate"]):.0f} {one["unit"]}'
 
     figures = ', '.join(map(figure, ('f32', 'bf16', 'int8', 'read')))
-    commit = git.stdout.strip() or 'unknown'
     quiet = f'other processes took {others:.0%} of the CPUs'
-    return f'{cpu}, {os.cpu_count()} cores; peaks with 1 and 2 threads: {figures}; commit {commit}; {quiet}.'
+    return f'{cpu}, {os.cpu_count()} cores; peaks with 1 and 2 threads: {figures}; commit {commit()}; {quiet}.'
 
 
 # ---- writing ----
