@@ -15,7 +15,6 @@ import argparse
 import concurrent.futures
 import os
 import shutil
-import subprocess
 import sys
 import time
 
@@ -26,12 +25,12 @@ from accuracy_runs import (
     LARGE,
     POOLS,
     ROOT,
+    Peers,
     Run,
     Set,
     cached,
     find_sets,
     open_model,
-    tesseract_reads,
     wrong_labels,
 )
 from commit import commit
@@ -70,7 +69,7 @@ class Study:
         self.jobs, self.limit = options.jobs, options.limit
         self.sets = find_sets(options.data)
         self.model = open_model(options.model)
-        self.tesseract = tesseract_release()
+        self.peers = Peers()
         self.ways, self.memory, self.prompt, self.own, self.large = tuple(WAYS), MEMORY, PROMPT, OWN, LARGE
         self.pools, self.wrong, self.shares, self.some = POOLS, WRONG, HARD, SOME
         self.reads = {one.name: {} for one in self.sets}
@@ -82,7 +81,7 @@ class Study:
         self.run(self.own_pools(), self.reads)
         self.run(self.other_pools(), self.reads)
         self.run(self.hard_samples(), self.hard)
-        self.run(self.peer(), self.reads)
+        self.run(self.others(), self.reads)
         self.measure_times()
 
     def run(self, jobs, results):
@@ -134,9 +133,10 @@ class Study:
                 run = Run(f'hard {share} %', one, self.model, 0, ('--hard', str(share)))
                 yield one.name, share, lambda run=run: run.hard(self.limit)
 
-    def peer(self):
-        for one in self.sets if self.tesseract else ():
-            yield one.name, 'Tesseract', lambda one=one: tesseract_reads(one, smaller(SOME, self.limit), self.tesseract)
+    def others(self):
+        for name in self.peers.releases:
+            for one in self.sets:
+                yield one.name, name, lambda name=name, one=one: self.peers.reads(name, one, smaller(SOME, self.limit))
 
     def measure_times(self):
         """Milliseconds of one set with one thread, without its files; nothing else of ours runs."""
@@ -167,15 +167,6 @@ class Study:
 def cpu_name():
     with open('/proc/cpuinfo') as file:
         return next((line.split(':')[1].strip() for line in file if line.startswith('model name')), 'CPU unknown')
-
-
-def tesseract_release():
-    """None, with a message, when it is not there."""
-    if not shutil.which('tesseract'):
-        print('skipped: Tesseract is not installed (Debian: tesseract-ocr)', file=sys.stderr)
-        return None
-    done = subprocess.run(['tesseract', '--version'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.stdout.split()[1]
 
 
 # ---- the command line ----

@@ -105,20 +105,26 @@ def side_by_side(study):
         f'{after[1] - before[1]:+.1f} exact: {gone[0]:.0f} % and {gone[1]:.0f} % of the errors less.',
         f'{study.pools[0]} examples: {mean(line[0] for line in few):+.1f} and {mean(line[1] for line in few):+.1f};',
         f'the worst set alphanumeric is {min(few)[2]} with {min(few)[0]:+.1f}.',
-        *peer(study),
     )
 
 
-def peer(study):
-    """A sentence, if it was measured."""
-    pairs = [together(study, one, [NOTHING, 'Tesseract']) for one in study.sets]
-    pairs = [[reads.accuracy() for reads in both] for both in pairs if both[1]]
-    if pairs:
-        ours, theirs = map(mean, zip(*pairs))
-        leads = [us - them for us, them in pairs]
-        yield f'Tesseract {study.tesseract} reads {theirs:.1f} % of the first {study.some} images of each set'
-        yield f'(mean of {len(pairs)}, alphanumeric), the model without a pool {ours:.1f} %:'
-        yield f'{min(leads):+.0f} to {max(leads):+.0f} points by set.'
+def others(study):
+    """The model, without a pool and with one, beside others on the first images of each set."""
+    names = list(study.peers.releases)
+    keys = [NOTHING, (study.own, study.memory), *names]
+    rows = [list(map(pair, together(study, one, keys))) for one in study.sets]
+    counts = [len(together(study, one, [NOTHING, *names])[0].rows) for one in study.sets]
+    lines = [[one.name, n, *map(both, row)] for one, n, row in zip(study.sets, counts, rows)]
+    lines.append(['**mean**', sum(counts), *mean_row(rows)])
+    head = ['no pool', f'{study.own} examples', *study.peers.titles().values()]
+    yield from table(['set', 'images', *head], lines)
+    for place, name in enumerate(names, len(keys) - len(names)):
+        leads = [row[0][0] - row[place][0] for row in rows if row[place]]
+        better = sum(lead > 0 for lead in leads)
+        yield from wrapped(
+            f'Without a pool the model reads more words than {study.peers.titles()[name]} on {better} of {len(leads)}',
+            f'sets (alphanumeric, {min(leads):+.0f} to {max(leads):+.0f} points).',
+        )
 
 
 def grid(study):
@@ -340,6 +346,7 @@ def plot(study, path):
 
 PARTS = {
     'side by side': side_by_side,
+    'others': others,
     'grid': grid,
     'new words': new_words,
     'other pools': other_pools,

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of Tesseract,
-and where their results are kept. Environment: BUILD."""
+"""What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of others that
+read words, and where their results are kept. Environment: BUILD, PEERS_PYTHON (a Python that has what ppocr.py needs)."""
 
 import functools
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ CACHE = os.path.join(BUILD, 'accuracy')
 SEED = 1
 POOLS = (10, 30, 100, 300)
 LARGE = 1000
+PPOCR = [os.environ.get('PEERS_PYTHON') or sys.executable, os.path.join(ROOT, 'bench', 'ppocr.py')]
 ONE_THREAD = {**os.environ, 'OMP_THREAD_LIMIT': '1', 'OPENBLAS_NUM_THREADS': '1'}
 
 
@@ -233,22 +235,53 @@ def cached(name, key, work, keep=lambda result: True):
     return result
 
 
-def tesseract_reads(one, limit, release):
-    """Tesseract 5 on the same crops, as single words; None when it gives another number of texts."""
-    test = one.test(limit)
+class Peers:
+    """Others that read the same crops, as single words. releases: {name: what was found}, by peers that are there."""
 
-    def work():
-        with tempfile.TemporaryDirectory() as folder:
-            images, out = os.path.join(folder, 'images.txt'), os.path.join(folder, 'out')
-            with open(images, 'w') as file:
-                file.writelines(path + '\n' for path, _ in test)
-            command = ['tesseract', images, out, '-l', 'eng', '--psm', '8']
-            subprocess.run(command, stderr=subprocess.DEVNULL, env=ONE_THREAD, check=True)
-            with open(out + '.txt', encoding='utf-8') as file:
-                return [text.strip() for text in file.read().split('\f')]
+    def __init__(self):
+        self.releases = {}
+        if not shutil.which('tesseract'):
+            print('skipped: Tesseract is not installed (Debian: tesseract-ocr)', file=sys.stderr)
+        else:
+            done = subprocess.run(
+                ['tesseract', '--version'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            self.releases['Tesseract'] = done.stdout.split()[1]
+        for name in ('PP-OCRv6 tiny', 'PP-OCRv6 small'):
+            done = subprocess.run([*PPOCR, name], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if done.returncode:
+                print(f'skipped: {name} ({done.stderr.strip().splitlines()[-1]}; PEERS_PYTHON)', file=sys.stderr)
+            else:
+                self.releases[name] = ''
 
-    texts = cached(f'{one.name}-tesseract', ['tesseract', release, one.name, one.digest, limit], work)
-    if len(texts) != len(test):
-        print(f'{one.name}: Tesseract wrote {len(texts)} texts for {len(test)} images', file=sys.stderr)
-        return None
-    return Reads(test, texts, what=f'Tesseract {release}', pool=0, k=0, memory='')
+    def titles(self):
+        return {name: f'{name} {release}'.strip() for name, release in self.releases.items()}
+
+    def reads(self, name, one, limit):
+        """None when it gives another number of texts."""
+        test = one.test(limit)
+        work = tesseract_texts if name == 'Tesseract' else functools.partial(ppocr_texts, name)
+        key = [name.lower(), self.releases[name], one.name, one.digest, limit]
+        texts = cached(f'{one.name}-{name.replace(" ", "-").lower()}', key, lambda: work([path for path, _ in test]))
+        if len(texts) != len(test):
+            print(f'{one.name}: {name} wrote {len(texts)} texts for {len(test)} images', file=sys.stderr)
+            return None
+        return Reads(test, texts, what=self.titles()[name], pool=0, k=0, memory='')
+
+
+def ppocr_texts(name, paths):
+    done = subprocess.run(
+        [*PPOCR, name], input=''.join(f'{path}\n' for path in paths), stdout=subprocess.PIPE, text=True, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def tesseract_texts(paths):
+    with tempfile.TemporaryDirectory() as folder:
+        images, out = os.path.join(folder, 'images.txt'), os.path.join(folder, 'out')
+        with open(images, 'w') as file:
+            file.writelines(path + '\n' for path in paths)
+        command = ['tesseract', images, out, '-l', 'eng', '--psm', '8']
+        subprocess.run(command, stderr=subprocess.DEVNULL, env=ONE_THREAD, check=True)
+        with open(out + '.txt', encoding='utf-8') as file:
+            return [text.strip() for text in file.read().split('\f')]
