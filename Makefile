@@ -263,6 +263,11 @@ $(BUILD)/tests/test_alloc: WRAP = $(call wrap,malloc calloc realloc aligned_allo
 # It makes each call to the system fail in turn, and more.
 $(BUILD)/tests/test_faults: WRAP = $(call wrap,open openat read pread write pwrite fsync renameat fstat clock_gettime)
 
+# It makes some allocations fail, and explains reads as the command does.
+LONG_OBJ = $(filter-out %/main.o %/completion.o,$(CLI_OBJ))
+$(BUILD)/tests/test_long: WRAP = $(call wrap,malloc calloc realloc aligned_alloc fsync)
+$(BUILD)/tests/test_long: $(LONG_OBJ)
+
 # It counts memory.
 $(BUILD)/tests/test_thin: WRAP = $(call wrap,malloc calloc realloc aligned_alloc free)
 
