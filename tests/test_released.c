@@ -9,7 +9,6 @@
 #include <cmocka.h>
 
 #include "archive_fixture.h"
-#include "folder.h"
 
 #define FOLDER "tests/released/"
 
