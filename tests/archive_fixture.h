@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "memory_fixture.h"
 
 static inline e2str_pool *archive_pool(const fixture *f, e2str_storage storage, size_t examples) {

@@ -18,14 +18,13 @@
 #include "archive_fixture.h"
 
 static fixture f, other;
-static char directory[64], path[96], second[96];
+static char path[FOLDER_PATH], second[FOLDER_PATH];
 
 static int set_up(void **state) {
     (void)state;
-    strcpy(directory, "/tmp/e2str-test-XXXXXX");
-    if (!mkdtemp(directory)) return 1;
-    snprintf(path, sizeof path, "%s/pool", directory);
-    snprintf(second, sizeof second, "%s/second", directory);
+    if (!folder_make()) return 1;
+    folder_path(path, "pool");
+    folder_path(second, "second");
     return memory_open(&f, (tiny_model_options){0}) || fixture_open(&other, &(tiny_model_options){.seed = 5});
 }
 
@@ -40,7 +39,7 @@ static int tear_down(void **state) {
     clean(state);
     fixture_close(&f);
     fixture_close(&other);
-    return rmdir(directory); /* nothing else may be left in it */
+    return folder_remove(); /* nothing else may be left in it */
 }
 
 static size_t file_size(const char *name) {
@@ -399,7 +398,7 @@ static void arguments_are_checked(void **state) {
     assert_ok(e2str_pool_refresh(pool, error)); /* of a pool that lies nowhere */
     assert_ok(e2str_pool_verify(pool, error));
     assert_int_equal(archive_info(pool).added, 1);
-    assert_fails(e2str_pool_save_archive(pool, directory, NULL, error), E2STR_ERROR_IO, directory);
+    assert_fails(e2str_pool_save_archive(pool, folder, NULL, error), E2STR_ERROR_IO, folder);
     assert_int_equal(archive_info(pool).archive, 0);
     e2str_pool_options wrong;
     e2str_pool_options_init(&wrong);

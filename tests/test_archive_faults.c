@@ -80,7 +80,7 @@ int __wrap_openat(int directory, const char *path, int flags, ...) {
 }
 
 static fixture f;
-static char directory[64], path[96];
+static char path[FOLDER_PATH];
 static e2str_pool *pool; /* lies in the archive, and has one example more */
 static size_t saved;     /* examples in the archive */
 
@@ -228,9 +228,8 @@ static void cut_behind_the_back(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    strcpy(directory, "/tmp/e2str-test-XXXXXX");
-    if (!mkdtemp(directory)) return 1;
-    snprintf(path, sizeof path, "%s/pool", directory);
+    if (!folder_make()) return 1;
+    folder_path(path, "pool");
     return fixture_open(&f, NULL);
 }
 
@@ -240,7 +239,7 @@ static int tear_down(void **state) {
     e2str_pool_free(pool);
     fixture_close(&f);
     remove(path);
-    return rmdir(directory);
+    return folder_remove();
 }
 
 int main(void) {

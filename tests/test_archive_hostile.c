@@ -14,7 +14,7 @@
 #include "archive_seal.h"
 
 static fixture f;
-static char directory[64], path[96];
+static char path[FOLDER_PATH];
 static uint8_t *good; /* some segments, examples that were removed, a memory */
 static size_t good_size;
 
@@ -67,9 +67,8 @@ static e2str_status ask(const char *name, bool unmapped, uint64_t *answers, e2st
 
 static int set_up(void **state) {
     (void)state;
-    strcpy(directory, "/tmp/e2str-test-XXXXXX");
-    if (!mkdtemp(directory) || memory_open(&f, (tiny_model_options){0})) return 1;
-    snprintf(path, sizeof path, "%s/pool", directory);
+    if (!folder_make() || memory_open(&f, (tiny_model_options){0})) return 1;
+    folder_path(path, "pool");
     e2str_pool *pool = archive_pool(&f, E2STR_STORE_F16, 4);
     if (e2str_pool_remove(pool, 2, NULL) || e2str_pool_save_archive(pool, path, NULL, NULL)) return 1;
     memory_add(&f, pool, 5, "five");
@@ -87,7 +86,7 @@ static int tear_down(void **state) {
     remove(path);
     free(good);
     fixture_close(&f);
-    return rmdir(directory);
+    return folder_remove();
 }
 
 /* Of a bit in every byte: the answers are those of the good file, or there is a failure. */

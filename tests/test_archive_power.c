@@ -78,7 +78,7 @@ int __wrap_ftruncate(int file, off_t size) {
 /* ------------------------------------------------------------------------------------------------------ the disk -- */
 
 static fixture f;
-static char directory[64], path[96], trial[96];
+static char path[FOLDER_PATH], trial[FOLDER_PATH];
 static uint8_t base[MOST_BYTES], disk[MOST_BYTES]; /* before the saves; at a moment */
 static size_t base_size, disk_size;
 static size_t states, bad;
@@ -219,10 +219,9 @@ static void what_they_are_for(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    strcpy(directory, "/tmp/e2str-test-XXXXXX");
-    if (!mkdtemp(directory)) return 1;
-    snprintf(path, sizeof path, "%s/pool", directory);
-    snprintf(trial, sizeof trial, "%s/trial", directory);
+    if (!folder_make()) return 1;
+    folder_path(path, "pool");
+    folder_path(trial, "trial");
     return fixture_open(&f, NULL);
 }
 
@@ -230,7 +229,7 @@ static int tear_down(void **state) {
     (void)state;
     forget();
     fixture_close(&f);
-    return rmdir(directory);
+    return folder_remove();
 }
 
 int main(void) {

@@ -16,7 +16,7 @@
 enum { ROUNDS = 60 };
 
 static fixture f;
-static char directory[64], path[96];
+static char path[FOLDER_PATH];
 static e2str_pool *pool, *reader;
 static atomic_uint added, failed, saved;
 
@@ -93,9 +93,8 @@ static void all_at_once(void **state) {
 
 static int set_up(void **state) {
     (void)state;
-    strcpy(directory, "/tmp/e2str-test-XXXXXX");
-    if (!mkdtemp(directory)) return 1;
-    snprintf(path, sizeof path, "%s/pool", directory);
+    if (!folder_make()) return 1;
+    folder_path(path, "pool");
     return fixture_open(&f, NULL);
 }
 
@@ -103,7 +102,7 @@ static int tear_down(void **state) {
     (void)state;
     fixture_close(&f);
     remove(path);
-    return rmdir(directory);
+    return folder_remove();
 }
 
 int main(void) {

@@ -21,25 +21,16 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "../memory_fixture.h"
+#include "soak.h"
 
 enum { READERS = 4, WRITERS = 3, PERMANENT = 3, KEEP = 8 };
-
-/* Of a writer, in memory that processes share: additions [removed, added) of it are in the file. */
-typedef struct ledger {
-    atomic_uint added, removed;   /* that it was told of */
-    atomic_uint adding, removing; /* that it has begun */
-} ledger;
 
 static struct shared {
     ledger writers[WRITERS];
@@ -48,49 +39,9 @@ static struct shared {
 
 static fixture f; /* pictures, and the model that nobody replaces */
 static char directory[64], pool_path[96], model_path[96];
-static time_t end_at;
 static e2str_result *alone[FIXTURE_IMAGES], *prompted[FIXTURE_IMAGES];
 
-static bool goes_on(void) { return time(NULL) < end_at; }
-
-static void pause_for(long microseconds) { nanosleep(&(struct timespec){0, microseconds * 1000}, NULL); }
-
-/* ------------------------------------------------------------------------------------------------- allocations -- */
-
-static _Thread_local uint32_t luck; /* 0: nothing fails in this thread */
-static atomic_uint_fast64_t failed_allocations;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-
-static bool fails(void) {
-    if (!luck || fixture_random(&luck) % 50) return false;
-    failed_allocations++;
-    return true;
-}
-void *__wrap_malloc(size_t size) { return fails() ? NULL : __real_malloc(size); }
-void *__wrap_calloc(size_t count, size_t size) { return fails() ? NULL : __real_calloc(count, size); }
-void *__wrap_realloc(void *old, size_t size) { return fails() ? NULL : __real_realloc(old, size); }
-
 /* ------------------------------------------------------------------------------------------- writers, in chaos -- */
-
-static void label_of(unsigned writer, unsigned number, char label[16]) {
-    snprintf(label, 16, "w%ux%u", writer, number);
-}
-
-static uint64_t id_of(const e2str_pool *pool, unsigned writer, unsigned number) {
-    static uint64_t ids[4096];
-    char label[16], other[64];
-    size_t n = e2str_pool_ids(pool, ids, 4096);
-    label_of(writer, number, label);
-    for (size_t i = 0; i < n; i++)
-        if (!e2str_pool_label(pool, ids[i], other, sizeof other, NULL, NULL) && !strcmp(label, other)) return ids[i];
-    return 0;
-}
 
 static e2str_status save(const e2str_pool *pool) {
     e2str_error error = {""};
@@ -320,42 +271,10 @@ static void *read_on(void *argument) {
 
 /* ------------------------------------------------------------------------------------------------ what is shown -- */
 
-static size_t descriptors(void) {
-    DIR *list = opendir("/proc/self/fd");
-    size_t n = 0;
-    while (list && readdir(list)) n++;
-    if (list) closedir(list);
-    return n;
-}
-
-static long resident_kilobytes(void) {
-    long size = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%ld %ld", &size, &resident) != 2) resident = 0;
-    if (file) fclose(file);
-    return resident * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
-static int failures;
-
-static void show(bool good, const char *name) {
-    printf("%sok - %s\n", good ? "" : "not ", name);
-    failures += !good;
-}
-
-/* Each addition in [removed, added) once, and nothing else of the writers. */
-static bool nothing_is_lost(size_t *expected) {
-    static uint64_t ids[4096];
+static bool nothing_is_lost(void) {
     e2str_pool *pool;
-    bool good = !e2str_pool_load(f.model, pool_path, NULL, &pool, NULL);
-    *expected = PERMANENT;
-    for (unsigned i = 0; good && i < WRITERS; i++) {
-        ledger *l = &shared->writers[i];
-        good &= l->adding == l->added && l->removing == l->removed;
-        for (unsigned n = l->removed; n < l->added; n++) good &= id_of(pool, i, n) != 0;
-        *expected += l->added - l->removed;
-    }
-    good = good && e2str_pool_ids(pool, ids, 4096) == *expected;
+    if (e2str_pool_load(f.model, pool_path, NULL, &pool, NULL)) return false;
+    bool good = holds_what_was_told(pool, shared->writers, WRITERS, PERMANENT);
     e2str_pool_free(pool);
     return good;
 }
@@ -390,15 +309,14 @@ int main(void) {
     if (!other) chaos();
     present = load();
     if (other < 0 || !present) return 2;
-    size_t files = descriptors();
+    size_t files = process_measure().descriptors;
     for (uintptr_t i = 0; i <= READERS; i++)
         if (pthread_create(&threads[i], NULL, i < READERS ? read_on : reload, (void *)i)) return 2;
     sleep((unsigned)(seconds / 3));
-    long early = resident_kilobytes();
+    size_t early = process_kilobytes();
     for (size_t i = 0; i <= READERS; i++) pthread_join(threads[i], NULL);
-    long late = resident_kilobytes();
+    size_t late = process_kilobytes();
     int status;
-    size_t expected;
     waitpid(other, &status, 0);
     leave(present);
 
@@ -409,11 +327,11 @@ int main(void) {
            (unsigned long long)reloads, (unsigned long long)rubbish, shared->models);
     printf("# %u saves by %d processes at once, %u conflicts, %u failed; %u kills; learnt %u times\n", shared->saves,
            WRITERS, shared->conflicts, shared->failed_saves, shared->kills, shared->learnt);
-    printf("# %ld KB in memory after a third, %ld KB in the end\n", early, late);
+    printf("# %zu KB in memory after a third, %zu KB in the end\n", early, late);
     show(wrong == 0, "the same bits, or an error that fits, all the time");
     show(WIFEXITED(status) && !WEXITSTATUS(status), "the other process came through");
-    show(nothing_is_lost(&expected), "no addition lost, none twice, no removal undone");
-    show(descriptors() == files, "as many descriptors as before");
+    show(nothing_is_lost(), "no addition lost, none twice, no removal undone");
+    show(process_measure().descriptors == files, "as many descriptors as before");
     show(late < early + 4096, "no more memory than after a third of the time");
     show(reads > 100 && reloads > 3 && shared->saves > 10 && shared->kills > 3 && rubbish > 0,
          "all that was to happen did");
