@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a pool costs that lies in an archive (docs/scale.md): opening it, memory of its own, searching it exactly,
- * appending to it, many of them at once.
+ * What a pool costs that lies in an archive (docs/scale.md): opening it, memory of its own, searching it exactly and by
+ * the codes of its keys, appending to it, many of them at once.
  *
  *     archive MODEL EXAMPLES tokens|keys FOLDER      one archive of so many examples, with visual tokens or without
  *     archive MODEL POOLS pools FOLDER               so many archives of 30 examples each, open together
@@ -156,6 +156,15 @@ static double median(double *times, size_t n) {
     return times[n / 2];
 }
 
+static e2str_pool *load_from(const e2str_model *model, uint64_t index_from) {
+    e2str_pool *pool;
+    e2str_pool_options options;
+    e2str_pool_options_init(&options);
+    options.index_from = index_from;
+    need(e2str_pool_load(model, path, &options, &pool, &error));
+    return pool;
+}
+
 static double search(const e2str_pool *pool, e2_threads *threads, float *key) {
     uint64_t ids[2];
     float similarities[2];
@@ -167,17 +176,18 @@ static double search(const e2str_pool *pool, e2_threads *threads, float *key) {
 }
 
 /* The first search checks the checksums. */
-static void measure_search(const e2str_model *model, e2_threads *two) {
-    double seconds, times[21], before = memory_of("RssAnon:");
+static void measure_search(const e2str_model *model, e2_threads *two, uint64_t index_from) {
+    double seconds, times[21], before = memory_of("RssAnon:"), pages = memory_of("RssFile:");
     float *key = bench_alloc(model->vision.width * sizeof *key);
+    printf("%s\n", index_from == UINT64_MAX ? "exact" : "by codes");
     cool();
-    e2str_pool *pool = load(model, &seconds);
+    e2str_pool *pool = load_from(model, index_from);
     print("search, cold, first", search(pool, NULL, key), "s");
     e2str_pool_free(pool);
-    pool = load(model, &seconds);
+    pool = load_from(model, index_from);
     print("search, warm, first", search(pool, NULL, key), "s");
     print("memory of its own behind it", memory_of("RssAnon:") - before, "KB");
-    print("pages of the file that it maps", memory_of("RssFile:"), "KB");
+    print("pages of the file that it maps", memory_of("RssFile:") - pages, "KB");
     double bytes = (double)pool->archive->rows * model->vision.width * sizeof(float);
     for (int threads = 1; threads <= 2; threads++) {
         for (int i = 0; i < 21; i++) times[i] = search(pool, threads == 2 ? two : NULL, key);
@@ -271,7 +281,8 @@ static void one_archive(const e2str_model *model, const uint16_t *tokens, size_t
     make(model, tokens, n, with_tokens);
     print("made", bench_now() - begin, "s");
     measure_open(model);
-    measure_search(model, two);
+    measure_search(model, two, UINT64_MAX);
+    measure_search(model, two, E2STR_INDEX_FROM);
     if (with_tokens) measure_fetch(model);
     measure_append(model, tokens, 1);
     measure_append(model, tokens, 100);

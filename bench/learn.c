@@ -2,12 +2,16 @@
 /*
  * Learning from many examples: time and memory of the first time, of once more, and after 100 more examples.
  *
- *     learn MODEL SETS IMAGES EXAMPLES THREADS
+ *     learn MODEL SETS IMAGES EXAMPLES THREADS [HELD]
  *
  * SETS is a folder of sets (images/ and labels.tsv, as for make accuracy), of which so many images are encoded, as many
  * of each set as it has at most; where there are fewer of them than examples, they come again with every visual token
  * moved by a hundredth of its length, so that nothing that is known of one is known of the other. The first time each
  * is read and run along its path; what that found is kept for the next times.
+ *
+ * With HELD so many other images, the first of each set, are read with what was learnt the first time, and without: how
+ * many are right to the letter, the same ones whatever IMAGES and EXAMPLES are. E2_MEMORY_MAX_ROWS and _CELLS, given
+ * when the library is compiled (CFLAGS), say from which number of steps on examples are thinned out.
  */
 #include <dirent.h>
 #include <stdlib.h>
@@ -32,13 +36,29 @@ static double processor_seconds(void) {
            1e-6 * (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
-/* Adds labelled images of one set, so many at most; what cannot be added is passed over. */
-static void add_set(e2str_pool *pool, e2str_session *session, const char *folder, size_t most) {
+typedef struct bench {
+    e2str_pool *pool;
+    e2str_session *session;
+    size_t most, held;   /* images of each set */
+    e2str_image *images; /* [count]: held out */
+    char **labels;
+    size_t count;
+} bench;
+
+static void hold(bench *b, const e2str_image *image, const char *label) {
+    b->images = realloc(b->images, (b->count + 1) * sizeof *b->images);
+    b->labels = realloc(b->labels, (b->count + 1) * sizeof *b->labels);
+    if (!b->images || !b->labels || !(b->labels[b->count] = strdup(label))) bench_die("out of memory");
+    b->images[b->count++] = *image;
+}
+
+/* Adds labelled images of one set, behind those that are held out; what cannot be added is passed over. */
+static void add_set(bench *b, const char *folder) {
     char path[16384], line[8192];
     snprintf(path, sizeof path, "%s/labels.tsv", folder);
     FILE *labels = fopen(path, "r");
     if (!labels) return;
-    for (size_t n = 0; n < most && fgets(line, sizeof line, labels);) {
+    for (size_t n = 0, held = 0; n < b->most && fgets(line, sizeof line, labels);) {
         char *tab = strchr(line, '\t');
         if (!tab) continue;
         *tab++ = 0;
@@ -47,13 +67,17 @@ static void add_set(e2str_pool *pool, e2str_session *session, const char *folder
         uint64_t id;
         snprintf(path, sizeof path, "%s/images/%.1000s", folder, line);
         if (e2str_image_load(path, NULL, &image, NULL)) continue;
-        if (!e2str_pool_add(pool, session, &image, tab, SIZE_MAX, &id, NULL)) n++;
+        if (held++ < b->held) {
+            hold(b, &image, tab);
+            continue;
+        }
+        if (!e2str_pool_add(b->pool, b->session, &image, tab, SIZE_MAX, &id, NULL)) n++;
         e2str_image_free(&image);
     }
     fclose(labels);
 }
 
-static void add_sets(e2str_pool *pool, e2str_session *session, const char *sets, size_t most) {
+static void add_sets(bench *b, const char *sets, size_t most, size_t held) {
     struct dirent **names;
     int n = scandir(sets, &names, NULL, alphasort);
     size_t folders = 0;
@@ -61,11 +85,13 @@ static void add_sets(e2str_pool *pool, e2str_session *session, const char *sets,
     for (int i = 0; i < n; i++) {
         char path[8192];
         snprintf(path, sizeof path, "%s/%s", sets, names[i]->d_name);
-        if (names[i]->d_name[0] != '.') add_set(pool, session, path, most / folders + 1);
+        b->most = most / folders + 1;
+        b->held = held / folders;
+        if (names[i]->d_name[0] != '.') add_set(b, path);
         free(names[i]);
     }
     free(names);
-    if (!e2str_pool_count(pool)) bench_die("no images in %s", sets);
+    if (!e2str_pool_count(b->pool)) bench_die("no images in %s", sets);
 }
 
 static uint32_t random_state = 1;
@@ -113,22 +139,49 @@ static void learn(e2str_pool *pool, e2str_session *session, const char *what) {
     e2str_memory_free(memory);
 }
 
+static void read_held(const bench *b, const e2str_pool *pool, const char *what) {
+    e2str_result *result = bench_result();
+    e2str_read_options options;
+    size_t right = 0;
+    e2str_read_options_init(&options);
+    options.k = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        bench_read(b->session, &b->images[i], pool, &options, result);
+        right += !strcmp(e2str_result_text(result), b->labels[i]);
+    }
+    printf("# held out, %s: %zu of %zu right, %.2f %%\n", what, right, b->count,
+           100.0 * (double)right / (double)b->count);
+    fflush(stdout);
+    e2str_result_free(result);
+}
+
 int main(int argc, char **argv) {
-    if (argc != 6) bench_die("usage: learn MODEL SETS IMAGES EXAMPLES THREADS");
+    if (argc != 6 && argc != 7) bench_die("usage: learn MODEL SETS IMAGES EXAMPLES THREADS [HELD]");
     size_t n = (size_t)atol(argv[4]);
     e2str_model *model = bench_model(argv[1], E2STR_PRECISION_AUTO);
     e2str_session *session = bench_session(model, (unsigned)atol(argv[5]), 0);
     e2str_pool *pool;
     e2str_error error;
     if (e2str_pool_new(model, NULL, &pool, &error)) bench_die("%s", error.message);
-    add_sets(pool, session, argv[2], (size_t)atol(argv[3]));
+    bench b = {.pool = pool, .session = session};
+    add_sets(&b, argv[2], (size_t)atol(argv[3]), argc == 7 ? (size_t)atol(argv[6]) : 0);
     size_t originals = e2str_pool_count(pool);
     if (originals < n) add_copies(pool, originals, n - originals);
     printf("examples,learning,seconds,processor seconds,more MB at the peak,learnt from,steps,tokens,strength,KB\n");
     learn(pool, session, "first");
+    if (b.count) {
+        read_held(&b, NULL, "without what was learnt");
+        read_held(&b, pool, "with it");
+    }
     learn(pool, session, "again");
     add_copies(pool, originals, 100);
     learn(pool, session, "after 100 more");
+    for (size_t i = 0; i < b.count; i++) {
+        e2str_image_free(&b.images[i]);
+        free(b.labels[i]);
+    }
+    free(b.images);
+    free(b.labels);
     e2str_pool_free(pool);
     e2str_session_free(session);
     e2str_model_close(model);

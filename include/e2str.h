@@ -406,7 +406,9 @@ typedef struct e2str_pool_options {
                               (docs/performance.md), and all of them where there are no more examples than that. What it
                               finds depends on the examples alone, not on earlier calls or threads. It takes a bit for
                               each number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192
-                              numbers. Keys of more than 4,096, and pools in an archive, are always compared exactly */
+                              numbers; of a pool in an archive they lie in the file (one without them is compared
+                              exactly until e2str_pool_save_archive writes it anew). Keys of more than 4,096 numbers
+                              are always compared exactly */
 } e2str_pool_options;
 E2STR_API void e2str_pool_options_init_size(e2str_pool_options *options, size_t size);
 #define e2str_pool_options_init(options) e2str_pool_options_init_size((options), sizeof(e2str_pool_options))

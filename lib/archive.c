@@ -142,7 +142,7 @@ e2str_status e2_archive_read_root(const e2str_model *model, int file, e2str_stor
 
 /* ----------------------------------------------------------------------------------------------------- directory -- */
 
-static bool is_block(const e2_archive *archive, uint64_t at, uint64_t count, uint64_t size) {
+bool e2_archive_is_block(const e2_archive *archive, uint64_t at, uint64_t count, uint64_t size) {
     return at % E2_ARCHIVE_ALIGNMENT == 0 && count <= UINT64_MAX / size && lies_inside(archive, at, count * size);
 }
 
@@ -151,11 +151,12 @@ static bool entry_is_good(const e2_archive *archive, const e2_archive_entry *e, 
     return e->rows && e->removed < e->rows && e->first_id > last_id && e->last_id >= e->first_id &&
            e->last_id < archive->directory.next_id && e->rows - 1 <= e->last_id - e->first_id &&
            e->tokenless <= e->rows && !e->removed == !e->removed_at &&
-           is_block(archive, e->rows_at, e->rows, sizeof(e2_archive_row)) &&
-           is_block(archive, e->labels_at, e->labels_size, 1) &&
-           is_block(archive, e->keys_at, e->rows, width * sizeof(float)) &&
-           is_block(archive, e->sums_at, e2_archive_groups(e->rows), 2 * sizeof(uint64_t)) &&
-           (!e->removed_at || is_block(archive, e->removed_at, e->rows / 8 + 1, 1));
+           e2_archive_is_block(archive, e->rows_at, e->rows, sizeof(e2_archive_row)) &&
+           e2_archive_is_block(archive, e->labels_at, e->labels_size, 1) &&
+           e2_archive_is_block(archive, e->keys_at, e->rows, width * sizeof(float)) &&
+           e2_archive_is_block(archive, e->sums_at, e2_archive_groups(e->rows), 2 * sizeof(uint64_t)) &&
+           (!e->removed_at || e2_archive_is_block(archive, e->removed_at, e->rows / 8 + 1, 1)) &&
+           e2_archive_codes_are_good(archive, e);
 }
 
 static e2str_status attach_removed(const e2_archive *archive, e2_segment *s, e2str_error *error) {
@@ -188,7 +189,8 @@ static e2str_status attach_segment(e2_archive *archive, e2_segment *s, e2str_err
     archive->rows += (size_t)s->is.rows; /* each takes bytes of the file, so their sum is in range */
     archive->removed += (size_t)s->is.removed;
     archive->groups += groups;
-    return attach_removed(archive, s, error);
+    status = e2_archive_attach_codes(archive, s, error);
+    return status ? status : attach_removed(archive, s, error);
 }
 
 static e2str_status attach_directory(e2_archive *archive, const uint8_t *bytes, e2str_error *error) {
@@ -197,7 +199,7 @@ static e2str_status attach_directory(e2_archive *archive, const uint8_t *bytes, 
     memcpy(d, bytes, sizeof *d);
     for (size_t i = 0; i < sizeof d->zero / sizeof *d->zero; i++)
         if (d->zero[i]) return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "its directory has a value that is not known");
-    bool memory = d->memory_at ? d->memory_size && is_block(archive, d->memory_at, d->memory_size, 1)
+    bool memory = d->memory_at ? d->memory_size && e2_archive_is_block(archive, d->memory_at, d->memory_size, 1)
                                : !d->memory_size && !d->memory_last_id;
     if (d->segments != n || sizeof *d + n * sizeof(e2_archive_entry) != size || !d->next_id || !memory)
         return e2_fail(error, E2STR_ERROR_FORMAT, "its directory makes no sense");
@@ -209,8 +211,6 @@ static e2str_status attach_directory(e2_archive *archive, const uint8_t *bytes, 
     for (size_t i = 0; !status && i < n; i++) {
         e2_segment *s = &archive->segments[i];
         memcpy(&s->is, bytes + sizeof *d + i * sizeof s->is, sizeof s->is);
-        if (s->is.zero[0] || s->is.zero[1])
-            return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "segment %zu has a value that is not known", i);
         if (!entry_is_good(archive, &s->is, last))
             return e2_fail(error, E2STR_ERROR_FORMAT, "segment %zu makes no sense", i);
         d->segments++;
@@ -227,7 +227,7 @@ static e2str_status read_directory(e2_archive *archive, e2str_error *error) {
     if ((uint64_t)about.st_size < root->length)
         return e2_fail(error, E2STR_ERROR_FORMAT, "the file is cut: it has %" PRIu64 " of %" PRIu64 " bytes",
                        (uint64_t)about.st_size, root->length);
-    if (!is_block(archive, root->directory_at, root->directory_size, 1) || root->length > PTRDIFF_MAX ||
+    if (!e2_archive_is_block(archive, root->directory_at, root->directory_size, 1) || root->length > PTRDIFF_MAX ||
         root->directory_size < sizeof archive->directory)
         return e2_fail(error, E2STR_ERROR_FORMAT, "its directory is not in it");
     uint8_t *bytes = e2_alloc((size_t)root->directory_size, 1);
@@ -285,10 +285,12 @@ void e2_archive_release(e2_archive *archive) {
     if (!archive || atomic_fetch_sub_explicit(&archive->references, 1, memory_order_acq_rel) != 1) return;
     for (size_t i = 0; archive->segments && i < archive->directory.segments; i++) {
         free(archive->segments[i].sums);
+        free(archive->segments[i].code_sums);
         free(archive->segments[i].removed);
         free((void *)archive->segments[i].checked);
     }
     free(archive->segments);
+    e2_index_free(archive->coder);
     if (archive->map) munmap((void *)archive->map, (size_t)archive->root.length);
     if (archive->file >= 0) close(archive->file);
     free(archive);
@@ -339,7 +341,7 @@ static bool row_is_good(const e2_archive *archive, const e2_segment *s, const e2
            row->label_at >= e->labels_at && row->label_at - e->labels_at <= e->labels_size &&
            row->label_size <= e->labels_size - (row->label_at - e->labels_at) &&
            token_count_is_good(archive->model, row->tokens) &&
-           (!row->tokens_at || is_block(archive, row->tokens_at, token_bytes(archive, row), 1));
+           (!row->tokens_at || e2_archive_is_block(archive, row->tokens_at, token_bytes(archive, row), 1));
 }
 
 static e2str_status hash_labels(const e2_archive *archive, uint64_t at, uint64_t size, e2_hash *hash,
@@ -481,6 +483,15 @@ e2str_status e2_archive_key(const e2_archive *archive, size_t row, float *key, e
     return e2_archive_copy(archive, s->is.keys_at + at * width * sizeof *key, key, width * sizeof *key, error);
 }
 
+e2str_status e2_archive_glance(const e2_archive *archive, size_t row, float *key, e2str_error *error) {
+    const e2_segment *s = e2_archive_segment_of_row(archive, row);
+    size_t bytes = archive->model->vision.width * sizeof *key;
+    e2str_status status = e2_archive_copy(archive, s->is.keys_at + (row - s->first) * bytes, key, bytes, error);
+    if (!status && !is_unit(archive->model, key))
+        status = e2_fail(error, E2STR_ERROR_FORMAT, "the key of row %zu: the file is damaged", row);
+    return status;
+}
+
 e2str_status e2_archive_tokens(const e2_archive *archive, const e2_archive_row *row, const void **tokens, void **owned,
                                e2str_error *error) {
     size_t bytes = token_bytes(archive, row);
@@ -505,7 +516,7 @@ e2str_status e2_archive_fault(const e2_archive_row *row, e2str_status status, e2
     return e2_within(error, E2STR_ERROR_FORMAT, which);
 }
 
-static e2str_status make_example(const e2_archive *archive, const e2_archive_row *row, const float *key,
+static e2str_status make_example(const e2_archive *archive, const e2_archive_row *row, const float *key, bool whole,
                                  e2_example **example, e2str_error *error) {
     char text[E2_ARCHIVE_LABEL];
     e2_label label = {0};
@@ -514,7 +525,7 @@ static e2str_status make_example(const e2_archive *archive, const e2_archive_row
     e2str_status status = e2_archive_label(archive, row, text, error);
     if (!status) status = e2_label_read(archive->model, text, row->label_size, &label, error);
     if (status) return e2_archive_fault(row, status, error);
-    status = e2_archive_tokens(archive, row, &tokens, &owned, error);
+    if (whole || !row->tokens_at) status = e2_archive_tokens(archive, row, &tokens, &owned, error);
     const e2_encoded image = {tokens, row->tokens, key};
     if (!status) status = e2_example_new_stored(archive->model, archive->storage, &image, &label, example, error);
     if (!status) (*example)->id = row->id;
@@ -523,14 +534,15 @@ static e2str_status make_example(const e2_archive *archive, const e2_archive_row
     return e2_archive_fault(row, status, error);
 }
 
-e2str_status e2_archive_example(const e2_archive *archive, size_t row, e2_example **example, e2str_error *error) {
+e2str_status e2_archive_example(const e2_archive *archive, size_t row, bool whole, e2_example **example,
+                                e2str_error *error) {
     e2_archive_row is;
     *example = NULL;
     float *key = e2_alloc(archive->model->vision.width, sizeof *key);
     if (!key) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for an example");
     e2str_status status = e2_archive_row_at(archive, row, &is, error);
     if (!status) status = e2_archive_key(archive, row, key, error);
-    if (!status) status = make_example(archive, &is, key, example, error);
+    if (!status) status = make_example(archive, &is, key, whole, example, error);
     free(key);
     return status;
 }
@@ -547,7 +559,7 @@ static e2str_status verify_row(const e2_archive *archive, size_t row, uint64_t *
     if (is.id <= *last) return damaged("the order of its examples", error);
     *last = is.id;
     if (is.tokens_at) {
-        status = e2_archive_example(archive, row, &example, error);
+        status = e2_archive_example(archive, row, true, &example, error);
         e2_example_release(example);
         return status;
     }
@@ -586,5 +598,5 @@ e2str_status e2_archive_verify(const e2_archive *archive, e2str_error *error) {
             status = damaged("what its directory says of a segment", error);
     }
     free(scratch);
-    return status;
+    return status ? status : e2_archive_verify_codes(archive, error);
 }

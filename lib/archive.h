@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "example.h"
+#include "index.h"
 
 #define E2_ARCHIVE_MAGIC      "e2strarc"
 #define E2_ARCHIVE_ROOT_MAGIC "e2strend"
@@ -59,7 +60,7 @@ typedef struct e2_archive_entry {
     uint64_t removed_at, removed_checksum; /* a bit a row; 0: none is removed */
     uint64_t tokenless;                    /* rows without visual tokens */
     uint64_t token_bytes;                  /* of all rows */
-    uint64_t zero[2];
+    uint64_t codes_at, codes_checksum;     /* of the checksums behind the codes, one a group; 0: there are none */
 } e2_archive_entry;
 
 typedef struct e2_archive_row {
@@ -76,12 +77,14 @@ _Static_assert(sizeof(e2_archive_directory) == 128 && sizeof(e2_archive_entry) =
 _Static_assert(sizeof(e2_archive_row) == 40, "the file's rows");
 
 /* Parts of a group that have checksums. */
-typedef enum e2_archive_part { E2_ARCHIVE_ROWS = 1, E2_ARCHIVE_KEYS = 2 } e2_archive_part;
+typedef enum e2_archive_part { E2_ARCHIVE_ROWS = 1, E2_ARCHIVE_KEYS = 2, E2_ARCHIVE_CODES = 4 } e2_archive_part;
 
 typedef struct e2_segment {
     e2_archive_entry is;
     size_t first, first_group; /* rows and groups of the segments before it */
+    size_t first_run;          /* runs of codes of those */
     uint64_t (*sums)[2];       /* [groups]: of rows with labels, of keys */
+    uint64_t *code_sums;       /* [groups], or NULL: it has no codes */
     uint8_t *removed;          /* [(rows + 7) / 8], or NULL */
     _Atomic uint8_t *checked;  /* [groups]: bits of e2_archive_part */
 } e2_segment;
@@ -96,6 +99,8 @@ typedef struct e2_archive {
     e2_archive_directory directory;
     e2_segment *segments; /* [directory.segments] */
     size_t rows, removed, groups;
+    size_t coded, runs; /* rows that have codes; runs of these */
+    e2_index *coder;    /* of no keys; NULL: no row has a code */
 } e2_archive;
 
 /* Whether the path is such a file, by its first bytes: asked where it is no GGUF file. */
@@ -123,6 +128,9 @@ static inline bool e2_archive_is_removed(const e2_segment *segment, size_t row) 
     return segment->removed && (segment->removed[row / 8] >> row % 8 & 1);
 }
 
+/* Whether a block of `count` times `size` bytes may lie there. */
+bool e2_archive_is_block(const e2_archive *archive, uint64_t at, uint64_t count, uint64_t size);
+
 /* The segment of a row or group, numbered through all segments, removed rows included. */
 const e2_segment *e2_archive_segment_of_row(const e2_archive *archive, size_t row);
 const e2_segment *e2_archive_segment_of_group(const e2_archive *archive, size_t group);
@@ -141,14 +149,41 @@ e2str_status e2_archive_keys(const e2_archive *archive, size_t group, float *scr
                              e2str_error *error);
 /* One key. */
 e2str_status e2_archive_key(const e2_archive *archive, size_t row, float *key, e2str_error *error);
+/* One key, of unit length, but its checksum is not asked: for comparing what may not be chosen. */
+e2str_status e2_archive_glance(const e2_archive *archive, size_t row, float *key, e2str_error *error);
 /* Visual tokens, [tokens][width] in the archive's storage: in the map, or malloc'ed (*owned, to be freed).
  * UNSUPPORTED: they were left out. */
 e2str_status e2_archive_tokens(const e2_archive *archive, const e2_archive_row *row, const void **tokens, void **owned,
                                e2str_error *error);
-/* The whole example, as it would be in memory, references = 1; its label read anew. */
-e2str_status e2_archive_example(const e2_archive *archive, size_t row, e2_example **example, e2str_error *error);
+/* The example as it would be in memory, references = 1; its label read anew. whole: with its visual tokens, else
+ * without, but UNSUPPORTED all the same where they were left out. */
+e2str_status e2_archive_example(const e2_archive *archive, size_t row, bool whole, e2_example **example,
+                                e2str_error *error);
 /* `size` bytes at `at`, copied. */
 e2str_status e2_archive_copy(const e2_archive *archive, uint64_t at, void *data, size_t size, e2str_error *error);
+
+/* ---- codes of the keys (archive_codes.c) ---- */
+
+#define E2_ARCHIVE_RUN ((size_t)4 * E2_ARCHIVE_GROUP) /* rows of a run of codes, but for a segment's last one */
+
+static inline size_t e2_archive_runs(uint64_t rows) {
+    return (size_t)(rows / E2_ARCHIVE_RUN + !!(rows % E2_ARCHIVE_RUN));
+}
+/* Bytes of the codes of so many rows, which stand in memory or a file with their keys. */
+static inline size_t e2_archive_code_bytes(size_t width, size_t rows) {
+    return (rows / E2_CODE_BLOCK + !!(rows % E2_CODE_BLOCK)) * e2_code_block_bytes(width);
+}
+/* When it is opened: whether what the entry says of codes makes sense, the keys being where they may; their checksums.
+ * Of a segment that was numbered. FORMAT, IO, MEMORY. */
+bool e2_archive_codes_are_good(const e2_archive *archive, const e2_archive_entry *e);
+e2str_status e2_archive_attach_codes(e2_archive *archive, e2_segment *s, e2str_error *error);
+/* Run `run` of all, whose first row is *first, checked: in the map, or read into scratch (where it is not mapped),
+ * which has room for E2_ARCHIVE_RUN codes. */
+const e2_segment *e2_archive_segment_of_run(const e2_archive *archive, size_t run);
+e2str_status e2_archive_codes(const e2_archive *archive, size_t run, uint8_t *scratch, e2_code_run *codes,
+                              e2str_error *error);
+/* The checksums of all codes, as a part of e2_archive_verify. */
+e2str_status e2_archive_verify_codes(const e2_archive *archive, e2str_error *error);
 
 /* What would be a caller's mistake elsewhere (LABEL, LIMIT) is a fault of the file here, and of this row. */
 e2str_status e2_archive_fault(const e2_archive_row *row, e2str_status status, e2str_error *error);

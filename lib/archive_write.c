@@ -89,6 +89,7 @@ typedef struct segment {
     uint64_t (*sums)[2];  /* [groups] */
     uint64_t *old_labels; /* [n]: where an archive's row has its label */
     float *key;           /* [width] */
+    e2_index *codes;      /* of the keys so far; NULL: they are too wide */
     e2_archive_entry *entry;
     e2str_error *error;
 } segment;
@@ -186,9 +187,27 @@ static e2str_status put_keys(segment *s) {
         if (i % E2_ARCHIVE_GROUP == 0) e2_hash_begin(&hash);
         e2_hash_add(&hash, key, width * sizeof *key);
         e2_archive_put(s->out, key, width * sizeof *key);
+        if (s->codes && !e2_index_append(s->codes, key, 1, NULL))
+            return e2_fail(s->error, E2STR_ERROR_MEMORY, "out of memory for the index of %zu examples", s->n);
         s->sums[i / E2_ARCHIVE_GROUP][E2_ARCHIVE_KEYS - 1] = e2_hash_end(&hash);
     }
     return s->out->status;
+}
+
+/* The codes, then a checksum for each group of them. */
+static void put_codes(segment *s) {
+    size_t bytes, group = e2_archive_code_bytes(s->model->vision.width, E2_ARCHIVE_GROUP);
+    if (!s->codes) return;
+    const uint8_t *codes = e2_index_codes(s->codes, &bytes);
+    e2_hash hash;
+    e2_hash_begin(&hash);
+    s->entry->codes_at = e2_archive_put_block(s->out, codes, bytes);
+    for (size_t at = 0; at < bytes; at += group) {
+        uint64_t sum = e2_archive_hash(codes + at, bytes - at < group ? bytes - at : group);
+        e2_archive_put(s->out, &sum, sizeof sum);
+        e2_hash_add(&hash, &sum, sizeof sum);
+    }
+    s->entry->codes_checksum = e2_hash_end(&hash);
 }
 
 static e2str_status put_segment(segment *s) {
@@ -198,6 +217,7 @@ static e2str_status put_segment(segment *s) {
     if (!status) status = put_rows(s);
     if (!status) status = put_keys(s);
     if (status) return status;
+    put_codes(s);
     e->rows = s->n;
     e->first_id = s->rows[0].id;
     e->last_id = s->rows[s->n - 1].id;
@@ -223,13 +243,16 @@ e2str_status e2_archive_put_segment(e2_archive_output *out, const e2str_model *m
                  .entry = entry,
                  .error = error};
     *entry = (e2_archive_entry){0};
-    bool room = s.rows && s.sums && s.old_labels && s.key;
+    bool coded = model->vision.width <= E2_INDEX_MAX_WIDTH;
+    if (coded) s.codes = e2_index_new(model->vision.width, model->memory.key_mean);
+    bool room = s.rows && s.sums && s.old_labels && s.key && (s.codes || !coded);
     e2str_status status =
         room ? put_segment(&s) : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for writing %zu examples", n);
     free(s.rows);
     free(s.sums);
     free(s.old_labels);
     free(s.key);
+    e2_index_free(s.codes);
     return status;
 }
 

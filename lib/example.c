@@ -84,7 +84,7 @@ static double length_of(const float *key, size_t width) {
 
 e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage storage, const e2_encoded *image,
                                    const e2_label *label, e2_example **example, e2str_error *error) {
-    size_t width = model->vision.width, n = image->n * width;
+    size_t width = model->vision.width, n = image->tokens ? image->n * width : 0;
     double length = length_of(image->key, width);
     *example = NULL;
     if (!all_finite(storage, image->tokens, n))
@@ -92,10 +92,14 @@ e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage stora
                        storage == E2STR_STORE_F16 ? " as f16 (E2STR_STORE_F32 holds larger values)" : "");
     if (!(fabs(length - 1.0) <= 1e-3))
         return e2_fail(error, E2STR_ERROR_LIMIT, "the retrieval key has length %g instead of 1", length);
-    e2_example *fresh = example_block(model, storage, image->n, label);
+    e2_example *fresh = example_block(model, storage, image->tokens ? image->n : 0, label);
     if (!fresh) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for an example");
     memcpy(fresh->key, image->key, width * sizeof *image->key);
-    memcpy(fresh->tokens, image->tokens, n * (storage == E2STR_STORE_F16 ? sizeof(uint16_t) : sizeof(float)));
+    fresh->n_tokens = image->n;
+    if (image->tokens)
+        memcpy(fresh->tokens, image->tokens, n * (storage == E2STR_STORE_F16 ? sizeof(uint16_t) : sizeof(float)));
+    else
+        fresh->tokens = NULL;
     memcpy(fresh->ids, label->ids, label->n_ids * sizeof *label->ids);
     memcpy(fresh->label, label->text, label->size);
     fresh->label[label->size] = 0;

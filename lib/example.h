@@ -41,7 +41,7 @@ typedef struct e2_example {
     uint64_t bytes; /* of the whole block and its row in a pool's keys: what e2str_pool_bytes counts */
     e2str_storage storage;
     uint32_t n_tokens; /* visual tokens */
-    void *tokens;      /* [n_tokens][vision width], uint16_t (f16) or float; 64-byte aligned */
+    void *tokens;      /* [n_tokens][vision width], uint16_t (f16) or float; 64-byte aligned; NULL: left out */
     float *key;        /* [vision width], unit length */
     uint32_t *ids;     /* the label's tokens */
     uint32_t n_ids;
@@ -72,7 +72,8 @@ typedef struct e2_encoded {
  * a pool can be saved and loaded again. */
 e2str_status e2_example_new(const e2str_model *model, e2str_storage storage, const e2_encoded *image,
                             const e2_label *label, e2_example **example, e2str_error *error);
-/* The same from tokens that are stored as `storage` already. */
+/* The same from tokens that are stored as `storage` already. image->tokens NULL: an example without them, whose
+ * `tokens` is NULL, for what asks for labels and keys. */
 e2str_status e2_example_new_stored(const e2str_model *model, e2str_storage storage, const e2_encoded *image,
                                    const e2_label *label, e2_example **example, e2str_error *error);
 e2_example *e2_example_retain(e2_example *example); /* returns it */

@@ -22,7 +22,7 @@ struct e2_index {
 };
 
 /* A block's codes, factors and offsets. */
-static size_t block_bytes(const e2_index *index) { return BLOCK * (index->bytes + 2 * sizeof(float)); }
+static size_t block_bytes(const e2_index *index) { return e2_code_block_bytes(index->width); }
 static uint8_t *block_at(const e2_index *index, size_t block) { return index->blocks + block * block_bytes(index); }
 static float *factors_of(const e2_index *index, uint8_t *block) {
     return (float *)(void *)(block + index->bytes * BLOCK);
@@ -91,6 +91,11 @@ size_t e2_index_count(const e2_index *index) { return index ? index->count : 0; 
 size_t e2_index_bytes(const e2_index *index) {
     if (!index) return 0;
     return sizeof *index + (ROUNDS + 1) * index->width * sizeof(float) + index->capacity * block_bytes(index);
+}
+
+const uint8_t *e2_index_codes(const e2_index *index, size_t *bytes) {
+    *bytes = (index->count + BLOCK - 1) / BLOCK * block_bytes(index);
+    return index->blocks;
 }
 
 /* An eighth more than there was: an index is to be small. What is not used yet is not touched. */
@@ -207,6 +212,7 @@ static void offer(best *b, size_t most, e2_near candidate) {
 
 typedef struct scan {
     const e2_index *index;
+    const e2_code_source *source;
     e2_scan_codes_fn *kernel;
     uint8_t *tables; /* [bytes][2][16] */
     float line[2];
@@ -240,19 +246,31 @@ static void make_tables(const e2_index *index, const float *key, float *row, sca
 
 static void scan_part(void *context, size_t part, unsigned worker) {
     const scan *s = context;
+    const e2_code_source *source = s->source;
     best *b = &s->best[worker];
-    size_t blocks = (s->index->count + BLOCK - 1) / BLOCK;
+    e2_code_run run = {0};
     float estimates[BLOCK];
-    for (size_t block = part * PART; block < (part + 1) * PART && block < blocks; block++) {
+    source->run(source->user, part, worker, &run);
+    for (size_t done = 0; done < run.count; done += BLOCK, run.blocks += block_bytes(s->index)) {
         float least = b->n < s->most ? -INFINITY : b->heap[0].similarity;
-        uint64_t found = s->kernel(block_at(s->index, block), s->index->bytes, s->tables, s->line, least, estimates);
-        size_t left = s->index->count - block * BLOCK;
+        uint64_t found = s->kernel(run.blocks, s->index->bytes, s->tables, s->line, least, estimates);
+        size_t left = run.count - done;
         if (left < BLOCK) found &= (UINT64_C(1) << left) - 1;
         for (; found; found &= found - 1) {
             size_t i = (size_t)__builtin_ctzll(found);
-            offer(b, s->most, (e2_near){block * BLOCK + i, estimates[i]});
+            e2_near candidate = {run.first + done + i, estimates[i]};
+            if (b->n == s->most && !worse(&b->heap[0], &candidate)) continue;
+            if (!source->counts || source->counts(source->user, candidate.at, worker)) offer(b, s->most, candidate);
         }
     }
+}
+
+/* An index's own codes. */
+static void own_run(void *user, size_t part, unsigned worker, e2_code_run *run) {
+    (void)worker;
+    const e2_index *index = user;
+    size_t first = part * PART * BLOCK, left = index->count - first;
+    *run = (e2_code_run){block_at(index, part * PART), first, left < PART * BLOCK ? left : PART * BLOCK};
 }
 
 static int by_place(const void *a, const void *b) {
@@ -260,16 +278,16 @@ static int by_place(const void *a, const void *b) {
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
-/* The candidates in ascending order of their places; similarity is the estimate, but for a term that is the same for
- * all. near: room for all of them. false: out of memory. */
-static bool search(const e2_index *index, const e2_index_query *query, e2_near *near, size_t *found) {
-    size_t most = query->candidates < index->count ? query->candidates : index->count;
+bool e2_index_candidates(const e2_index *index, const e2_index_query *query, const e2_code_source *source,
+                         e2_near *near, size_t *found) {
+    size_t most = query->candidates < source->count ? query->candidates : source->count;
     size_t workers = e2_threads_count(query->threads), others;
     *found = 0;
     if (!most) return true;
     if (!e2_mul(workers - 1, most, &others)) return false;
     e2_arena_mark mark = e2_arena_begin(query->arena);
     scan s = {.index = index,
+              .source = source,
               .kernel = query->kernels->scan_codes,
               .tables = e2_arena_alloc(query->arena, index->bytes, 32),
               .most = most,
@@ -280,7 +298,7 @@ static bool search(const e2_index *index, const e2_index_query *query, e2_near *
     if (ok) {
         make_tables(index, query->key, row, &s);
         for (size_t i = 0; i < workers; i++) s.best[i] = (best){i ? heaps + (i - 1) * most : near, 0};
-        e2_threads_run(query->threads, (index->count + BLOCK * PART - 1) / (BLOCK * PART), scan_part, &s);
+        e2_threads_run(query->threads, source->parts, scan_part, &s);
         for (size_t i = 1; i < workers; i++)
             for (size_t j = 0; j < s.best[i].n; j++) offer(&s.best[0], most, s.best[i].heap[j]);
         *found = s.best[0].n;
@@ -305,7 +323,9 @@ bool e2_index_nearest(const e2_index *index, const e2_index_query *query, const 
     size_t n, width = index->width, kept = 0;
     e2_arena_mark mark = e2_arena_begin(query->arena);
     e2_near *all = e2_arena_alloc(query->arena, query->candidates, sizeof *all);
-    bool ok = all && search(index, query, all, &n);
+    size_t parts = (index->count + BLOCK * PART - 1) / (BLOCK * PART);
+    e2_code_source own = {parts, index->count, own_run, NULL, (void *)index};
+    bool ok = all && e2_index_candidates(index, query, &own, all, &n);
     for (size_t i = 0; ok && i < n; i++) {
         if (i + 4 < n) fetch(keys + all[i + 4].at * width, width);
         query->kernels->similarity(query->key, keys + all[i].at * width, 1, width, &all[i].similarity);

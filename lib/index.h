@@ -25,6 +25,9 @@
 
 typedef struct e2_index e2_index;
 
+/* Bytes of a block of E2_CODE_BLOCK codes of keys of a width in range. */
+static inline size_t e2_code_block_bytes(size_t width) { return E2_CODE_BLOCK * ((width + 7) / 8 + 2 * sizeof(float)); }
+
 /* An empty index of keys of `width` floats, 1 to E2_INDEX_MAX_WIDTH. centre [width] is copied; NULL: 0. NULL when
  * memory is out or the width is not in range. */
 e2_index *e2_index_new(size_t width, const float *centre);
@@ -36,6 +39,9 @@ size_t e2_index_bytes(const e2_index *index); /* memory: a bit per dimension and
 /* Indexes n more keys [n][width], coded by the threads (may be NULL). A key with a number that is not finite is never
  * found. false: out of memory, the index is as it was. */
 bool e2_index_append(e2_index *index, const float *keys, size_t n, e2_threads *threads);
+
+/* The codes, in blocks; what lies in the last one behind them is 0. */
+const uint8_t *e2_index_codes(const e2_index *index, size_t *bytes);
 
 /* Takes the key at a place out, which is one: those behind it move up. */
 void e2_index_remove(e2_index *index, size_t at);
@@ -59,5 +65,26 @@ typedef struct e2_index_query {
  * of memory. */
 bool e2_index_nearest(const e2_index *index, const e2_index_query *query, const float *keys, size_t k, e2_near *near,
                       size_t *found);
+
+/* Codes that lie elsewhere. */
+typedef struct e2_code_run {
+    const uint8_t *blocks;
+    size_t first, count; /* place of the first key, keys */
+} e2_code_run;
+
+typedef struct e2_code_source {
+    size_t parts, count; /* runs; keys in all of them, at most */
+    /* A run of a part; left as it is, {0}, there is none. One call for each part, from the query's threads. */
+    void (*run)(void *user, size_t part, unsigned worker, e2_code_run *run);
+    /* Whether a key counts, asked of those that would be candidates. NULL: all do. */
+    bool (*counts)(void *user, size_t at, unsigned worker);
+    void *user;
+} e2_code_source;
+
+/* The candidates among these codes, made with an index of the same width and centre (whose own keys do not matter), in
+ * ascending order of their places; near: room for all of them, similarities are estimates. Codes of strangers do no
+ * harm: they only choose the wrong candidates. false: out of memory. */
+bool e2_index_candidates(const e2_index *index, const e2_index_query *query, const e2_code_source *source,
+                         e2_near *near, size_t *found);
 
 #endif

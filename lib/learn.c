@@ -255,7 +255,7 @@ static e2str_status prepare(student *s, const e2_choice *examples, size_t n, e2s
     for (size_t i = 0; i < n; i++) s->kept[i] = true;
     e2str_status status = e2_lesson_read(s->compute, s->pool, examples, n, &s->lesson, error);
     if (!status) status = e2_lesson_lay_out(s->compute, &s->lesson, error);
-    if (!status && !e2_thin(s->compute, s->pool, &s->lesson, &s->stands)) status = out_of_memory(error);
+    if (!status) status = e2_thin(s->compute, s->pool, &s->lesson, &s->stands, error);
     if (!status) status = e2_lesson_run(s->compute, s->pool, &s->lesson, error);
     if (status) return status;
     size_t steps = e2_lesson_steps(&s->lesson);

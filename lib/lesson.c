@@ -17,7 +17,10 @@ e2str_status e2_lesson_read(const e2_compute *compute, const e2str_pool *pool, c
     *lesson = (e2_lesson){.examples = examples, .n = n};
     lesson->readings = e2_arena_alloc(arena, n, sizeof *lesson->readings);
     lesson->alignments = e2_arena_alloc(arena, n, sizeof *lesson->alignments);
-    bool ok = lesson->readings && lesson->alignments && e2_trace_read(compute, pool, examples, n, lesson->readings);
+    if (!lesson->readings || !lesson->alignments) return out_of_memory(error);
+    e2str_status status = e2_trace_read(compute, pool, examples, n, lesson->readings, error);
+    bool ok = true;
+    if (status) return status;
     for (size_t i = 0; ok && i < n; i++)
         ok = e2_align(arena, compute->model, lesson->readings[i]->tokens, lesson->readings[i]->n, examples[i].example,
                       &lesson->alignments[i]);
@@ -142,10 +145,11 @@ e2str_status e2_lesson_run(const e2_compute *compute, const e2str_pool *pool, e2
     size_t values;
     if (!e2_mul(e2_lesson_steps(lesson), compute->model->memory.features, &values)) return out_of_memory(error);
     lesson->features = e2_arena_alloc(compute->arena, values, sizeof *lesson->features);
-    bool ok = lesson->features &&
-              e2_trace_features(compute, pool, lesson->examples, lesson->n, lesson->paths, lesson->features) &&
-              make_logits(compute, lesson);
-    return ok ? E2STR_OK : out_of_memory(error);
+    if (!lesson->features) return out_of_memory(error);
+    e2str_status status =
+        e2_trace_features(compute, pool, lesson->examples, lesson->n, lesson->paths, lesson->features, error);
+    if (status) return status;
+    return make_logits(compute, lesson) ? E2STR_OK : out_of_memory(error);
 }
 
 /* Example `from` becomes example `to`, which is not behind it. */

@@ -38,6 +38,7 @@ static void make_heap(e2_choice *choices, size_t n) {
 typedef struct best_k {
     e2_choice *choices; /* [k] */
     size_t n;
+    uint8_t *scratch;    /* for codes of an archive that is not mapped */
     e2str_status status; /* what became of the parts of an archive that it looked at */
     e2str_error error;
 } best_k;
@@ -72,6 +73,9 @@ typedef struct scan {
     float minimum;
     bool with_tokens; /* rows without visual tokens are passed over */
     best_k *best;     /* [workers] */
+    bool coded;       /* rows that have codes were looked at already, by these, */
+    bool indexed;     /* and examples by the pool's index */
+    size_t groups;    /* of rows that are left */
 } scan;
 
 /* -1 is none, in spite of rounding. */
@@ -79,7 +83,12 @@ static float least_of(float min_similarity) { return min_similarity <= -1.0f ? -
 
 /* The caller holds the pool's lock. */
 static scan scan_of(const e2str_pool *pool, const float *key, size_t k, float min_similarity, best_k *best) {
-    return (scan){pool, e2_pool_rows_locked(pool), key, k, least_of(min_similarity), false, best};
+    return (scan){.pool = pool,
+                  .rows = e2_pool_rows_locked(pool),
+                  .key = key,
+                  .k = k,
+                  .minimum = least_of(min_similarity),
+                  .best = best};
 }
 
 /* A similarity that is NaN is below every minimum. */
@@ -111,6 +120,7 @@ static e2str_status offer_row(const scan *s, const e2_segment *segment, size_t r
 static e2str_status scan_group(const scan *s, size_t group, float *scratch, best_k *best) {
     const e2_segment *segment = e2_archive_segment_of_group(s->rows, group);
     if (s->with_tokens && segment->is.tokenless == segment->is.rows) return E2STR_OK;
+    if (s->coded && segment->is.codes_at) return E2STR_OK;
     size_t begin = (group - segment->first_group) * E2_ARCHIVE_GROUP, left = (size_t)segment->is.rows - begin;
     size_t n = left < E2_ARCHIVE_GROUP ? left : E2_ARCHIVE_GROUP;
     const float *keys;
@@ -137,31 +147,33 @@ static void scan_rows(const scan *s, size_t group, best_k *best) {
 
 static void scan_block(void *context, size_t block, unsigned worker) {
     const scan *s = context;
-    size_t groups = s->rows ? s->rows->groups : 0;
-    if (block < groups)
+    if (block < s->groups)
         scan_rows(s, block, &s->best[worker]);
     else
-        scan_examples(s, block - groups, &s->best[worker]);
+        scan_examples(s, block - s->groups, &s->best[worker]);
 }
 
-/* The caller holds the pool's lock, so the others need not take it. Each worker keeps the best k of the blocks that it
- * got; best[0], of all of them in the end: *found. */
-static e2str_status run_scan(scan *s, e2_threads *threads, size_t *found, e2str_error *error) {
-    const e2str_pool *pool = s->pool;
-    *found = 0;
-    if (s->k == 0) return E2STR_OK;
-    size_t groups = s->rows ? s->rows->groups : 0;
-    size_t bytes = (pool->count + groups * E2_ARCHIVE_GROUP) * pool->model->vision.width * sizeof *pool->keys;
-    threads = e2_threads_for(threads, e2_nanoseconds(0, bytes));
-    e2_threads_run(threads, groups + (pool->count + SIMILARITY_BLOCK - 1) / SIMILARITY_BLOCK, scan_block, s);
-    for (unsigned i = 0; i < e2_threads_count(threads); i++) {
-        const best_k *b = &s->best[i];
-        if (b->status) return e2_fail(error, b->status, "%s", b->error.message);
-        for (size_t j = 0; i && j < b->n; j++) offer(&s->best[0], s->k, b->choices[j]);
-    }
-    sort_best_first(&s->best[0]);
-    *found = s->best[0].n;
+/* The first failure of a worker. */
+static e2str_status first_failure(const scan *s, e2_threads *threads, e2str_error *error) {
+    for (unsigned i = 0; i < e2_threads_count(threads); i++)
+        if (s->best[i].status) return e2_fail(error, s->best[i].status, "%s", s->best[i].error.message);
     return E2STR_OK;
+}
+
+/* All that codes and index were not asked about. The caller holds the pool's lock, so the others need not take it. Each
+ * worker keeps the best k of the blocks that it got; best[0] has those of all of them in the end. */
+static e2str_status run_scan(scan *s, e2_threads *threads, e2str_error *error) {
+    const e2str_pool *pool = s->pool;
+    size_t examples = s->indexed ? 0 : pool->count, rows = !s->rows ? 0 : s->rows->rows;
+    if (s->coded) rows -= s->rows->coded;
+    s->groups = rows ? s->rows->groups : 0;
+    threads =
+        e2_threads_for(threads, e2_nanoseconds(0, (examples + rows) * pool->model->vision.width * sizeof *pool->keys));
+    e2_threads_run(threads, s->groups + (examples + SIMILARITY_BLOCK - 1) / SIMILARITY_BLOCK, scan_block, s);
+    e2str_status status = first_failure(s, threads, error);
+    for (unsigned i = 1; !status && i < e2_threads_count(threads); i++)
+        for (size_t j = 0; j < s->best[i].n; j++) offer(&s->best[0], s->k, s->best[i].choices[j]);
+    return status;
 }
 
 /* -------------------------------------------------------------------------------------------------------- index -- */
@@ -169,38 +181,124 @@ static e2str_status run_scan(scan *s, e2_threads *threads, size_t *found, e2str_
 /* Candidates of the index that are compared exactly when k are wanted (docs/performance.md has what that finds). */
 #define CANDIDATES(k) (512 + 16 * (k))
 
-/* Whether the pool's index is asked: it has all examples, and comparing as many as it proposes is worth sparing. The
- * rows of an archive have no index. */
+static e2str_status out_of_memory(const scan *s, e2str_error *error) {
+    return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", s->k);
+}
+
+/* Whether the pool's index is asked: it has all examples of the list, and comparing as many as it proposes is worth
+ * sparing. */
 static bool is_indexed(const e2str_pool *pool, size_t k) {
-    if (e2_pool_rows_locked(pool) || pool->count < pool->index_from || k > pool->count) return false;
+    if (pool->count < pool->index_from || k > pool->count) return false;
     return CANDIDATES(k) < pool->count && e2_index_count(pool->index) == pool->count;
 }
 
-/* As run_scan, by the pool's index. */
-static e2str_status run_index(scan *s, e2_arena *arena, e2_threads *threads, size_t *found, e2str_error *error) {
+/* Whether the codes of an archive's rows are, likewise. */
+static bool is_coded(const scan *s) {
+    if (!s->rows || e2_pool_count_locked(s->pool) < s->pool->index_from || s->k > s->rows->coded) return false;
+    return CANDIDATES(s->k) < s->rows->coded;
+}
+
+static e2_index_query query_of(const scan *s, e2_arena *arena, e2_threads *threads, size_t bytes) {
+    return (e2_index_query){.kernels = s->pool->model->kernels,
+                            .arena = arena,
+                            .threads = e2_threads_for(threads, e2_nanoseconds(0, bytes)),
+                            .key = s->key,
+                            .candidates = CANDIDATES(s->k)};
+}
+
+/* Offers the nearest of the list to best[0], by the pool's index. */
+static e2str_status run_index(scan *s, e2_arena *arena, e2_threads *threads, e2str_error *error) {
     const e2str_pool *pool = s->pool;
     size_t n;
     e2_near *near = e2_arena_alloc(arena, s->k, sizeof *near);
-    e2_index_query query = {.kernels = pool->model->kernels,
-                            .arena = arena,
-                            .threads = e2_threads_for(threads, e2_nanoseconds(0, e2_index_bytes(pool->index))),
-                            .key = s->key,
-                            .candidates = CANDIDATES(s->k)};
-    *found = 0;
-    if (!near || !e2_index_nearest(pool->index, &query, pool->keys, s->k, near, &n))
-        return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the %zu nearest examples", s->k);
+    e2_index_query query = query_of(s, arena, threads, e2_index_bytes(pool->index));
+    if (!near || !e2_index_nearest(pool->index, &query, pool->keys, s->k, near, &n)) return out_of_memory(s, error);
     for (size_t i = 0; i < n && near[i].similarity >= s->minimum; i++) {
         e2_example *example = pool->examples[near[i].at];
-        s->best[0].choices[(*found)++] =
-            (e2_choice){.example = example, .similarity = near[i].similarity, .id = example->id};
+        offer(&s->best[0], s->k, (e2_choice){.example = example, .similarity = near[i].similarity, .id = example->id});
     }
     return E2STR_OK;
 }
 
+/* ---------------------------------------------------------------------------------------- codes of an archive -- */
+
+static void next_codes(void *user, size_t run, unsigned worker, e2_code_run *codes) {
+    const scan *s = user;
+    best_k *best = &s->best[worker];
+    const e2_segment *segment = e2_archive_segment_of_run(s->rows, run);
+    if (best->status || (s->with_tokens && segment->is.tokenless == segment->is.rows)) return;
+    best->status = e2_archive_codes(s->rows, run, best->scratch, codes, &best->error);
+}
+
+/* Of most candidates, too, nothing but the code is looked at. */
+static bool row_counts(void *user, size_t row, unsigned worker) {
+    const scan *s = user;
+    best_k *best = &s->best[worker];
+    const e2_segment *segment = e2_archive_segment_of_row(s->rows, row);
+    e2_archive_row is;
+    if (best->status || e2_archive_is_removed(segment, row - segment->first)) return false;
+    if (!s->pool->n_gone && !(s->with_tokens && segment->is.tokenless)) return true;
+    best->status = e2_archive_row_at(s->rows, row, &is, &best->error);
+    return !best->status && !e2_pool_is_gone_locked(s->pool, is.id) && (!s->with_tokens || is.tokens_at);
+}
+
+/* Offers those of the candidates that are near enough to best[0]. */
+static e2str_status compare_rows(const scan *s, const e2_near *near, size_t n, float *key, e2str_error *error) {
+    const e2str_model *model = s->pool->model;
+    best_k *best = &s->best[0];
+    for (size_t i = 0; i < n; i++) {
+        float similarity;
+        const e2_segment *segment = e2_archive_segment_of_row(s->rows, near[i].at);
+        e2str_status status = e2_archive_glance(s->rows, near[i].at, key, error);
+        if (status) return status;
+        model->kernels->similarity(s->key, key, 1, model->vision.width, &similarity);
+        if (similarity >= s->minimum) status = offer_row(s, segment, near[i].at - segment->first, similarity, best);
+        if (status) return e2_fail(error, status, "%s", best->error.message);
+    }
+    return E2STR_OK;
+}
+
+/* Offers the nearest rows that have codes to best[0]. */
+static e2str_status run_codes(scan *s, e2_arena *arena, e2_threads *threads, e2str_error *error) {
+    size_t width = s->pool->model->vision.width, n, workers = e2_threads_count(threads);
+    e2_index_query query = query_of(s, arena, threads, e2_archive_code_bytes(width, s->rows->coded));
+    e2_near *near = e2_arena_alloc(arena, query.candidates, sizeof *near);
+    float *key = e2_arena_floats(arena, width);
+    e2_code_source source = {s->rows->runs, s->rows->coded, next_codes, row_counts, s};
+    if (!near || !key) return out_of_memory(s, error);
+    for (size_t i = 0; !s->rows->map && i < workers; i++) {
+        s->best[i].scratch = e2_arena_alloc(arena, e2_archive_code_bytes(width, E2_ARCHIVE_RUN), 1);
+        if (!s->best[i].scratch) return out_of_memory(s, error);
+    }
+    if (!e2_index_candidates(s->rows->coder, &query, &source, near, &n)) return out_of_memory(s, error);
+    e2str_status status = first_failure(s, threads, error);
+    return status ? status : compare_rows(s, near, n, key, error);
+}
+
+/* What was only glanced at is checked before it is answered. */
+static e2str_status check_keys(const scan *s, e2_arena *arena, e2str_error *error) {
+    float *key = e2_arena_floats(arena, s->pool->model->vision.width);
+    e2str_status status = key ? E2STR_OK : out_of_memory(s, error);
+    for (size_t i = 0; !status && i < s->best[0].n; i++)
+        if (!s->best[0].choices[i].example) status = e2_archive_key(s->rows, s->best[0].choices[i].row, key, error);
+    return status;
+}
+
 /* The best k, in best[0]; the caller holds the pool's lock. */
 static e2str_status run(scan *s, e2_arena *arena, e2_threads *threads, size_t *found, e2str_error *error) {
-    if (s->k && is_indexed(s->pool, s->k)) return run_index(s, arena, threads, found, error);
-    return run_scan(s, threads, found, error);
+    *found = 0;
+    if (!s->k) return E2STR_OK;
+    s->indexed = is_indexed(s->pool, s->k);
+    s->coded = is_coded(s);
+    e2str_status status = E2STR_OK;
+    if (s->coded) status = run_codes(s, arena, threads, error);
+    if (!status && s->indexed) status = run_index(s, arena, threads, error);
+    if (!status) status = run_scan(s, threads, error);
+    if (!status && s->coded) status = check_keys(s, arena, error);
+    if (status) return status;
+    sort_best_first(&s->best[0]);
+    *found = s->best[0].n;
+    return E2STR_OK;
 }
 
 /* Each worker's best k in a part of their own of `room`. */
@@ -278,6 +376,7 @@ static e2str_status fetch_choices(const e2str_pool *pool, e2_archive *archive, e
 void e2_choice_release(e2_choice *choice) {
     e2_example_release(choice->example);
     e2_projection_release(choice->projection);
+    e2_archive_release(choice->archive);
 }
 
 /* Nothing met yet by any worker; the first keeps its best in `choices`. NULL: out of memory. */
@@ -392,6 +491,26 @@ e2str_status e2_pool_choose_proposed(const e2_compute *compute, const e2str_pool
 
 /* -------------------------------------------------------------------------------------------------- given ones -- */
 
+/* The rows that count, without visual tokens, into all [room]. */
+static e2str_status list_rows(const e2_pool_content *content, e2_choice *all, size_t room, size_t *n,
+                              e2str_error *error) {
+    e2_archive *archive = content->archive;
+    e2str_status status = E2STR_OK;
+    for (size_t i = 0; !status && archive && i < archive->rows && *n < room; i++) {
+        const e2_segment *s = e2_archive_segment_of_row(archive, i);
+        e2_archive_row row;
+        e2_example *example;
+        if (e2_archive_is_removed(s, i - s->first)) continue;
+        status = e2_archive_row_at(archive, i, &row, error);
+        if (status || e2_pool_content_is_gone(content, row.id)) continue;
+        status = e2_archive_example(archive, i, false, &example, error);
+        if (!status)
+            all[(*n)++] =
+                (e2_choice){.example = example, .id = row.id, .row = i, .archive = e2_archive_retain(archive)};
+    }
+    return status;
+}
+
 e2str_status e2_pool_choose_all(const e2str_pool *pool, e2_choice **choices, size_t *n, uint64_t *last_id,
                                 e2str_error *error) {
     e2_pool_content content;
@@ -399,22 +518,36 @@ e2str_status e2_pool_choose_all(const e2str_pool *pool, e2_choice **choices, siz
     *n = 0;
     e2str_status status = e2_pool_content_take(pool, &content, error);
     if (status) return status;
-    status = e2_pool_content_load(pool, &content, error);
-    e2_choice *all = status ? NULL : e2_alloc(content.count, sizeof *all);
-    if (!status && !all) status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
+    size_t rows = e2_pool_content_rows(&content), count = 0;
+    e2_choice *all = e2_alloc(rows + content.count, sizeof *all);
+    status = all ? list_rows(&content, all, rows, &count, error)
+                 : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
     pthread_rwlock_rdlock(e2_pool_lock(pool));
-    for (size_t i = 0; !status && i < content.count; i++) {
-        all[i] = (e2_choice){.example = content.examples[i]};
-        retain_choice(&all[i]);
+    for (size_t i = 0; !status && i < content.count; i++, count++) {
+        all[count] = (e2_choice){.example = content.examples[i]};
+        retain_choice(&all[count]);
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
-    if (!status) {
+    while (status && count) e2_choice_release(&all[--count]);
+    if (status) {
+        free(all);
+    } else {
         *choices = all;
-        *n = content.count;
-        *last_id = *n ? all[*n - 1].example->id : 0;
+        *n = count;
+        *last_id = count ? all[count - 1].example->id : 0;
     }
     e2_pool_content_free(&content);
     return status;
+}
+
+e2str_status e2_choice_fetch(const e2str_pool *pool, const e2_choice *choice, e2_choice *whole, e2str_error *error) {
+    *whole = (e2_choice){.id = choice->id};
+    if (choice->archive)
+        return e2_pool_fetch_row(pool, choice->archive, choice->row, choice->id, &whole->example, &whole->projection,
+                                 error);
+    whole->example = e2_example_retain(choice->example);
+    whole->projection = e2_projection_retain(choice->projection);
+    return E2STR_OK;
 }
 
 e2str_status e2_pool_choose_ids(const e2str_pool *pool, const uint64_t *ids, size_t n, e2_choice *choices,

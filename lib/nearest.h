@@ -13,6 +13,7 @@ typedef struct e2_choice {
     e2_projection *projection; /* or NULL */
     uint64_t id;               /* while the nearest are searched: the example's, and, */
     size_t row;                /* where example is NULL, its row in the pool's archive */
+    e2_archive *archive; /* of one of all: the example is without its visual tokens, which this row has; or NULL */
 } e2_choice;
 void e2_choice_release(e2_choice *choice);
 
@@ -32,10 +33,14 @@ e2str_status e2_pool_choose_proposed(const e2_compute *compute, const e2str_pool
                                      const e2str_read_options *options, e2_choice *choices, size_t *found,
                                      e2str_error *error);
 
-/* All examples in the order of their ids, malloc'ed; *last_id is the last of them. MEMORY; of a pool in an archive, of
- * which all examples come to memory, FORMAT, IO, UNSUPPORTED (some have no visual tokens). */
+/* All examples in the order of their ids, malloc'ed; *last_id is the last of them. Rows of an archive come without
+ * their visual tokens, which take nearly all of the memory: e2_choice_fetch. MEMORY; of a pool in an archive FORMAT,
+ * IO, UNSUPPORTED (some have no visual tokens). */
 e2str_status e2_pool_choose_all(const e2str_pool *pool, e2_choice **choices, size_t *n, uint64_t *last_id,
                                 e2str_error *error);
+
+/* The choice with its visual tokens, to be released: *whole. MEMORY, FORMAT, IO. */
+e2str_status e2_choice_fetch(const e2str_pool *pool, const e2_choice *choice, e2_choice *whole, e2str_error *error);
 
 /* The examples with these ids, in this order; their similarities are left 0. NOT_FOUND names the id; the
  * other failures of e2_pool_fetch. */

@@ -121,6 +121,7 @@ typedef struct e2_pool_content {
 e2str_status e2_pool_content_take(const e2str_pool *pool, e2_pool_content *content, e2str_error *error);
 void e2_pool_content_free(e2_pool_content *content);
 bool e2_pool_content_is_gone(const e2_pool_content *content, uint64_t id);
+size_t e2_pool_content_rows(const e2_pool_content *content); /* of its archive that count */
 /* Makes examples of the rows, in front of the others: then `archive` is NULL. On failure nothing has changed. */
 e2str_status e2_pool_content_load(const e2str_pool *pool, e2_pool_content *content, e2str_error *error);
 

@@ -36,6 +36,8 @@ static void take_out_saved(e2str_pool *pool, const e2_pool_content *content) {
     pool->count -= n;
     memmove(pool->examples, pool->examples + n, pool->count * sizeof *pool->examples);
     memmove(pool->keys, pool->keys + n * width, pool->count * width * sizeof *pool->keys);
+    e2_index_free(pool->index); /* of those that went; it grows again with what is added, if that is much */
+    pool->index = NULL;
 }
 
 /* The content lies in `archive` from now on; what was changed meanwhile stays a change. Takes over the reference. */
@@ -235,7 +237,7 @@ e2str_status e2_pool_append(e2str_pool *pool, e2str_error *error) {
 
 /* ------------------------------------------------------------------------------------------------- a new archive -- */
 
-#define SEGMENT ((size_t)1 << 20) /* most rows of one: what is held of them while it is written is 64 MB */
+#define SEGMENT ((size_t)1 << 20) /* most rows of one: what is held of them while it is written is 100 MB */
 
 static e2str_status put_next(void *user, uint64_t at, const void *data, size_t size, e2str_error *error) {
     (void)at; /* one after the other */

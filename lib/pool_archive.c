@@ -202,6 +202,7 @@ static uint64_t used_bytes(const e2_archive *archive) {
         const e2_archive_entry *e = &archive->segments[i].is;
         double share = (double)(e->rows - e->removed) / (double)e->rows;
         uint64_t keys = e->rows * archive->model->vision.width * sizeof(float);
+        if (e->codes_at) keys += e2_archive_code_bytes(archive->model->vision.width, (size_t)e->rows);
         used += (uint64_t)(share * (double)(e->rows * sizeof(e2_archive_row) + e->labels_size + keys + e->token_bytes));
     }
     return used;

@@ -146,7 +146,7 @@ e2str_status e2_pool_fetch_row(const e2str_pool *pool, e2_archive *archive, size
     *projection = NULL;
     *example = retain_recent(pool, id, projection);
     if (*example) return E2STR_OK;
-    e2str_status status = e2_archive_example(archive, row, example, error);
+    e2str_status status = e2_archive_example(archive, row, true, example, error);
     if (status) return status;
     pthread_rwlock_wrlock(&cache->lock);
     if (e2_pool_rows_locked(cache) == archive) *example = keep_recent(cache, *example);
@@ -291,9 +291,9 @@ void e2_pool_content_free(e2_pool_content *content) {
     *content = (e2_pool_content){0};
 }
 
-static size_t count_of(const e2_pool_content *content) {
+size_t e2_pool_content_rows(const e2_pool_content *content) {
     const e2_archive *archive = content->archive;
-    return content->count + (archive ? archive->rows - archive->removed - content->n_gone : 0);
+    return archive ? archive->rows - archive->removed - content->n_gone : 0;
 }
 
 /* The rows that count, into examples [room]; *n of them are made. */
@@ -310,7 +310,7 @@ static e2str_status load_rows(const e2str_pool *pool, const e2_pool_content *con
         if (status || e2_pool_content_is_gone(content, row.id)) continue;
         examples[*n] = retain_recent(pool, row.id, &projection);
         e2_projection_release(projection);
-        if (!examples[*n]) status = e2_archive_example(archive, i, &examples[*n], error);
+        if (!examples[*n]) status = e2_archive_example(archive, i, true, &examples[*n], error);
         if (!status) ++*n;
     }
     return status;
@@ -318,10 +318,10 @@ static e2str_status load_rows(const e2str_pool *pool, const e2_pool_content *con
 
 e2str_status e2_pool_content_load(const e2str_pool *pool, e2_pool_content *content, e2str_error *error) {
     if (!content->archive) return E2STR_OK;
-    size_t room = count_of(content), n = 0;
+    size_t rows = e2_pool_content_rows(content), room = rows + content->count, n = 0;
     e2_example **examples = e2_alloc(room, sizeof *examples);
     if (!examples) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the pool's list");
-    e2str_status status = load_rows(pool, content, examples, room - content->count, &n, error);
+    e2str_status status = load_rows(pool, content, examples, rows, &n, error);
     if (status) {
         while (n) e2_example_release(examples[--n]);
         free(examples);

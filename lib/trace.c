@@ -11,8 +11,22 @@ uint32_t e2_trace_room(const e2str_model *model) { return e2_sequence_room(model
 /* Groups of examples, as reads are grouped; each is whole, and its scratch given back, before the next begins. */
 typedef bool group_fn(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n);
 
-static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
-                       group_fn *run, void *context) {
+static e2str_status out_of_memory(e2str_error *error) {
+    return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
+}
+
+static e2str_status add_example(const e2_compute *compute, const e2str_pool *pool, const e2_choice *choice,
+                                e2_media *media, e2str_error *error) {
+    e2_choice whole;
+    e2str_status status = e2_choice_fetch(pool, choice, &whole, error);
+    if (status) return status;
+    bool ok = e2_sequence_example(compute, &whole, pool, media);
+    e2_choice_release(&whole);
+    return ok ? E2STR_OK : out_of_memory(error);
+}
+
+static e2str_status run_groups(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                               group_fn *run, void *context, e2str_error *error) {
     for (size_t first = 0, end; first < n; first = end) {
         size_t tokens = 0;
         for (end = first;
@@ -20,13 +34,15 @@ static bool run_groups(const e2_compute *compute, const e2str_pool *pool, const 
             tokens += examples[end].example->n_tokens;
         e2_arena_mark mark = e2_arena_begin(compute->arena);
         e2_media media;
-        if (!e2_media_new(compute, end - first, tokens, &media)) return false;
-        for (size_t i = first; i < end; i++)
-            if (!e2_sequence_example(compute, &examples[i], pool, &media)) return false;
-        if (!run(compute, &media, context, first, end - first)) return false;
+        if (!e2_media_new(compute, end - first, tokens, &media)) return out_of_memory(error);
+        for (size_t i = first; i < end; i++) {
+            e2str_status status = add_example(compute, pool, &examples[i], &media, error);
+            if (status) return status;
+        }
+        if (!run(compute, &media, context, first, end - first)) return out_of_memory(error);
         e2_arena_release(compute->arena, mark);
     }
-    return true;
+    return E2STR_OK;
 }
 
 /* ----------------------------------------------------------------------------------------------------- reading -- */
@@ -58,18 +74,18 @@ static bool read_group(const e2_compute *compute, const e2_media *media, void *c
     return true;
 }
 
-bool e2_trace_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
-                   const e2_reading **readings) {
+e2str_status e2_trace_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                           const e2_reading **readings, e2str_error *error) {
     e2_choice *unread = e2_arena_alloc(compute->arena, n, sizeof *unread);
     size_t count = 0;
-    if (!unread) return false;
+    if (!unread) return out_of_memory(error);
     for (size_t i = 0; i < n; i++)
         if (!atomic_load_explicit(&examples[i].example->reading, memory_order_acquire)) unread[count++] = examples[i];
     reader r = {.search = {.beams = 1, .max_tokens = e2_trace_room(compute->model)}, .examples = unread};
-    if (!run_groups(compute, pool, unread, count, read_group, &r)) return false;
-    for (size_t i = 0; i < n; i++)
+    e2str_status status = run_groups(compute, pool, unread, count, read_group, &r, error);
+    for (size_t i = 0; !status && i < n; i++)
         readings[i] = atomic_load_explicit(&examples[i].example->reading, memory_order_acquire);
-    return true;
+    return status;
 }
 
 /* ---------------------------------------------------------------------------------------------------- features -- */
@@ -128,8 +144,8 @@ static bool record_group(const e2_compute *compute, const e2_media *media, void 
     return true;
 }
 
-bool e2_trace_features(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
-                       const e2_path *paths, uint16_t *features) {
+e2str_status e2_trace_features(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
+                               const e2_path *paths, uint16_t *features, e2str_error *error) {
     recorder r = {paths, features};
-    return run_groups(compute, pool, examples, n, record_group, &r);
+    return run_groups(compute, pool, examples, n, record_group, &r, error);
 }

@@ -29,7 +29,7 @@ static inline uint64_t seal_hash(const uint8_t *data, size_t size) {
     return e2_hash_end(&hash);
 }
 
-/* Two checksums for each 256 rows. */
+/* Two checksums for each 256 rows; those of their codes: below. */
 static inline void seal_groups(uint8_t *file, size_t size, const uint8_t *entry, size_t width) {
     uint64_t rows = seal_u64(entry), rows_at = seal_u64(entry + 32), keys_at = seal_u64(entry + 56);
     uint64_t sums_at = seal_u64(entry + 64);
@@ -58,6 +58,16 @@ static inline void seal_entry(uint8_t *file, size_t size, uint8_t *entry, size_t
     if (seal_inside(size, seal_u64(entry + 32), rows, 40) && seal_inside(size, sums_at, groups, 16)) {
         if (seal_inside(size, seal_u64(entry + 56), rows, width * 4)) seal_groups(file, size, entry, width);
         seal_put(entry + 72, seal_hash(file + sums_at, (size_t)groups * 16));
+    }
+    uint64_t codes_at = seal_u64(entry + 112), blocks = rows / 64 + !!(rows % 64), block = 64 * ((width + 7) / 8 + 8);
+    if (codes_at && seal_inside(size, codes_at, blocks, block) &&
+        seal_inside(size, codes_at + blocks * block, groups, 8)) {
+        uint8_t *sums = file + codes_at + blocks * block;
+        for (uint64_t group = 0; group < groups; group++) {
+            uint64_t left = blocks - 4 * group, n = left < 4 ? left : 4;
+            seal_put(sums + 8 * group, seal_hash(file + codes_at + 4 * group * block, (size_t)(n * block)));
+        }
+        seal_put(entry + 120, seal_hash(sums, (size_t)groups * 8));
     }
     if (removed_at && rows < size && seal_inside(size, removed_at, (rows + 7) / 8, 1))
         seal_put(entry + 88, seal_hash(file + removed_at, (size_t)(rows + 7) / 8));

@@ -36,9 +36,10 @@ WRAPPED(char *, strdup, (const char *text), (text), NULL)
 WRAPPED(char *, realpath, (const char *path, char *to), (path, to), NULL)
 
 static fixture f;
-static char path[64], second[64];
-static e2str_pool *pool;   /* lies in the archive, with a memory, and has one example more and one less */
-static e2str_pool *behind; /* lies in it, too */
+static char path[64], second[64], third[64];
+static e2str_pool *many[2]; /* enough that codes are asked: mapped, not mapped */
+static e2str_pool *pool;    /* lies in the archive, with a memory, and has one example more and one less */
+static e2str_pool *behind;  /* lies in it, too */
 
 /* saved: what the pool has is in the archive. */
 static void begin(bool saved) {
@@ -103,16 +104,48 @@ static e2str_status read_chosen(e2str_error *error) {
     return status;
 }
 
+static e2str_status near_many(e2str_error *error) {
+    float key[FIXTURE_KEY] = {1}, similarity;
+    uint64_t id;
+    size_t found;
+    e2str_status status = E2STR_OK;
+    for (size_t i = 0; !status && i < 2; i++)
+        status = e2str_pool_nearest(many[i], key, 1, -1, &id, &similarity, &found, error);
+    return status;
+}
+
+/* As learning looks at all of them. */
+static e2str_status all_in_turn(e2str_error *error) {
+    e2_choice *choices, whole;
+    uint64_t last;
+    size_t n;
+    e2str_status status = e2_pool_choose_all(pool, &choices, &n, &last, error);
+    for (size_t i = 0; i < n; i++) {
+        if (!status) status = e2_choice_fetch(pool, &choices[i], &whole, error);
+        if (!status) e2_choice_release(&whole);
+        e2_choice_release(&choices[i]);
+    }
+    free(choices);
+    return status;
+}
+
 static const struct {
     const char *name;
     e2str_status (*call)(e2str_error *error);
     size_t spare; /* allocations that it can do without */
     bool saved;
-} calls[] = {{"load", load, 1, false},           {"load unmapped", load_unmapped, 1, false},
-             {"append", append, 0, false},       {"rewrite", rewrite, 1, false},
-             {"elsewhere", elsewhere, 1, false}, {"other kind", other_kind, 1, false},
-             {"remove", take_away, 0, false},    {"look", look, 0, false},
-             {"refresh", refresh, 0, true},      {"read", read_chosen, 4, true}};
+} calls[] = {{"load", load, 1, false},
+             {"load unmapped", load_unmapped, 1, false},
+             {"append", append, 0, false},
+             {"rewrite", rewrite, 1, false},
+             {"elsewhere", elsewhere, 1, false},
+             {"other kind", other_kind, 1, false},
+             {"remove", take_away, 0, false},
+             {"look", look, 0, false},
+             {"refresh", refresh, 0, true},
+             {"read", read_chosen, 4, true},
+             {"nearest by codes", near_many, 0, true},
+             {"all in turn", all_in_turn, 4, true}};
 
 static void every_allocation(void **state) {
     (void)state;
@@ -142,7 +175,19 @@ static int set_up(void **state) {
     (void)state;
     snprintf(path, sizeof path, "/tmp/e2str-test-archive-%ld", (long)getpid());
     snprintf(second, sizeof second, "/tmp/e2str-test-archive-%ld-2", (long)getpid());
-    return memory_open(&f, (tiny_model_options){0});
+    snprintf(third, sizeof third, "/tmp/e2str-test-archive-%ld-3", (long)getpid());
+    if (memory_open(&f, (tiny_model_options){0})) return 1;
+    e2str_pool_options options;
+    e2str_pool_options_init(&options);
+    options.index_from = 100;
+    e2str_pool *made = archive_pool(&f, E2STR_STORE_F16, 600);
+    if (e2str_pool_save_archive(made, third, NULL, NULL)) return 1;
+    e2str_pool_free(made);
+    for (size_t i = 0; i < 2; i++) {
+        options.unmapped = i;
+        if (e2str_pool_load(f.model, third, &options, &many[i], NULL)) return 1;
+    }
+    return 0;
 }
 
 static int tear_down(void **state) {
@@ -151,7 +196,9 @@ static int tear_down(void **state) {
     e2str_pool_free(behind);
     fixture_close(&f);
     remove(path);
+    for (size_t i = 0; i < 2; i++) e2str_pool_free(many[i]);
     remove(second);
+    remove(third);
     return 0;
 }
 

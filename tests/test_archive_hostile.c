@@ -49,8 +49,10 @@ static e2str_status ask(const char *name, bool unmapped, uint64_t *answers, e2st
     e2_choice *choices = NULL;
     if (!status) status = e2_pool_choose_all(pool, &choices, &all, &last, error);
     for (size_t i = 0; choices && i < all; i++) {
-        const e2_example *e = choices[i].example;
-        e2_hash_add(&hash, e->tokens, (size_t)e->n_tokens * FIXTURE_KEY * 2);
+        e2_choice whole = {0};
+        if (!status) status = e2_choice_fetch(pool, &choices[i], &whole, error);
+        if (!status) e2_hash_add(&hash, whole.example->tokens, (size_t)whole.example->n_tokens * FIXTURE_KEY * 2);
+        e2_choice_release(&whole);
         e2_choice_release(&choices[i]);
     }
     free(choices);

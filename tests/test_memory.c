@@ -157,7 +157,8 @@ static float *retrace(const fixture *f, const e2str_memory *memory, size_t image
     float *features = tiny_checked(malloc((n + 1) * width * sizeof *features));
     e2_arena arena = {0};
     e2_compute compute = {.model = f->model, .kernels = f->model->kernels, .arena = &arena};
-    assert_true(e2_trace_features(&compute, pool, example, 1, &(e2_path){steps, (uint32_t)n + 1}, halves));
+    assert_int_equal(e2_trace_features(&compute, pool, example, 1, &(e2_path){steps, (uint32_t)n + 1}, halves, NULL),
+                     E2STR_OK);
     for (size_t i = 0; i < (n + 1) * width; i++) features[i] = e2_f16_to_f32(halves[i]);
     e2_arena_free(&arena);
     free(halves);

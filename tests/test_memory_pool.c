@@ -468,8 +468,8 @@ static void learning_needs_no_more_scratch_for_more_groups(void **state) {
     for (size_t i = 0; i < 2; i++) {
         e2_arena arena = {0};
         e2_compute compute = {.model = f.model, .kernels = f.model->kernels, .arena = &arena};
-        assert_true(e2_trace_features(&compute, NULL, all, i ? n : group, paths, features));
-        assert_true(e2_trace_read(&compute, NULL, all, i ? n : group, readings));
+        assert_int_equal(e2_trace_features(&compute, NULL, all, i ? n : group, paths, features, NULL), E2STR_OK);
+        assert_int_equal(e2_trace_read(&compute, NULL, all, i ? n : group, readings, NULL), E2STR_OK);
         bytes[i] = e2_arena_bytes(&arena);
         e2_arena_free(&arena);
     }

@@ -12,6 +12,7 @@
 
 #include <malloc.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "memory_fixture.h"
 #include "memory_learn.h"
@@ -206,11 +207,51 @@ static void memory_is_bounded(void **unused) {
     assert_true(many < some + 2000 * share);
 }
 
+/* What learning takes beside the pool. */
+static size_t room_beside(e2str_pool *pool) {
+    size_t before = held;
+    atomic_store(&peak, before);
+    memory_learn(&f, pool);
+    return atomic_load(&peak) - before;
+}
+
+/* Visual tokens of an archive's examples are in memory one by one: nothing that is learnt changes, and learning takes
+ * less than a quarter of them beside what it takes of a pool in memory. */
+static void visual_tokens_stay_on_the_disk(void **unused) {
+    (void)unused;
+    enum { EXAMPLES = 300 };
+    static const char *const labels[] = {"one", "Two", "33333", "x"};
+    fixture narrow = f;
+    char path[64];
+    e2str_pool *pools[2], *mapped;
+    e2str_pool_options options;
+    if (memory_open(&f, (tiny_model_options){.vision_width = 256})) fail();
+    snprintf(path, sizeof path, "/tmp/e2str-test-thin-%ld", (long)getpid());
+    e2str_pool_options_init(&options);
+    options.cache_bytes = 0;
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(e2str_pool_new(f.model, &options, &pools[i], NULL), E2STR_OK);
+        for (size_t j = 0; j < EXAMPLES; j++) memory_add(&f, pools[i], j, labels[j % 4]);
+    }
+    assert_int_equal(e2str_pool_save_archive(pools[1], path, NULL, NULL), E2STR_OK);
+    assert_int_equal(e2str_pool_load(f.model, path, &options, &mapped, NULL), E2STR_OK);
+    size_t tokens = EXAMPLES * (size_t)f.model->visual_tokens * 256 * sizeof(uint16_t);
+    size_t in_memory = room_beside(pools[0]), on_disk = room_beside(mapped);
+    assert_same_memory(pools[0], mapped);
+    assert_true(on_disk < in_memory + tokens / 4);
+    e2str_pool_free(mapped);
+    for (size_t i = 0; i < 2; i++) e2str_pool_free(pools[i]);
+    remove(path);
+    fixture_close(&f);
+    f = narrow;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_learnt_depends_on_the_examples_only),
         cmocka_unit_test(rare_characters_stay),
         cmocka_unit_test(memory_is_bounded),
+        cmocka_unit_test(visual_tokens_stay_on_the_disk),
     };
     return cmocka_run_group_tests_name("thin", tests, set_up, tear_down);
 }
