@@ -4,7 +4,7 @@
  *
  *     adapt MODEL FOLDER [POOL]
  *     build/adapt weights/e2str-small.gguf examples/demo/queries
- *     printf '5-90.jpg\t€5.90\n2\t€17.25\n' | build/adapt weights/e2str-small.gguf examples/demo/queries tags.pool
+ *     printf '5-900.jpg\t₩5,900\n2\t₩17,250\n' | build/adapt weights/e2str-small.gguf examples/demo/queries tags.pool
  *
  * Writes `path TAB text TAB score` for each PNG and JPEG, by name. A correction is a line `NAME TAB right text` on
  * standard input, NAME being the path, the file's name or the number of the line (from 1); an empty line or the end of

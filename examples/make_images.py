@@ -38,10 +38,10 @@ IMAGES = [
 # Price tags that a brush has written: amounts for the pool, and others to read.
 BRUSH = FONTS + 'truetype/nanum/NanumBrush.ttf'
 POOL = (
-    '€1.20 €3.95 €14.50 €26.90 €7.75 €108.00 €59.30 €82.40 €4.99 €163.25 '
-    '€31.60 €9.45 €70.80 €2.15 €95.00 €118.70 €47.35 €6.05 €29.90 €183.50'
+    '₩1,200 ₩3,950 ₩14,500 ₩26,900 ₩7,750 ₩108,000 ₩59,300 ₩82,400 ₩4,990 ₩163,250 '
+    '₩31,600 ₩9,450 ₩70,800 ₩2,150 ₩95,000 ₩118,700 ₩47,350 ₩6,050 ₩29,900 ₩183,500'
 ).split()
-QUERIES = '€5.90 €17.25 €38.40 €79.00 €64.95 €149.20'.split()
+QUERIES = '₩5,900 ₩17,250 ₩38,400 ₩79,000 ₩64,950 ₩149,200'.split()
 
 
 def render(random, text, font, ink, paper, degrees=0, perspective=0.0, blur=0.0, noise=0, size=64):
@@ -77,7 +77,7 @@ def write_labels(path, rows):
 
 def demo(here, random):
     for folder, amounts in (('pool', POOL), ('queries', QUERIES)):
-        names = [amount.strip('€').replace('.', '-') + '.jpg' for amount in amounts]
+        names = [amount.strip('₩').replace(',', '-') + '.jpg' for amount in amounts]
         folder = os.path.join(here, 'demo', folder)
         os.makedirs(folder, exist_ok=True)
         for name, amount in zip(names, amounts):

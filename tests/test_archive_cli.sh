@@ -51,7 +51,7 @@ expect 'verify of a pool file' 0 "$e2str" pool verify "$pool"
 before=$(size "$archive")
 expect 'add to the archive' 0 "$e2str" pool add --no-learn "$archive" $images/2026.png 2026
 added=$(($(size "$archive") - before))
-check 'costs what it adds' test "$added" -gt 49152 -a "$added" -lt 60000
+check 'costs what it adds' test "$added" -gt 24576 -a "$added" -lt 40000
 id=$(cut -f1 "$work/out")
 expect 'list' 0 "$e2str" pool list "$archive"
 holds "$id${tab}2026"

@@ -474,7 +474,7 @@ says 'line 11: '
 says 'bad.tsv:12: no tab'
 says 'line 13: '
 shows '11 6 5 1'
-printf 'open.png\tabcdefghijklmnopqrstuvwxyzabcd\n' | cat "$labels" - > "$work/hard/long.tsv"
+printf 'open.png\tabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz\n' | cat "$labels" - > "$work/hard/long.tsv"
 expect 'a label too long for an example is left out' 0 "$e2str" eval --labels "$work/hard/long.tsv" --hard 100
 says 'positions'
 shows '11 6 5 1'

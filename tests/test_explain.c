@@ -13,7 +13,7 @@
 
 #include "e2str.h"
 
-#define QUERY  "examples/demo/queries/149-20.jpg"
+#define QUERY  "examples/demo/queries/149-200.jpg"
 #define TEXT   "149.20" /* without its sign, which is in every example */
 #define TAGS   "examples/demo/pool/"
 #define MOST   32
@@ -72,7 +72,7 @@ static int set_up(void **state) {
     }
     fclose(labels);
     assert_int_equal(e2str_pool_count(f->pool), 20);
-    f->itself = add(f, QUERY, "\xE2\x82\xAC" TEXT);
+    f->itself = add(f, QUERY, "\xE2\x82\xA9" TEXT);
     f->stranger = add(f, "examples/images/coffee.jpg", "Coffee");
     return 0;
 }
@@ -116,7 +116,7 @@ static void the_query_itself_moves_it_most(void **state) {
     double totals[MOST];
     learn(f);
     read_query(f, NULL);
-    assert_string_equal(e2str_result_text(f->result), "\xE2\x82\xAC" TEXT);
+    assert_string_equal(e2str_result_text(f->result), "\xE2\x82\xA9" TEXT);
     influence_of_examples(f, totals);
     for (uint64_t id = 0; id < MOST; id++)
         if (id != f->itself && !(totals[id] < totals[f->itself]))
@@ -151,7 +151,7 @@ static void what_is_named_matters(void **state) {
     e2str_constraint *truth;
     e2str_error error = {""};
     e2str_constraint_options_init(&wanted);
-    wanted.lexicon = "\xE2\x82\xAC" TEXT;
+    wanted.lexicon = "\xE2\x82\xA9" TEXT;
     wanted.lexicon_size = SIZE_MAX;
     must(e2str_constraint_new(&wanted, &truth, &error), &error);
     double all = likelihood(f, truth), others = 0.0;

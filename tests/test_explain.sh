@@ -34,31 +34,31 @@ holds 'Coffee'
 # ---- with a pool ----
 expect 'a pool of price tags' 0 "$e2str" pool add "$work/tags.pool" --labels $tags/pool/labels.tsv
 for k in 0 3 7; do
-    expect "with $k examples before it" 0 "$e2str" explain -p "$work/tags.pool" -k $k $tags/queries/17-25.jpg
+    expect "with $k examples before it" 0 "$e2str" explain -p "$work/tags.pool" -k $k $tags/queries/17-250.jpg
     quiet
-    same_reading -p "$work/tags.pool" -k $k $tags/queries/17-25.jpg
-    check 'and a line for each of them' test "$(sed -n '/^example in/,$p' "$work/out" | grep -c '€')" -eq $k
+    same_reading -p "$work/tags.pool" -k $k $tags/queries/17-250.jpg
+    check 'and a line for each of them' test "$(sed -n '/^example in/,$p' "$work/out" | grep -c '₩')" -eq $k
     holds $'memory\t'
 done
 shares=$(sed -n '/^example in/,$p' "$work/out" | cut -f3)
 check 'of more than five no shares' test "$(grep -cx -- - <<< "$shares")" -eq 7
-expect 'what is left of a share' 0 "$e2str" explain -p "$work/tags.pool" -k 1 $tags/queries/17-25.jpg
+expect 'what is left of a share' 0 "$e2str" explain -p "$work/tags.pool" -k 1 $tags/queries/17-250.jpg
 check 'of one example alone is what is lost without it' \
     awk -F'\t' 'seen && $3 != $4 { exit 1 } /^example in/ { seen = 1 } END { exit !seen }' "$work/out"
-echo '€17.26' > "$work/text"
-expect 'a text that is given' 0 "$e2str" explain -p "$work/tags.pool" --lexicon "$work/text" $tags/queries/17-25.jpg
-holds '€17.26'
+echo '₩17,260' > "$work/text"
+expect 'a text that is given' 0 "$e2str" explain -p "$work/tags.pool" --lexicon "$work/text" $tags/queries/17-250.jpg
+holds '₩17,260'
 
-expect 'a second look' 0 "$e2str" explain -p "$work/tags.pool" -k 0 --second-look 1 $tags/queries/17-25.jpg
-same_reading -p "$work/tags.pool" -k 0 --second-look 1 $tags/queries/17-25.jpg
-holds 'second look: €17.25 stays'
+expect 'a second look' 0 "$e2str" explain -p "$work/tags.pool" -k 0 --second-look 1 $tags/queries/17-250.jpg
+same_reading -p "$work/tags.pool" -k 0 --second-look 1 $tags/queries/17-250.jpg
+holds 'second look: ₩17,250 stays'
 
 # ---- JSON and the page ----
-expect 'as JSON' 0 "$e2str" explain -p "$work/tags.pool" -k 2 --json $tags/queries/17-25.jpg
+expect 'as JSON' 0 "$e2str" explain -p "$work/tags.pool" -k 2 --json $tags/queries/17-250.jpg
 check 'in one line' test "$(wc -l < "$work/out")" -eq 1
 for member in '"text":"' '"log_probability":-' '"ways":{"alone":{' '"prompt":[{"id":' '"shapley":' '"attention":[[' \
     '"influences":[{"id":'; do holds "$member"; done
-expect 'as a page' 0 "$e2str" explain -p "$work/tags.pool" -k 2 --html "$work/page.html" $tags/queries/17-25.jpg
+expect 'as a page' 0 "$e2str" explain -p "$work/tags.pool" -k 2 --html "$work/page.html" $tags/queries/17-250.jpg
 check 'with its picture' grep -q 'data:image/bmp;base64,Qk' "$work/page.html"
 check 'and nothing from elsewhere' test "$(grep -cE 'https?:|<script|src=' "$work/page.html")" -eq 0
 check 'and all of it' grep -q '^</html>$' "$work/page.html"

@@ -15,7 +15,7 @@ show() { # the command is one word, shown as it would be typed
 
 show "$E2STR read examples/images/*.jpg examples/images/*.png"
 echo
-echo "Six price tags in brush writing; the model has no euro sign:"
+echo "Six price tags in brush writing; the model has no won sign:"
 show "$E2STR read examples/demo/queries/*.jpg"
 echo
 echo "A pool of 20 other tags. It learns as they are added, in a fraction of a second:"

@@ -114,7 +114,7 @@ func TestPool(t *testing.T) {
 	same, err := model.LoadPool(path)
 	must(t, err)
 	k := uint32(2)
-	reading, err := session.Read(load(t, "../demo/queries/17-25.jpg"), same, &Options{Examples: &k})
+	reading, err := session.Read(load(t, "../demo/queries/17-250.jpg"), same, &Options{Examples: &k})
 	must(t, err)
 	if same.Len() != 20 || len(reading.Examples) != 2 {
 		t.Error(same.Len(), reading.Examples)

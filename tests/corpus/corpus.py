@@ -122,7 +122,7 @@ def without_ray(folder):
     pool = os.path.join(folder, 'a.pool')
     labels = 'examples/demo/pool/labels.tsv'
     subprocess.run([E2STR, 'pool', 'add', pool, '--labels', labels], stdout=subprocess.DEVNULL, check=True)
-    tag, known = 'examples/demo/queries/17-25.jpg', '€17.25'
+    tag, known = 'examples/demo/queries/17-250.jpg', '₩17,250'
     content = []
     for path in [*images, tag, tag]:
         with open(path, 'rb') as file:

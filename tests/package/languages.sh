@@ -23,7 +23,7 @@ check 'C knows its structures' test "$(wc -l < "$work/sizes")" -ge 15
 
 # page LANGUAGE: the program of the page
 page() { sed -n "/^\`\`\`$1\$/,/^\`\`\`\$/p" docs/packages.md | sed '/^```/d'; }
-printf '%s\n' Coffee €17.25 > "$work/wanted"
+printf '%s\n' Coffee ₩17,250 > "$work/wanted"
 prints() {
     "$@" > "$work/out" 2> "$work/err" || { sed 's/^/# /' "$work/err"; return 1; }
     diff "$work/out" "$work/wanted"

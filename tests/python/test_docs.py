@@ -25,4 +25,4 @@ class TestDocs(unittest.TestCase):
                     run = subprocess.run([sys.executable, '-'], cwd=folder, input=block, text=True, capture_output=True)
                     self.assertEqual(run.returncode, 0, run.stderr)
                     if page in SHOWN:
-                        self.assertRegex(run.stdout, '€17.25')
+                        self.assertRegex(run.stdout, '₩17,250')

@@ -26,7 +26,7 @@ class TestPool(Case):
             right = [sum(a == b for a, b in zip(found, texts)) for found in (before, [one.text for one in after])]
             self.assertEqual(right, [0, len(texts)])
             first = after[0].characters[0]
-            self.assertEqual((first.text, len(first.influences)), ('€', 2))
+            self.assertEqual((first.text, len(first.influences)), ('₩', 2))
             self.assertTrue(all(pool[one.example].encode()[one.offset or 0 :] for one in first.influences))
             self.assertGreater(first.memory, 0)
             self.assertTrue(all(0 <= pool.doubt(id) <= 1 for id in pool))
@@ -145,7 +145,7 @@ class TestPool(Case):
 
     def test_refused(self):
         """labels and examples that cannot be are refused by name"""
-        with e2str.Pool(self.reader, max_bytes=100_000, storage='f16') as pool:
+        with e2str.Pool(self.reader, max_bytes=40_000, storage='f16') as pool:
             self.assertRaises(e2str.LabelError, pool.add, noise(), '')
             self.assertRaises(UnicodeEncodeError, pool.add, noise(), 'a\udce9')
             self.assertRaises(TypeError, pool.add, noise())

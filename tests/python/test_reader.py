@@ -162,7 +162,9 @@ class TestReader(Case):
         encoding = self.reader.encode(PATHS[:3])
         info = self.reader.info
         self.assertEqual((encoding.keys.shape, encoding.keys.dtype), ((3, info.visual_width), np.float32))
-        self.assertEqual([rows.shape for rows in encoding.tokens], [(info.visual_tokens, info.visual_width)] * 3)
+        for rows in encoding.tokens:  # more of a wide picture than of a narrow one
+            self.assertTrue(0 < len(rows) <= info.visual_tokens)
+            self.assertEqual(rows.shape[1], info.visual_width)
         np.testing.assert_allclose(np.linalg.norm(encoding.keys, axis=1), 1, atol=1e-5)
         means = np.stack([rows.mean(axis=0) for rows in encoding.tokens])
         np.testing.assert_allclose(means / np.linalg.norm(means, axis=1, keepdims=True), encoding.keys, atol=1e-5)

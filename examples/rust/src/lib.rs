@@ -10,7 +10,7 @@
 //! println!("{} {}", reading.text, reading.score);
 //!
 //! let pool = Pool::new(&model)?;
-//! pool.add(&mut session, &Image::open("tag.jpg")?, "€17.25")?;
+//! pool.add(&mut session, &Image::open("tag.jpg")?, "₩17,250")?;
 //! pool.learn(&mut session)?;
 //! println!("{}", session.read(&Image::open("other.jpg")?, Some(&pool), &ReadOptions::new())?.text);
 //! # Ok(())
