@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What bench/accuracy.py measures with: sets and the parts they are cut into, runs of `e2str eval` and of others that
-read words, and where their results are kept. Environment: BUILD, PEERS_PYTHON (a Python that has what ppocr.py needs)."""
+read words, and where their results are kept. Environment: BUILD, PEERS_PYTHON (a Python with what ppocr.py needs)."""
 
 import functools
 import hashlib
