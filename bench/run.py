@@ -249,7 +249,7 @@ def other_lines():
     for threads in ('1', '2'):
         row = find('nearest', threads=threads)[0]
         ratio = 1 / float(row['of_peak'])
-        what = f'nearest 2 of 100,000 keys of 768 against key bytes / bandwidth of {threads} thread' + 's' * (
+        what = f'nearest 2 of 100,000 keys of 768, exact, against key bytes / bandwidth of {threads} thread' + 's' * (
             threads != '1'
         )
         yield judged(what, '<= 1.3 x', f'{ratio:.2f} x ({float(row["us"]) / 1e3:.1f} ms)', ratio <= 1.3, threads == '2')
