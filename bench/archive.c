@@ -20,7 +20,8 @@
 #include "nearest.h"
 #include "support/peaks.h"
 
-#define BATCH 4096 /* examples in memory while an archive is made */
+#define BATCH  4096 /* examples in memory while an archive is made */
+#define TOKENS 128  /* visual tokens of an example, at most: a picture four times as wide as high has so many */
 
 static e2str_error error;
 static char path[4096];
@@ -32,6 +33,10 @@ static void need(e2str_status status) {
 static void print(const char *what, double value, const char *unit) {
     printf("%s\t%.6g\t%s\n", what, value, unit);
     fflush(stdout);
+}
+
+static uint32_t tokens_of(const e2str_model *model) {
+    return model->visual_tokens < TOKENS ? model->visual_tokens : TOKENS;
 }
 
 static uint64_t random_state = 88172645463325252u;
@@ -60,7 +65,7 @@ static void add(e2str_pool *pool, const uint16_t *tokens) {
     e2_label label;
     e2_example *example;
     draw_key(key, model->vision.width);
-    const e2_encoded image = {tokens, model->visual_tokens, key};
+    const e2_encoded image = {tokens, tokens_of(model), key};
     need(e2_label_read(model, text, size, &label, &error));
     need(e2_example_new_stored(model, E2STR_STORE_F16, &image, &label, &example, &error));
     need(e2_pool_insert(pool, example, NULL, &error));
@@ -70,7 +75,7 @@ static void add(e2str_pool *pool, const uint16_t *tokens) {
 
 /* Finite halves below 1; each example begins elsewhere in them. */
 static uint16_t *draw_tokens(const e2str_model *model) {
-    size_t n = (size_t)model->visual_tokens * model->vision.width + BATCH;
+    size_t n = (size_t)tokens_of(model) * model->vision.width + BATCH;
     uint16_t *tokens = bench_alloc(n * sizeof *tokens);
     for (size_t i = 0; i < n; i++) tokens[i] = (uint16_t)(draw() & 0xBBFF);
     return tokens;
@@ -82,7 +87,7 @@ static void add_key(e2str_pool *pool) {
     e2_example *example = bench_alloc(sizeof *example + width * sizeof(float) + 16);
     *example = (e2_example){.bytes = sizeof *example,
                             .storage = E2STR_STORE_F16,
-                            .n_tokens = pool->model->visual_tokens,
+                            .n_tokens = tokens_of(pool->model),
                             .key = (float *)(example + 1),
                             .label_size = size};
     atomic_init(&example->references, 1);

@@ -8,8 +8,21 @@
 
 uint32_t e2_trace_room(const e2str_model *model) { return e2_sequence_room(model, 2); }
 
-/* Groups of examples, as reads are grouped; each is whole, and its scratch given back, before the next begins. */
+/* One group of examples, as reads are grouped. */
 typedef bool group_fn(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n);
+
+typedef struct groups {
+    const e2_compute *compute;
+    const e2str_pool *pool;
+    const e2_choice *examples;
+    group_fn *run;
+    void *context;
+    size_t *first; /* [WAVE + 1]: with which example each begins */
+    e2str_status *statuses;
+    e2str_error *errors;
+} groups;
+
+#define WAVE 64 /* groups that threads share among themselves before the next ones are looked at */
 
 static e2str_status out_of_memory(e2str_error *error) {
     return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
@@ -25,24 +38,65 @@ static e2str_status add_example(const e2_compute *compute, const e2str_pool *poo
     return ok ? E2STR_OK : out_of_memory(error);
 }
 
+static e2str_status run_group(const groups *g, const e2_compute *compute, size_t first, size_t end,
+                              e2str_error *error) {
+    size_t tokens = 0;
+    for (size_t i = first; i < end; i++) tokens += g->examples[i].example->n_tokens;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    e2_media media;
+    e2str_status status = e2_media_new(compute, end - first, tokens, &media) ? E2STR_OK : out_of_memory(error);
+    for (size_t i = first; !status && i < end; i++)
+        status = add_example(compute, g->pool, &g->examples[i], &media, error);
+    if (!status && !g->run(compute, &media, g->context, first, end - first)) status = out_of_memory(error);
+    e2_arena_release(compute->arena, mark);
+    return status;
+}
+
+static void run_part(void *context, size_t part, unsigned worker) {
+    const groups *g = context;
+    g->statuses[part] =
+        run_group(g, &g->compute->workers[worker], g->first[part], g->first[part + 1], &g->errors[part]);
+}
+
+/* The groups that begin with example g->first[0], at most WAVE. Returns how many. */
+static size_t next_groups(const groups *g, size_t n) {
+    size_t parts = 0;
+    for (size_t end = g->first[0]; parts < WAVE && end < n; g->first[++parts] = end)
+        for (size_t tokens = 0;
+             end < n && e2_batch_takes(g->compute->model, tokens, g->examples[end].example->n_tokens, E2_BATCH_ROWS);
+             end++)
+            tokens += g->examples[end].example->n_tokens;
+    return parts;
+}
+
+/* Groups side by side, each by one thread; by all together where products are another library's. Each is whole, and its
+ * scratch given back, before the next begins. The error is the first group's that failed. */
 static e2str_status run_groups(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
                                group_fn *run, void *context, e2str_error *error) {
-    for (size_t first = 0, end; first < n; first = end) {
-        size_t tokens = 0;
-        for (end = first;
-             end < n && e2_batch_takes(compute->model, tokens, examples[end].example->n_tokens, E2_BATCH_ROWS); end++)
-            tokens += examples[end].example->n_tokens;
-        e2_arena_mark mark = e2_arena_begin(compute->arena);
-        e2_media media;
-        if (!e2_media_new(compute, end - first, tokens, &media)) return out_of_memory(error);
-        for (size_t i = first; i < end; i++) {
-            e2str_status status = add_example(compute, pool, &examples[i], &media, error);
-            if (status) return status;
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    groups g = {.compute = compute,
+                .pool = pool,
+                .examples = examples,
+                .run = run,
+                .context = context,
+                .first = e2_arena_alloc(compute->arena, WAVE + 1, sizeof *g.first),
+                .statuses = e2_arena_alloc(compute->arena, WAVE, sizeof *g.statuses),
+                .errors = e2_arena_alloc(compute->arena, WAVE, sizeof *g.errors)};
+    if (!g.first || !g.statuses || !g.errors) return out_of_memory(error);
+    bool shared = compute->workers && !compute->model->blas;
+    e2str_status status = E2STR_OK;
+    g.first[0] = 0;
+    for (size_t parts; !status && (parts = next_groups(&g, n)); g.first[0] = g.first[parts]) {
+        if (shared) e2_threads_run(compute->threads, parts, run_part, &g);
+        for (size_t i = 0; !status && i < parts; i++) {
+            if (!shared)
+                status = run_group(&g, compute, g.first[i], g.first[i + 1], error);
+            else if (g.statuses[i])
+                status = e2_fail(error, g.statuses[i], "%s", g.errors[i].message);
         }
-        if (!run(compute, &media, context, first, end - first)) return out_of_memory(error);
-        e2_arena_release(compute->arena, mark);
     }
-    return E2STR_OK;
+    e2_arena_release(compute->arena, mark);
+    return status;
 }
 
 /* ----------------------------------------------------------------------------------------------------- reading -- */
@@ -92,7 +146,8 @@ e2str_status e2_trace_read(const e2_compute *compute, const e2str_pool *pool, co
 
 typedef struct recorder {
     const e2_path *paths;
-    uint16_t *features; /* where the next group's go */
+    const size_t *first; /* [examples]: the step in which each path begins */
+    uint16_t *features;
 } recorder;
 
 static uint32_t fed(const e2str_model *model, uint32_t symbol) {
@@ -121,7 +176,7 @@ static uint32_t path_rows(const e2str_model *model, const e2_path *path, uint32_
 }
 
 static bool record_group(const e2_compute *compute, const e2_media *media, void *context, size_t first, size_t n) {
-    recorder *r = context;
+    const recorder *r = context;
     const e2str_model *model = compute->model;
     size_t width = model->decoder.width, inner = model->decoder.attended_width, f = model->memory.features, total = 0;
     for (size_t i = 0; i < n; i++) total += r->paths[first + i].n + 1;
@@ -135,10 +190,11 @@ static bool record_group(const e2_compute *compute, const e2_media *media, void 
     for (size_t i = 0, at = 0; i < n; i++)
         at += path_rows(model, &r->paths[first + i], (uint32_t)i, slots + at, (uint32_t)at, rows + at);
     if (!e2_decode(compute, media, &cache, rows, total, hidden, attended)) return false;
+    uint16_t *features = r->features + r->first[first] * f;
     for (size_t row = 0; row < total; row++) {
         if (!rows[row].images) continue; /* BOS: nothing is written after it */
         e2_features_fill(model, hidden + row * width, attended + row * inner, 1, phi);
-        for (size_t i = 0; i < f; i++) *r->features++ = e2_f32_to_f16(phi[i]);
+        for (size_t i = 0; i < f; i++) *features++ = e2_f32_to_f16(phi[i]);
     }
     e2_arena_release(compute->arena, mark);
     return true;
@@ -146,6 +202,12 @@ static bool record_group(const e2_compute *compute, const e2_media *media, void 
 
 e2str_status e2_trace_features(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
                                const e2_path *paths, uint16_t *features, e2str_error *error) {
-    recorder r = {paths, features};
-    return run_groups(compute, pool, examples, n, record_group, &r, error);
+    e2_arena_mark mark = e2_arena_begin(compute->arena);
+    size_t *first_step = e2_arena_alloc(compute->arena, n, sizeof *first_step), steps = 0;
+    if (!first_step) return out_of_memory(error);
+    for (size_t i = 0; i < n; steps += paths[i++].n) first_step[i] = steps;
+    recorder r = {paths, first_step, features};
+    e2str_status status = run_groups(compute, pool, examples, n, record_group, &r, error);
+    e2_arena_release(compute->arena, mark);
+    return status;
 }
