@@ -182,8 +182,8 @@ always:
 
 $(BUILD)/kernels/%.o: INCLUDES = -Ikernels
 $(BUILD)/kernels/%.o: HARDEN = $(CET)
-# Loops over pixels and weights, which the compiler turns into vectors.
-$(patsubst %,$(BUILD)/lib/%.o,dequantize image trim): OPTIMISE = -O3
+# Loops over pixels, weights and features, which the compiler turns into vectors.
+$(patsubst %,$(BUILD)/lib/%.o,dequantize image memory trim): OPTIMISE = -O3
 $(BUILD)/kernels/%.o: OPTIMISE = $(KERNEL_CFLAGS) $(FLAGS_$(notdir $(@D)))
 $(BUILD)/lib/model_path.o: BASE += -DE2_DATADIR=$(call quoted,"$(DATADIR)")
 $(BUILD)/lib/model_path.o: $(BUILD)/.datadir
