@@ -199,7 +199,11 @@ def main():
                 f'its ids in {storage}', reader.fields['e2str.pool.ids'].contents() == list(range(1, len(labels) + 1))
             )
             check(f'its keys in {storage}', np.allclose(np.linalg.norm(keys.data, axis=1), 1, atol=1e-5))
-            check(f'its tokens in {storage}', tokens.tensor_type.name == kind and tokens.shape[-1] == len(labels))
+            counts = reader.fields['e2str.pool.token_counts'].contents()
+            check(
+                f'its tokens in {storage}',
+                tokens.tensor_type.name == kind and len(counts) == len(labels) and tokens.shape[-1] == sum(counts),
+            )
 
 
 if __name__ == '__main__':
