@@ -481,7 +481,7 @@ E2STR_API void e2str_pool_free(e2str_pool *pool);
  * error says that it is not known which. CONFLICT as for other files. Other processes that have the archive open are
  * not disturbed: they see the state that they opened, until e2str_pool_refresh. e2str_pool_overwrite writes all of it
  * anew, as does e2str_pool_save_archive, and e2str_pool_save to another path writes the other kind, for which all
- * examples come to memory; so they do for e2str_pool_learn.
+ * examples come to memory. e2str_pool_learn reads their visual tokens one by one, all of them at each call.
  *
  * Blocks have checksums, which are checked when a block is first used: a damaged one is FORMAT from the call that needs
  * it (e2str_pool_ids gives 0 for such an example, e2str_pool_nearest and reads fail), and all others go on.
@@ -585,9 +585,10 @@ E2STR_API void e2str_memory_report_init_size(e2str_memory_report *report, size_t
 #define e2str_memory_report_init(report) e2str_memory_report_init_size((report), sizeof(e2str_memory_report))
 
 /* Of more than some 8,000 characters (1,300 words) examples of rare characters are learnt from, those that the model
- * reads worst, and of the others some for their likes. All are read, once as long as they are in memory: learning again
- * costs what is new, and the solution. They take some 1 KB each meanwhile. Errors: UNSUPPORTED (the model file
- * lacks memory statistics; weights/train/memory.py adds them), MISMATCH, LIMIT, MEMORY. The pool keeps its former
+ * reads worst, and of the others some for their likes. All are read, once as long as they are in memory (rows of an
+ * archive each time): learning again costs what is new, and the solution. They take some 1 KB each meanwhile. Errors:
+ * UNSUPPORTED (the model file lacks memory statistics; weights/train/memory.py adds them; a row of an archive has no
+ * visual tokens), MISMATCH, LIMIT, MEMORY; of an archive IO, FORMAT. The pool keeps its former
  * memory then. With no examples the pool forgets. Other threads may read with it meanwhile. */
 E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,
                                         e2str_error *error);

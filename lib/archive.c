@@ -100,7 +100,8 @@ static e2str_status check_header(const e2str_model *model, const e2_archive_head
                        header->version, E2_ARCHIVE_VERSION);
     if (header->model != e2str_model_checksum(model))
         return e2_fail(error, E2STR_ERROR_MISMATCH,
-                       "the pool was made with another model (checksum %016" PRIx64 ", this model has %016" PRIx64 ")",
+                       "the pool was made with another model (checksum %016" PRIx64 ", this model has %016" PRIx64
+                       "): read with that one, or add the examples' images to a new pool",
                        header->model, e2str_model_checksum(model));
     bool storage = header->storage == E2STR_STORE_F16 || header->storage == E2STR_STORE_F32;
     if (!storage || header->width != model->vision.width || header->group != E2_ARCHIVE_GROUP || header->zero[0] ||

@@ -310,7 +310,7 @@ e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2
     e2_choice *examples;
     status = e2_pool_choose_all(pool, &examples, &n, &last_id, error);
     if (status) return status;
-    e2_arena arena = {0}; /* not the session's: that stays as large as it once was */
+    e2_arena arena = {0}; /* not the session's: that stays as large as it once was (its workers' have one group each) */
     e2_compute compute = session->compute;
     compute.arena = &arena;
     compute.model = pool->model; /* what is learnt stays with the pool */

@@ -132,9 +132,11 @@ static e2_example *keep_recent(e2str_pool *pool, e2_example *fresh) {
 
 /* ---------------------------------------------------------------------------------------------- rows to examples -- */
 
-static e2_example *retain_recent(const e2str_pool *pool, uint64_t id, e2_projection **projection) {
+/* Of the archive's: after a refresh the pool may have another one, with other examples of the same ids. */
+static e2_example *retain_recent(const e2str_pool *pool, const e2_archive *archive, uint64_t id,
+                                 e2_projection **projection) {
     pthread_rwlock_rdlock(e2_pool_lock(pool));
-    e2_example *example = e2_pool_recent_locked(pool, id);
+    e2_example *example = e2_pool_rows_locked(pool) == archive ? e2_pool_recent_locked(pool, id) : NULL;
     if (example) *projection = e2_projection_retain(e2_example_retain(example)->projection);
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return example;
@@ -144,7 +146,7 @@ e2str_status e2_pool_fetch_row(const e2str_pool *pool, e2_archive *archive, size
                                e2_example **example, e2_projection **projection, e2str_error *error) {
     e2str_pool *cache = (e2str_pool *)pool; /* which is no part of a pool's value */
     *projection = NULL;
-    *example = retain_recent(pool, id, projection);
+    *example = retain_recent(pool, archive, id, projection);
     if (*example) return E2STR_OK;
     e2str_status status = e2_archive_example(archive, row, true, example, error);
     if (status) return status;
@@ -308,7 +310,7 @@ static e2str_status load_rows(const e2str_pool *pool, const e2_pool_content *con
         if (e2_archive_is_removed(s, i - s->first)) continue;
         status = e2_archive_row_at(archive, i, &row, error);
         if (status || e2_pool_content_is_gone(content, row.id)) continue;
-        examples[*n] = retain_recent(pool, row.id, &projection);
+        examples[*n] = retain_recent(pool, archive, row.id, &projection);
         e2_projection_release(projection);
         if (!examples[*n]) status = e2_archive_example(archive, i, true, &examples[*n], error);
         if (!status) ++*n;

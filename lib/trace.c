@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "trace.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "search.h"
@@ -33,9 +34,13 @@ static e2str_status add_example(const e2_compute *compute, const e2str_pool *poo
     e2_choice whole;
     e2str_status status = e2_choice_fetch(pool, choice, &whole, error);
     if (status) return status;
-    bool ok = e2_sequence_example(compute, &whole, pool, media);
+    if (whole.example->n_tokens != choice->example->n_tokens) /* there is room for what was listed */
+        status = e2_fail(error, E2STR_ERROR_FORMAT, "example %" PRIu64 " is not what it was: its file was changed",
+                         whole.example->id);
+    else if (!e2_sequence_example(compute, &whole, pool, media))
+        status = out_of_memory(error);
     e2_choice_release(&whole);
-    return ok ? E2STR_OK : out_of_memory(error);
+    return status;
 }
 
 static e2str_status run_group(const groups *g, const e2_compute *compute, size_t first, size_t end,
@@ -69,8 +74,9 @@ static size_t next_groups(const groups *g, size_t n) {
     return parts;
 }
 
-/* Groups side by side, each by one thread; by all together where products are another library's. Each is whole, and its
- * scratch given back, before the next begins. The error is the first group's that failed. */
+/* Groups side by side, each by one thread; one after the other, by all threads, where there are too few, or products
+ * are another library's. Each is whole, and its scratch given back, before the next begins. The error is the first
+ * group's that failed. */
 static e2str_status run_groups(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
                                group_fn *run, void *context, e2str_error *error) {
     e2_arena_mark mark = e2_arena_begin(compute->arena);
@@ -83,10 +89,10 @@ static e2str_status run_groups(const e2_compute *compute, const e2str_pool *pool
                 .statuses = e2_arena_alloc(compute->arena, WAVE, sizeof *g.statuses),
                 .errors = e2_arena_alloc(compute->arena, WAVE, sizeof *g.errors)};
     if (!g.first || !g.statuses || !g.errors) return out_of_memory(error);
-    bool shared = compute->workers && !compute->model->blas;
     e2str_status status = E2STR_OK;
     g.first[0] = 0;
     for (size_t parts; !status && (parts = next_groups(&g, n)); g.first[0] = g.first[parts]) {
+        bool shared = compute->workers && !compute->model->blas && parts >= e2_threads_count(compute->threads);
         if (shared) e2_threads_run(compute->threads, parts, run_part, &g);
         for (size_t i = 0; !status && i < parts; i++) {
             if (!shared)
