@@ -250,7 +250,8 @@ class Peers:
         for name in ('PP-OCRv6 tiny', 'PP-OCRv6 small'):
             done = subprocess.run([*PPOCR, name], stdin=subprocess.DEVNULL, capture_output=True, text=True)
             if done.returncode:
-                print(f'skipped: {name} ({done.stderr.strip().splitlines()[-1]}; PEERS_PYTHON)', file=sys.stderr)
+                why = done.stderr.strip().rpartition('\n')[2] or f'exit status {done.returncode}'
+                print(f'skipped: {name} ({why}; PEERS_PYTHON)', file=sys.stderr)
             else:
                 self.releases[name] = ''
 

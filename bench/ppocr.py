@@ -61,7 +61,10 @@ class Recogniser:
 def main():
     reader = Recogniser(sys.argv[1])
     for line in sys.stdin:
-        print(json.dumps(reader.text(cv2.imread(line.rstrip('\n')))))
+        picture = cv2.imread(line.rstrip('\n'))
+        if picture is None:
+            sys.exit(f'{line.rstrip()}: no picture')
+        print(json.dumps(reader.text(picture)))
 
 
 if __name__ == '__main__':

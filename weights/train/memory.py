@@ -152,6 +152,8 @@ def main():
     parser.add_argument('--words', type=int, default=4000, help='words to draw (default 4000)')
     parser.add_argument('--styles', type=int, default=32, help=f'of {WORDS_OF_STYLE} words each (default 32)')
     a = parser.parse_args()
+    if a.styles < 2:
+        parser.error('--styles: 2 or more, since they are compared with each other')
     net = from_gguf.read(a.source)
     free = net.sizes.columns > 0
     hidden, attended, keys = features(net.eval(), rendered(a.words, 'memory', free))
