@@ -51,7 +51,8 @@ static e2str_status read_range(const struct e2_gguf_source *source, size_t offse
 bool e2_gguf_load(e2_gguf *gguf, size_t end) {
     struct e2_gguf_source *source = gguf->source;
     if (!source || end <= source->loaded) return true;
-    size_t wanted = gguf->size - end < CHUNK ? gguf->size : end + CHUNK;
+    size_t more = source->loaded ? CHUNK : 0; /* first the magic alone: another kind of file may change meanwhile */
+    size_t wanted = gguf->size - end < more ? gguf->size : end + more;
     if (end > MAX_METADATA)
         source->status =
             e2_fail(&source->error, E2STR_ERROR_LIMIT, "metadata of more than %zu MiB", MAX_METADATA >> 20);

@@ -22,6 +22,9 @@ static struct {
     call failed;
     bool interrupt, again; /* every call that can be is interrupted once */
     size_t most;           /* bytes of a transfer; 0: all */
+    size_t cut_at;         /* before which call another process cuts a file to `cut_to` bytes; 0: never */
+    const char *cut;
+    off_t cut_to;
 } plan;
 
 static bool fails(call which) {
@@ -30,7 +33,8 @@ static bool fails(call which) {
         errno = EINTR;
         return true;
     }
-    if (++plan.calls != plan.fail_at) return false;
+    if (++plan.calls == plan.cut_at) assert_int_equal(truncate(plan.cut, plan.cut_to), 0);
+    if (plan.calls != plan.fail_at) return false;
     plan.failed = which;
     errno = plan.error;
     return true;
@@ -226,6 +230,28 @@ static void cut_behind_the_back(void **state) {
     e2str_pool_free(own);
 }
 
+/* The next writer takes away what a killed one left behind the end: whoever opens the archive meanwhile does not care,
+ * between whatever calls it comes. */
+static void leftovers_go_while_it_is_opened(void **state) {
+    (void)state;
+    struct stat about;
+    size_t calls = 1;
+    begin();
+    assert_int_equal(stat(path, &about), 0);
+    for (size_t at = 1; at <= calls; at++) {
+        assert_int_equal(truncate(path, about.st_size + 100000), 0);
+        plan.cut_at = at;
+        plan.cut = path;
+        plan.cut_to = about.st_size;
+        e2str_error error = {""};
+        e2str_status status = look_unmapped(&error);
+        calls = plan.calls;
+        plan_nothing();
+        if (status) fail_msg("cut before call %zu: %s", at, error.message);
+    }
+    assert_true(calls > 5);
+}
+
 static int set_up(void **state) {
     (void)state;
     if (!folder_make()) return 1;
@@ -244,6 +270,7 @@ static int tear_down(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_call_fails), cmocka_unit_test(interrupted_and_short),
-                                       cmocka_unit_test(cut_behind_the_back)};
+                                       cmocka_unit_test(cut_behind_the_back),
+                                       cmocka_unit_test(leftovers_go_while_it_is_opened)};
     return cmocka_run_group_tests_name("archive_faults", tests, set_up, tear_down);
 }
