@@ -134,10 +134,18 @@ static void cool(void) {
     close(file);
 }
 
-static e2str_pool *load(const e2str_model *model, double *seconds) {
+static e2str_pool *load_from(const e2str_model *model, uint64_t index_from) {
     e2str_pool *pool;
+    e2str_pool_options options;
+    e2str_pool_options_init(&options);
+    options.index_from = index_from;
+    need(e2str_pool_load(model, path, &options, &pool, &error));
+    return pool;
+}
+
+static e2str_pool *load(const e2str_model *model, double *seconds) {
     double begin = bench_now();
-    need(e2str_pool_load(model, path, NULL, &pool, &error));
+    e2str_pool *pool = load_from(model, E2STR_INDEX_FROM);
     *seconds = bench_now() - begin;
     return pool;
 }
@@ -159,15 +167,6 @@ static int compare(const void *a, const void *b) {
 static double median(double *times, size_t n) {
     qsort(times, n, sizeof *times, compare);
     return times[n / 2];
-}
-
-static e2str_pool *load_from(const e2str_model *model, uint64_t index_from) {
-    e2str_pool *pool;
-    e2str_pool_options options;
-    e2str_pool_options_init(&options);
-    options.index_from = index_from;
-    need(e2str_pool_load(model, path, &options, &pool, &error));
-    return pool;
 }
 
 static double search(const e2str_pool *pool, e2_threads *threads, float *key) {

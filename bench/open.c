@@ -19,13 +19,7 @@
 
 /* The child: `path` is opened, and an image is read if there is one. */
 static void child(const char *path, e2str_precision precision, unsigned threads, const char *folder) {
-    e2str_model_options options;
-    e2str_model_options_init(&options);
-    options.precision = precision;
-    options.threads = threads;
-    e2str_error error;
-    e2str_model *model;
-    if (e2str_model_open(path, &options, &model, &error)) bench_die("open: %s", error.message);
+    e2str_model *model = bench_model_packed(path, precision, threads);
     if (folder) {
         size_t count;
         e2str_image *images = bench_images(folder, 1, &count);

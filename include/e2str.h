@@ -587,9 +587,9 @@ E2STR_API void e2str_memory_report_init_size(e2str_memory_report *report, size_t
 /* Of more than some 8,000 characters (1,300 words) examples of rare characters are learnt from, those that the model
  * reads worst, and of the others some for their likes. All are read, once as long as they are in memory (rows of an
  * archive each time): learning again costs what is new, and the solution. They take some 1 KB each meanwhile. Errors:
- * UNSUPPORTED (the model file lacks memory statistics; weights/train/memory.py adds them; a row of an archive has no
- * visual tokens), MISMATCH, LIMIT, MEMORY; of an archive IO, FORMAT. The pool keeps its former
- * memory then. With no examples the pool forgets. Other threads may read with it meanwhile. */
+ * UNSUPPORTED (the model file lacks memory statistics, which weights/train/memory.py adds; a row of an archive lacks
+ * visual tokens), MISMATCH, LIMIT, MEMORY; of an archive IO, FORMAT. The pool keeps its former memory then. With no
+ * examples the pool forgets. Other threads may read with it meanwhile. */
 E2STR_API e2str_status e2str_pool_learn(e2str_pool *pool, e2str_session *session, const e2str_learn_options *options,
                                         e2str_error *error);
 E2STR_API void e2str_pool_forget(e2str_pool *pool); /* the memory, not the examples */

@@ -98,11 +98,8 @@ static e2str_status check_header(const e2str_model *model, const e2_archive_head
     if (header->version != E2_ARCHIVE_VERSION)
         return e2_fail(error, E2STR_ERROR_UNSUPPORTED, "the pool file has version %" PRIu32 ", only %d is supported",
                        header->version, E2_ARCHIVE_VERSION);
-    if (header->model != e2str_model_checksum(model))
-        return e2_fail(error, E2STR_ERROR_MISMATCH,
-                       "the pool was made with another model (checksum %016" PRIx64 ", this model has %016" PRIx64
-                       "): read with that one, or add the examples' images to a new pool",
-                       header->model, e2str_model_checksum(model));
+    e2str_status status = e2_model_check_pool(model, header->model, error);
+    if (status) return status;
     bool storage = header->storage == E2STR_STORE_F16 || header->storage == E2STR_STORE_F32;
     if (!storage || header->width != model->vision.width || header->group != E2_ARCHIVE_GROUP || header->zero[0] ||
         header->zero[1] || header->zero[2])

@@ -52,10 +52,6 @@ typedef struct student {
     e2str_memory_report report;
 } student;
 
-static e2str_status out_of_memory(e2str_error *error) {
-    return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
-}
-
 /* ------------------------------------------------------------------------------------------------------ solving -- */
 
 static e2str_status make_problem(student *s, e2str_error *error) {
@@ -63,7 +59,7 @@ static e2str_status make_problem(student *s, e2str_error *error) {
     size_t steps = e2_lesson_steps(lesson), f = s->compute->model->memory.features;
     e2_arena_mark mark = e2_arena_begin(s->compute->arena);
     float *features = e2_arena_floats(s->compute->arena, steps * f);
-    if (!features) return out_of_memory(error);
+    if (!features) return e2_no_room_to_learn(error);
     for (size_t i = 0; i < steps * f; i++) features[i] = e2_f16_to_f32(lesson->features[i]);
     e2_memory_rows rows = {.count = steps,
                            .width = f,
@@ -121,7 +117,7 @@ static bool read_fold(const student *s, const e2_memory_solution *solution, floa
 /* Reads each example alone and with the memory of the folds that it is not in. */
 static e2str_status read_held_out(student *s, e2str_error *error) {
     size_t folds = s->lesson.n < MANY ? 4 : 2;
-    if (!read_fold(s, NULL, 0.0f, 1, 0, s->alone)) return out_of_memory(error);
+    if (!read_fold(s, NULL, 0.0f, 1, 0, s->alone)) return e2_no_room_to_learn(error);
     for (size_t out = 0; out < folds; out++) {
         e2_memory_solution *solution = NULL;
         e2str_status status = solve(s, folds, out, CHECK_GAP, &solution, error);
@@ -129,7 +125,7 @@ static e2str_status read_held_out(student *s, e2str_error *error) {
         bool ok = read_fold(s, solution, 1.0f, folds, out, s->others) &&
                   read_fold(s, solution, GENTLY, folds, out, s->gently);
         e2_memory_solution_free(solution);
-        if (!ok) return out_of_memory(error);
+        if (!ok) return e2_no_room_to_learn(error);
     }
     return E2STR_OK;
 }
@@ -218,7 +214,7 @@ static e2str_status keep(student *s, const e2_memory_solution *solution, e2str_m
                                                                  .silent = lesson->conventions.n_silent,
                                                                  .steps = (uint32_t)s->report.characters,
                                                                  .verdicts = (uint32_t)lesson->n});
-    if (!made) return out_of_memory(error);
+    if (!made) return e2_no_room_to_learn(error);
     for (uint32_t c = 0; c < columns; c++)
         made->tokens[c] = c < lesson->n_tokens ? lesson->tokens[c] : model->decoder.vocabulary + c - lesson->n_tokens;
     memcpy(made->characters, lesson->characters, lesson->n_new * sizeof *made->characters);
@@ -231,7 +227,7 @@ static e2str_status keep(student *s, const e2_memory_solution *solution, e2str_m
     made->letters = lesson->conventions.letters;
     if (!find_domain(s, made)) {
         e2_memory_release(made);
-        return out_of_memory(error);
+        return e2_no_room_to_learn(error);
     }
     made->report = s->report;
     bool finite, ok = e2_memory_finish(s->compute, made, &finite);
@@ -240,7 +236,7 @@ static e2str_status keep(student *s, const e2_memory_solution *solution, e2str_m
         return E2STR_OK;
     }
     e2_memory_release(made);
-    return ok ? e2_fail(error, E2STR_ERROR_LIMIT, "what the examples teach is not finite") : out_of_memory(error);
+    return ok ? e2_fail(error, E2STR_ERROR_LIMIT, "what the examples teach is not finite") : e2_no_room_to_learn(error);
 }
 
 /* ----------------------------------------------------------------------------------------------------- learning -- */
@@ -251,7 +247,7 @@ static e2str_status prepare(student *s, const e2_choice *examples, size_t n, e2s
     s->alone = e2_arena_alloc(arena, n, sizeof *s->alone);
     s->others = e2_arena_alloc(arena, n, sizeof *s->others);
     s->gently = e2_arena_alloc(arena, n, sizeof *s->gently);
-    if (!s->kept || !s->alone || !s->others || !s->gently) return out_of_memory(error);
+    if (!s->kept || !s->alone || !s->others || !s->gently) return e2_no_room_to_learn(error);
     for (size_t i = 0; i < n; i++) s->kept[i] = true;
     e2str_status status = e2_lesson_read(s->compute, s->pool, examples, n, &s->lesson, error);
     if (!status) status = e2_lesson_lay_out(s->compute, &s->lesson, error);
@@ -262,7 +258,7 @@ static e2str_status prepare(student *s, const e2_choice *examples, size_t n, e2s
     s->weight = e2_arena_floats(arena, steps);
     s->loss = e2_arena_floats(arena, steps);
     s->best = e2_arena_alloc(arena, steps, sizeof *s->best);
-    if (!s->weight || !s->loss || !s->best) return out_of_memory(error);
+    if (!s->weight || !s->loss || !s->best) return e2_no_room_to_learn(error);
     return make_problem(s, error);
 }
 

@@ -7,24 +7,20 @@
 #include "decoder.h"
 #include "sorted.h"
 
-static e2str_status out_of_memory(e2str_error *error) {
-    return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
-}
-
 e2str_status e2_lesson_read(const e2_compute *compute, const e2str_pool *pool, const e2_choice *examples, size_t n,
                             e2_lesson *lesson, e2str_error *error) {
     e2_arena *arena = compute->arena;
     *lesson = (e2_lesson){.examples = examples, .n = n};
     lesson->readings = e2_arena_alloc(arena, n, sizeof *lesson->readings);
     lesson->alignments = e2_arena_alloc(arena, n, sizeof *lesson->alignments);
-    if (!lesson->readings || !lesson->alignments) return out_of_memory(error);
+    if (!lesson->readings || !lesson->alignments) return e2_no_room_to_learn(error);
     e2str_status status = e2_trace_read(compute, pool, examples, n, lesson->readings, error);
     bool ok = true;
     if (status) return status;
     for (size_t i = 0; ok && i < n; i++)
         ok = e2_align(arena, compute->model, lesson->readings[i]->tokens, lesson->readings[i]->n, examples[i].example,
                       &lesson->alignments[i]);
-    return ok ? E2STR_OK : out_of_memory(error);
+    return ok ? E2STR_OK : e2_no_room_to_learn(error);
 }
 
 /* ------------------------------------------------------------------------------------------------------- paths -- */
@@ -72,7 +68,7 @@ static e2str_status make_columns(const e2_compute *compute, e2_lesson *lesson, e
     uint32_t *symbols = e2_arena_alloc(compute->arena, room, sizeof *symbols);
     lesson->targets = e2_arena_alloc(compute->arena, steps, sizeof *lesson->targets);
     lesson->characters = e2_arena_alloc(compute->arena, E2_MAX_NEW_CHARACTERS, sizeof *lesson->characters);
-    if (!symbols || !lesson->targets || !lesson->characters) return out_of_memory(error);
+    if (!symbols || !lesson->targets || !lesson->characters) return e2_no_room_to_learn(error);
     bool fits = true;
     for (size_t i = 0; i < lesson->n; i++)
         for (uint32_t j = 0; j < lesson->paths[i].n; j++)
@@ -138,18 +134,18 @@ static bool make_logits(const e2_compute *compute, e2_lesson *lesson) {
 }
 
 e2str_status e2_lesson_lay_out(const e2_compute *compute, e2_lesson *lesson, e2str_error *error) {
-    return make_paths(compute, lesson) ? make_columns(compute, lesson, error) : out_of_memory(error);
+    return make_paths(compute, lesson) ? make_columns(compute, lesson, error) : e2_no_room_to_learn(error);
 }
 
 e2str_status e2_lesson_run(const e2_compute *compute, const e2str_pool *pool, e2_lesson *lesson, e2str_error *error) {
     size_t values;
-    if (!e2_mul(e2_lesson_steps(lesson), compute->model->memory.features, &values)) return out_of_memory(error);
+    if (!e2_mul(e2_lesson_steps(lesson), compute->model->memory.features, &values)) return e2_no_room_to_learn(error);
     lesson->features = e2_arena_alloc(compute->arena, values, sizeof *lesson->features);
-    if (!lesson->features) return out_of_memory(error);
+    if (!lesson->features) return e2_no_room_to_learn(error);
     e2str_status status =
         e2_trace_features(compute, pool, lesson->examples, lesson->n, lesson->paths, lesson->features, error);
     if (status) return status;
-    return make_logits(compute, lesson) ? E2STR_OK : out_of_memory(error);
+    return make_logits(compute, lesson) ? E2STR_OK : e2_no_room_to_learn(error);
 }
 
 /* Example `from` becomes example `to`, which is not behind it. */

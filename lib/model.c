@@ -2,6 +2,7 @@
 /* A model's life: opened from a file or memory, asked about, closed. */
 #include "model.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,6 +184,15 @@ uint64_t e2str_model_checksum(const e2str_model *model) {
     uint64_t checksum = cache->checksum;
     pthread_mutex_unlock(&cache->checksum_lock);
     return checksum;
+}
+
+e2str_status e2_model_check_pool(const e2str_model *model, uint64_t made_with, e2str_error *error) {
+    uint64_t given = e2str_model_checksum(model);
+    if (given == made_with) return E2STR_OK;
+    return e2_fail(error, E2STR_ERROR_MISMATCH,
+                   "the pool was made with another model (checksum %016" PRIx64 ", this model has %016" PRIx64
+                   "): read with that one, or add the examples' images to a new pool",
+                   made_with, given);
 }
 
 e2str_status e2_models_check(const e2str_model *session, const e2str_model *other, const char *what,

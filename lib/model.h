@@ -196,6 +196,8 @@ static inline bool e2_tokens_vary(const e2str_model *model) {
 e2str_status e2_model_read_config(e2str_model *model, e2str_error *error);
 e2str_status e2_model_bind_tensors(e2str_model *model, e2_threads *threads, e2str_error *error);
 
+/* MISMATCH unless a pool file that names this checksum was made with the model. */
+e2str_status e2_model_check_pool(const e2str_model *model, uint64_t made_with, e2str_error *error);
 /* MISMATCH, of the session and `what`, unless both models are of the same file and compute the same bits. */
 e2str_status e2_models_check(const e2str_model *session, const e2str_model *other, const char *what,
                              e2str_error *error);

@@ -249,13 +249,9 @@ static e2str_status check_names(const e2_gguf *gguf, uint32_t version, e2str_err
 }
 
 static e2str_status check_model(const e2_gguf *gguf, const e2str_model *model, uint32_t version, e2str_error *error) {
-    uint64_t made_with, given = e2str_model_checksum(model);
+    uint64_t made_with;
     e2str_status status = e2_gguf_u64(gguf, KEY_MODEL, &made_with, error);
-    if (!status && made_with != given)
-        status = e2_fail(error, E2STR_ERROR_MISMATCH,
-                         "the pool was made with another model (checksum %016" PRIx64 ", this model has %016" PRIx64
-                         "): read with that one, or add the examples' images to a new pool",
-                         made_with, given);
+    if (!status) status = e2_model_check_pool(model, made_with, error);
     bool counts = has(version, WITH_COUNTS);
     if (!status && counts != e2_tokens_vary(model))
         status = e2_fail(error, E2STR_ERROR_FORMAT, "the pool file has %snumbers of visual tokens, its model has %s",

@@ -52,26 +52,22 @@ typedef struct some {
     size_t n, steps;
 } some;
 
-static e2str_status out_of_memory(e2str_error *error) {
-    return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
-}
-
 static e2str_status judge(const e2_compute *compute, const e2str_pool *pool, const e2_lesson *lesson, some *s,
                           e2str_error *error) {
     const e2str_model *model = compute->model;
     size_t f = model->memory.features, width = model->decoder.width, values;
     if (!s->n) return E2STR_OK;
-    if (!e2_mul(s->steps, f, &values)) return out_of_memory(error);
+    if (!e2_mul(s->steps, f, &values)) return e2_no_room_to_learn(error);
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     uint16_t *features = e2_arena_alloc(compute->arena, values, sizeof *features);
     float *hidden = e2_arena_floats(compute->arena, s->steps * width);
     float *logits = e2_arena_floats(compute->arena, s->steps * model->decoder.vocabulary), *row = logits;
-    if (!features || !hidden || !logits) return out_of_memory(error);
+    if (!features || !hidden || !logits) return e2_no_room_to_learn(error);
     e2str_status status = e2_trace_features(compute, pool, s->examples, s->n, s->paths, features, error);
     if (status) return status;
     for (size_t i = 0; i < s->steps * width; i++)
         hidden[i] = e2_f16_to_f32(features[i / width * f + i % width]) * model->memory.hidden_scale;
-    if (!e2_logits(compute, hidden, s->steps, logits)) return out_of_memory(error);
+    if (!e2_logits(compute, hidden, s->steps, logits)) return e2_no_room_to_learn(error);
     for (size_t i = 0; i < s->n; i++) {
         double sum = 0.0;
         for (uint32_t j = 0; j < s->paths[i].n; j++, row += model->decoder.vocabulary)
@@ -92,7 +88,7 @@ static e2str_status find_losses(const e2_compute *compute, const e2str_pool *poo
     some s = {.examples = e2_arena_alloc(compute->arena, ROWS, sizeof *s.examples),
               .paths = e2_arena_alloc(compute->arena, ROWS, sizeof *s.paths),
               .losses = e2_arena_alloc(compute->arena, ROWS, sizeof *s.losses)};
-    if (!s.examples || !s.paths || !s.losses) return out_of_memory(error);
+    if (!s.examples || !s.paths || !s.losses) return e2_no_room_to_learn(error);
     for (size_t i = 0; !status && i < lesson->n; i++) {
         if (known_loss(lesson->examples[i].example, name_of(lesson, &lesson->paths[i]), &loss[i])) continue;
         if (s.n && s.steps + lesson->paths[i].n > ROWS) status = judge(compute, pool, lesson, &s, error);
@@ -189,15 +185,15 @@ e2str_status e2_thin(const e2_compute *compute, const e2str_pool *pool, e2_lesso
                      e2str_error *error) {
     size_t rare;
     float *weight = *stands = e2_arena_floats(compute->arena, lesson->n);
-    if (!weight) return out_of_memory(error);
+    if (!weight) return e2_no_room_to_learn(error);
     for (size_t i = 0; i < lesson->n; i++) weight[i] = 1.0f;
     if (e2_lesson_steps(lesson) <= E2_MEMORY_MAX_ROWS) return E2STR_OK;
     float *loss = e2_arena_floats(compute->arena, lesson->n);
-    if (!loss) return out_of_memory(error);
+    if (!loss) return e2_no_room_to_learn(error);
     e2str_status status = find_losses(compute, pool, lesson, loss, error);
     if (status) return status;
     bool ok = keep_rare(compute, lesson, weight, &rare) &&
               keep_by_loss(compute, lesson, loss, E2_MEMORY_MAX_ROWS - rare, weight) &&
               e2_lesson_keep(compute, weight, lesson);
-    return ok ? E2STR_OK : out_of_memory(error);
+    return ok ? E2STR_OK : e2_no_room_to_learn(error);
 }

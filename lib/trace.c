@@ -7,6 +7,10 @@
 #include "search.h"
 #include "sequence.h"
 
+e2str_status e2_no_room_to_learn(e2str_error *error) {
+    return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
+}
+
 uint32_t e2_trace_room(const e2str_model *model) { return e2_sequence_room(model, 2); }
 
 /* One group of examples, as reads are grouped. */
@@ -25,10 +29,6 @@ typedef struct groups {
 
 #define WAVE 64 /* groups that threads share among themselves before the next ones are looked at */
 
-static e2str_status out_of_memory(e2str_error *error) {
-    return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for a pool's memory");
-}
-
 static e2str_status add_example(const e2_compute *compute, const e2str_pool *pool, const e2_choice *choice,
                                 e2_media *media, e2str_error *error) {
     e2_choice whole;
@@ -38,7 +38,7 @@ static e2str_status add_example(const e2_compute *compute, const e2str_pool *poo
         status = e2_fail(error, E2STR_ERROR_FORMAT, "example %" PRIu64 " is not what it was: its file was changed",
                          whole.example->id);
     else if (!e2_sequence_example(compute, &whole, pool, media))
-        status = out_of_memory(error);
+        status = e2_no_room_to_learn(error);
     e2_choice_release(&whole);
     return status;
 }
@@ -49,10 +49,10 @@ static e2str_status run_group(const groups *g, const e2_compute *compute, size_t
     for (size_t i = first; i < end; i++) tokens += g->examples[i].example->n_tokens;
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     e2_media media;
-    e2str_status status = e2_media_new(compute, end - first, tokens, &media) ? E2STR_OK : out_of_memory(error);
+    e2str_status status = e2_media_new(compute, end - first, tokens, &media) ? E2STR_OK : e2_no_room_to_learn(error);
     for (size_t i = first; !status && i < end; i++)
         status = add_example(compute, g->pool, &g->examples[i], &media, error);
-    if (!status && !g->run(compute, &media, g->context, first, end - first)) status = out_of_memory(error);
+    if (!status && !g->run(compute, &media, g->context, first, end - first)) status = e2_no_room_to_learn(error);
     e2_arena_release(compute->arena, mark);
     return status;
 }
@@ -88,7 +88,7 @@ static e2str_status run_groups(const e2_compute *compute, const e2str_pool *pool
                 .first = e2_arena_alloc(compute->arena, WAVE + 1, sizeof *g.first),
                 .statuses = e2_arena_alloc(compute->arena, WAVE, sizeof *g.statuses),
                 .errors = e2_arena_alloc(compute->arena, WAVE, sizeof *g.errors)};
-    if (!g.first || !g.statuses || !g.errors) return out_of_memory(error);
+    if (!g.first || !g.statuses || !g.errors) return e2_no_room_to_learn(error);
     e2str_status status = E2STR_OK;
     g.first[0] = 0;
     for (size_t parts; !status && (parts = next_groups(&g, n)); g.first[0] = g.first[parts]) {
@@ -138,7 +138,7 @@ e2str_status e2_trace_read(const e2_compute *compute, const e2str_pool *pool, co
                            const e2_reading **readings, e2str_error *error) {
     e2_choice *unread = e2_arena_alloc(compute->arena, n, sizeof *unread);
     size_t count = 0;
-    if (!unread) return out_of_memory(error);
+    if (!unread) return e2_no_room_to_learn(error);
     for (size_t i = 0; i < n; i++)
         if (!atomic_load_explicit(&examples[i].example->reading, memory_order_acquire)) unread[count++] = examples[i];
     reader r = {.search = {.beams = 1, .max_tokens = e2_trace_room(compute->model)}, .examples = unread};
@@ -210,7 +210,7 @@ e2str_status e2_trace_features(const e2_compute *compute, const e2str_pool *pool
                                const e2_path *paths, uint16_t *features, e2str_error *error) {
     e2_arena_mark mark = e2_arena_begin(compute->arena);
     size_t *first_step = e2_arena_alloc(compute->arena, n, sizeof *first_step), steps = 0;
-    if (!first_step) return out_of_memory(error);
+    if (!first_step) return e2_no_room_to_learn(error);
     for (size_t i = 0; i < n; steps += paths[i++].n) first_step[i] = steps;
     recorder r = {paths, first_step, features};
     e2str_status status = run_groups(compute, pool, examples, n, record_group, &r, error);

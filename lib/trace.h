@@ -7,6 +7,9 @@
 #include "nearest.h"
 #include "path.h"
 
+/* MEMORY, as everything says it that learns. */
+e2str_status e2_no_room_to_learn(e2str_error *error);
+
 /* What the model alone reads of n examples, greedily and without a prompt; kept with each example. The pool's cache of
  * projections is used and filled; visual tokens of an archive's rows are in memory for a moment only. MEMORY; of rows
  * of an archive FORMAT, IO. */

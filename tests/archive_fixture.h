@@ -128,4 +128,16 @@ static inline void archive_write_bytes(const char *path, const void *data, size_
     close(file);
 }
 
+/* An example "ab" with this key, whose visual tokens are 0. */
+static inline void archive_add_key(e2str_pool *pool, const float *key) {
+    static const float tokens[64 * FIXTURE_KEY];
+    e2_label label;
+    e2_example *example;
+    assert_ok(e2_label_read(pool->model, "ab", 2, &label, error));
+    const e2_encoded image = {tokens, pool->model->visual_tokens, key};
+    assert_ok(e2_example_new(pool->model, E2STR_STORE_F16, &image, &label, &example, error));
+    e2_label_free(&label);
+    assert_ok(e2_pool_insert(pool, example, NULL, error));
+}
+
 #endif

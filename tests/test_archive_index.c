@@ -69,23 +69,12 @@ static e2str_pool *load(uint64_t index_from, bool unmapped) {
     return pool;
 }
 
-static void add_key(e2str_pool *pool, const float *key) {
-    static float tokens[64 * FIXTURE_KEY];
-    e2_label label;
-    e2_example *example;
-    assert_ok(e2_label_read(f.model, "ab", 2, &label, error));
-    const e2_encoded image = {tokens, f.model->visual_tokens, key};
-    assert_ok(e2_example_new(f.model, E2STR_STORE_F16, &image, &label, &example, error));
-    e2_label_free(&label);
-    assert_ok(e2_pool_insert(pool, example, NULL, error));
-}
-
 /* The same random keys to each of the pools. */
 static void add(e2str_pool *const pools[], size_t n_pools, size_t n) {
     for (size_t i = 0; i < n; i++) {
         float key[FIXTURE_KEY];
         fixture_key(&random_state, key);
-        for (size_t j = 0; j < n_pools; j++) add_key(pools[j], key);
+        for (size_t j = 0; j < n_pools; j++) archive_add_key(pools[j], key);
     }
 }
 

@@ -10,12 +10,15 @@ static void check(e2str_status status, const e2str_error *error, const char *wha
     if (status) bench_die("%s: %s: %s", what, e2str_status_name(status), error->message);
 }
 
-e2str_model *bench_model(const char *path, e2str_precision precision) {
+e2str_model *bench_model(const char *path, e2str_precision precision) { return bench_model_packed(path, precision, 1); }
+
+e2str_model *bench_model_packed(const char *path, e2str_precision precision, unsigned threads) {
     e2str_model *model;
     e2str_error error;
     e2str_model_options options;
     e2str_model_options_init(&options);
     options.precision = precision;
+    options.threads = threads;
     check(e2str_model_open(path, &options, &model, &error), &error, path);
     return model;
 }

@@ -8,7 +8,8 @@
 #include "e2str.h"
 
 e2str_model *bench_model(const char *path, e2str_precision precision);
-e2str_session *bench_session(const e2str_model *model, unsigned threads, unsigned spin); /* microseconds */
+e2str_model *bench_model_packed(const char *path, e2str_precision precision, unsigned threads); /* by so many */
+e2str_session *bench_session(const e2str_model *model, unsigned threads, unsigned spin);        /* microseconds */
 e2str_result *bench_result(void);
 
 /* The PNG and JPEG files of a folder, by name, at most `most`; never freed. Ends the bench when there is none. */

@@ -88,6 +88,11 @@ class Steps:
         return self.hidden[real], torch.cat([self.attended[i][real] for i in sorted(self.attended)], 1)
 
 
+def retrieval_keys(tokens: torch.Tensor) -> torch.Tensor:
+    """[n,tokens,width] -> [n,width]: the direction of the mean visual token."""
+    return torch.nn.functional.normalize(tokens.mean(1), dim=1)
+
+
 @torch.no_grad()
 def features(net: Reader, images: list[np.ndarray]):
     """Hidden states and attended vectors of each step of each word, along the model's own reading; each word's
@@ -98,7 +103,7 @@ def features(net: Reader, images: list[np.ndarray]):
         longest = max(map(len, paths))
         ids = torch.tensor([[[BOS, IMAGE, *path, *[PAD] * (longest - len(path))]] for path in paths])
         tokens = net.m.media(net.m.patches(part))
-        keys.append(torch.nn.functional.normalize(tokens.mean(1), dim=1))
+        keys.append(retrieval_keys(tokens))
         net.m.logits(ids, tokens[:, None])
         h, a = steps.rows((ids[:, 0] != PAD) & (ids[:, 0] != BOS))
         hidden.append(h)
@@ -108,9 +113,8 @@ def features(net: Reader, images: list[np.ndarray]):
 
 @torch.no_grad()
 def keys_of(net: Reader, images: list[np.ndarray]) -> torch.Tensor:
-    """Retrieval keys [n,width]: the direction of the mean visual token."""
-    tokens = [net.m.media(net.m.patches(part)).mean(1) for part in batches(images)]
-    return torch.nn.functional.normalize(torch.cat(tokens), dim=1)
+    """Retrieval keys [n,width]."""
+    return torch.cat([retrieval_keys(net.m.media(net.m.patches(part))) for part in batches(images)])
 
 
 def gate(keys: list[torch.Tensor], tensors: dict[str, np.ndarray]) -> tuple[float, float]:
