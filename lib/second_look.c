@@ -114,9 +114,10 @@ static bool same_tokens(const e2_answer *a, const e2_answer *b) {
     return same;
 }
 
+/* Of a look that was taken. */
 static bool can_replace(const e2_look *look) {
     const e2_answer *other = &look->other;
-    return look->looked && other->ended && !other->unmatched && other->draft_whole && !same_tokens(look->answer, other);
+    return other->ended && !other->unmatched && other->draft_whole && !same_tokens(look->answer, other);
 }
 
 /* The probabilities of both texts under both conditions, of which only the second's under the first is not known. */
