@@ -9,13 +9,16 @@ from fields import noise_field
 
 
 def warp(r, jitter, mask, chars, domain):
-    """Curve, wave, elastic, shear, rotation and perspective in one lookup. Long lines are turned less."""
+    """An arc; curve, wave, elastic, shear, rotation and perspective in one lookup. Long lines are turned less."""
+    round_about = domain in ('scene', 'code') and r.random() < 0.08
+    if round_about:
+        mask, chars = arched(r, mask, chars)
     h, w = mask.shape
     turned = r.random() < (0.85 if domain == 'plate' else 0.6)
     corners = np.float32([[0, 0], [w, 0], [w, h], [0, h]])
     to = turn(r, jitter, corners, turned)
     curve = 0.0
-    if r.random() < 0.22:
+    if not round_about and r.random() < 0.2:
         curve = r.choice((-1, 1)) * r.uniform(0.05, 0.35) * h * min(1, w / h / 3)
     to -= to.min(0) - np.float32([0, abs(curve)])
     out_w, out_h = int(to[:, 0].max()) + 1, int(to[:, 1].max() + abs(curve)) + 1
@@ -33,6 +36,26 @@ def warp(r, jitter, mask, chars, domain):
     if r.random() < 0.12:
         v += noise_field(jitter, out_h, out_w, h * 0.4) * h * r.uniform(0.01, 0.05)
         u += noise_field(jitter, out_h, out_w, h * 0.4) * h * r.uniform(0.01, 0.05)
+    return cv2.remap(mask, u, v, cv2.INTER_LINEAR), cv2.remap(chars, u, v, cv2.INTER_NEAREST)
+
+
+def arched(r, mask, chars):
+    """On an arc of a circle, up or down, as on signs and seals: each letter stands upright to it."""
+    h, w = mask.shape
+    rise = r.uniform(0.15, 1.0) * h  # of the middle above the ends; so flat that letters keep their size
+    span = min(8 * rise / w, 2.4, 1.2 * w / h)  # radians that the whole takes
+    radius = w / span
+    top, bottom = radius + h / 2, (radius - h / 2) * math.cos(min(span / 2, math.pi / 2))
+    half = top * math.sin(min(span / 2, math.pi / 2))
+    out_w, out_h = int(2 * half) + 1, int(top - bottom) + 1
+    if out_w * out_h > 600000:
+        return mask, chars
+    y, x = np.mgrid[0:out_h, 0:out_w].astype(np.float32)
+    down = r.random() < 0.4
+    x, y = x - half, top - (out_h - 1 - y if down else y)
+    across, along = np.hypot(x, y), np.arctan2(x, y)
+    u = (w / 2 + along * radius).astype(np.float32)
+    v = (across - (radius - h / 2) if down else top - across).astype(np.float32)
     return cv2.remap(mask, u, v, cv2.INTER_LINEAR), cv2.remap(chars, u, v, cv2.INTER_NEAREST)
 
 

@@ -167,11 +167,15 @@ def outline(r, image, mask, reach, tone):
 
 
 def sides(r, image, mask, reach, tone):
-    """The side of thick letters."""
-    dx, dy = r.uniform(-1, 1), r.uniform(-1, 1)
-    for i in range(int(2 * reach), 0, -1):
+    """The side of thick letters, lighter or darker towards the wall, sometimes with the shadow that they cast on it."""
+    dx, dy, deep = r.uniform(-1, 1), r.uniform(-1, 1), max(1, int(r.uniform(1, 4) * reach))
+    if r.random() < 0.4:
+        cast = cv2.GaussianBlur(moved(mask, dx * deep * 1.5, dy * deep * 1.5), (0, 0), r.uniform(0.5, 2.5))
+        image = image * (1 - cast[..., None] * r.uniform(0.3, 0.8))
+    far = r.uniform(0.5, 1.3)
+    for i in range(deep, 0, -1):
         s = moved(mask, dx * i, dy * i)[..., None]
-        image = image * (1 - s) + tone * s
+        image = image * (1 - s) + tone * (1 + (far - 1) * i / deep) * s
     return image
 
 
@@ -183,15 +187,15 @@ def relief(r, image, mask):
 
 
 def surround(r, image, mask, ink, paper):
-    """(image, ink) with one of the above, or none."""
+    """(image, ink) with one of the above, or none; a shadow sometimes under another."""
     u, third, reach = r.random(), random_colour(r), max(1.0, mask.shape[0] * 0.04)
-    if u < 0.14:
-        return shadow(r, image, mask, reach, paper, third), ink
-    if u < 0.26:
+    if u < 0.14 or u < 0.42 and r.random() < 0.15:
+        image = shadow(r, image, mask, reach, paper, third)
+    if 0.14 <= u < 0.25:
         return outline(r, image, mask, reach, third), ink
-    if u < 0.35:
-        return sides(r, image, mask, reach, (ink + paper) * 0.35), ink
-    if u < 0.42:
+    if 0.25 <= u < 0.37:
+        return sides(r, image, mask, reach, r.choice(((ink + paper) * 0.35, ink * 0.5, paper * 0.5, third))), ink
+    if 0.37 <= u < 0.44:
         return relief(r, image, mask), paper + (ink - paper) * r.uniform(0.05, 0.5)
     return image, ink
 
@@ -206,9 +210,13 @@ def paint(dice, mask, domain, easy):
     if not easy and rich:
         image, ink = surround(r, image, mask, ink, paper)
     inks = ink
-    if not easy and r.random() < 0.15:  # from one colour to another
+    if not easy and r.random() < 0.17:  # from one colour to another, mostly by and by
         t = gradient(r, h, w)
+        if r.random() < 0.25:
+            t = np.float32(t > r.uniform(0.3, 0.7))
         inks = ink * (1 - t) + (ink + (random_colour(r) - ink) * r.uniform(0.2, 0.6)) * t
+    if rich and not easy and r.random() < 0.12:  # light and shade on it
+        inks = inks + noise_field(r, h, w, r.choice((2, 5, 10)))[..., None] * r.uniform(10, 50)
     alpha = mask[..., None] * r.uniform(0.75, 1)
     if not easy and r.random() < (0.4 if domain == 'print' else 0.15):  # worn or uneven ink
         worn = r.uniform(0.2, 0.8) * np.maximum(0, noise_field(r, h, w, r.choice((1.2, 3, 8))))

@@ -34,7 +34,7 @@ from muon import Muon
 from render import Renderer
 
 # Images per sequence, batch by batch; 0: single ones whose width follows the text.
-LENGTHS = {'stage1': (1, 0), 'stage2': (9, 0, 0, 3, 0, 5, 0, 0, 1, 0, 9, 0, 2, 0)}
+LENGTHS = {'stage1': (1, 0), 'stage2': (9, 0, 0, 0, 3, 0, 0, 0, 5, 0, 0, 0, 2, 0)}
 LOG_EVERY, SAVE_EVERY, LONG_STEP = 6_400, 600, 30  # samples, seconds, seconds
 MUON_LR, ADAM_LR = 0.02, 1.5e-3
 
