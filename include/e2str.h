@@ -478,7 +478,8 @@ E2STR_API void e2str_pool_free(e2str_pool *pool);
  *
  * e2str_pool_save to the path that an archive was loaded from (by this name or through a link) appends what is new, and
  * costs what that costs. It is there whole or not at all, after a loss of power, too; if the last sync fails, an IO
- * error says that it is not known which. CONFLICT as for other files. Other processes that have the archive open are
+ * error says that it is not known which. CONFLICT as for other files; IO or FORMAT where the file cannot be read or is
+ * damaged. One that was taken away is written anew. Other processes that have the archive open are
  * not disturbed: they see the state that they opened, until e2str_pool_refresh. e2str_pool_overwrite writes all of it
  * anew, as does e2str_pool_save_archive, and e2str_pool_save to another path writes the other kind, for which all
  * examples come to memory. e2str_pool_learn reads their visual tokens one by one, all of them at each call.
@@ -510,7 +511,8 @@ E2STR_API e2str_status e2str_pool_save_archive(e2str_pool *pool, const char *pat
 
 /* Takes what others have saved since into a pool that lies in an archive; reads that have begun keep what they have. If
  * there is nothing new, or the pool lies in no archive, nothing happens. CONFLICT: there is something new, and the pool
- * has changes of its own that are not saved. Errors as of e2str_pool_load; the pool is as before then. */
+ * has changes of its own that are not saved, such as other threads make meanwhile, too. Errors as of e2str_pool_load;
+ * the pool is as before then. */
 E2STR_API e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error);
 
 /* Checks every checksum, label, key and visual token of the archive that the pool lies in. FORMAT: the message says

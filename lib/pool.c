@@ -133,6 +133,7 @@ static bool index_more(e2str_pool *pool) {
 }
 
 static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_error *error) {
+    if (example->storage != pool->storage) return E2STR_ERROR_MISMATCH;
     if (pool->max_bytes && (pool->bytes > pool->max_bytes || example->bytes > pool->max_bytes - pool->bytes))
         return e2_fail(error, E2STR_ERROR_FULL,
                        "the pool is full: it holds %" PRIu64 " of at most %" PRIu64

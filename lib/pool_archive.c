@@ -94,9 +94,15 @@ static e2str_status read_memory(const e2_archive *archive, e2str_memory **memory
 
 /* ------------------------------------------------------------------------------------------------------- loading -- */
 
-/* Puts an archive with its memory in the place of what the pool has of the former one; takes over both references. */
-static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, uint64_t last_id) {
+/* Puts an archive with its memory in the place of what the pool has of the former one; takes over both references.
+ * CONFLICT, and nothing is done: another thread has changed the pool, and that is not saved. */
+static e2str_status attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, uint64_t last_id,
+                           e2str_error *error) {
     pthread_rwlock_wrlock(&pool->lock);
+    if (pool->archive && e2_pool_is_changed_locked(pool)) {
+        pthread_rwlock_unlock(&pool->lock);
+        return e2_pool_conflict(pool->origin.path, error);
+    }
     e2_archive *former = pool->archive;
     e2str_memory *gone = pool->memory, *archived = pool->archived_memory;
     e2_pool_forget_recent_locked(pool);
@@ -112,6 +118,7 @@ static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, 
     e2_memory_release(gone);
     e2_memory_release(archived);
     e2_archive_release(former);
+    return E2STR_OK;
 }
 
 e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, const e2str_pool_options *options,
@@ -127,13 +134,13 @@ e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, co
     if (!status) status = read_memory(archive, &memory, &last_id, error);
     if (!status && !(fresh->origin.path = realpath(path, NULL)))
         status = e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
+    if (!status) status = attach(fresh, archive, memory, last_id, error);
     if (status) {
         e2_memory_release(memory);
         e2_archive_release(archive);
         e2str_pool_free(fresh);
         return e2_within(error, status, path);
     }
-    attach(fresh, archive, memory, last_id);
     *pool = fresh;
     return E2STR_OK;
 }
@@ -148,28 +155,35 @@ e2str_status e2_pool_lies_at(const e2str_pool *pool, const char *path, bool *lie
     return E2STR_OK;
 }
 
+/* Whether the pool has what its archive has not. */
+static bool has_changed(e2str_pool *pool) {
+    pthread_rwlock_rdlock(&pool->lock);
+    bool changed = e2_pool_is_changed_locked(pool);
+    pthread_rwlock_unlock(&pool->lock);
+    return changed;
+}
+
 e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error) {
     if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
     e2_archive *archive = NULL;
     e2str_memory *memory = NULL;
-    uint64_t last_id;
+    uint64_t last_id = 0;
+    bool same = true;
     pthread_mutex_lock(&pool->saving);
     const char *path = pool->origin.path;
     e2str_status status = E2STR_OK;
     if (pool->archive) status = e2_archive_open(pool->model, path, pool->mapped, &archive, error);
+    if (archive) status = e2_pool_is_same_state(pool->archive, archive, &same, error);
     if (status) status = e2_within(error, status, path);
-    bool changed = archive && !e2_pool_is_same_state(pool->archive, archive);
-    if (changed) {
-        e2_pool_content content;
-        status = e2_pool_content_take(pool, &content, error);
-        if (!status && (content.changed || pool->emptied)) status = e2_pool_conflict(path, error);
-        e2_pool_content_free(&content);
-        if (!status) status = read_memory(archive, &memory, &last_id, error);
+    if (!status && !same) {
+        if (has_changed(pool)) status = e2_pool_conflict(path, error);
+        if (!status && (status = read_memory(archive, &memory, &last_id, error))) e2_within(error, status, path);
+        if (!status) status = attach(pool, archive, memory, last_id, error);
     }
-    if (changed && !status)
-        attach(pool, archive, memory, last_id);
-    else
+    if (status || same) {
+        e2_memory_release(memory);
         e2_archive_release(archive);
+    }
     pthread_mutex_unlock(&pool->saving);
     return status;
 }
