@@ -145,12 +145,40 @@ e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, co
     return E2STR_OK;
 }
 
+/* The path of a file that is not there, its directory resolved; malloc'ed. NULL with errno: that is not there either,
+ * or memory is out. */
+static char *resolve_missing(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t size = (size_t)(name - path);
+    char *directory = e2_alloc(size + 2, 1), *resolved = NULL, *whole = NULL;
+    if (directory) {
+        memcpy(directory, size ? path : ".", size ? size : 1);
+        directory[size ? size : 1] = 0;
+        resolved = realpath(directory, NULL);
+    }
+    if (resolved) {
+        size = strcmp(resolved, "/") ? strlen(resolved) : 0;
+        whole = e2_alloc(size + strlen(name) + 2, 1);
+    }
+    if (whole) {
+        memcpy(whole, resolved, size);
+        whole[size] = '/';
+        strcpy(whole + size + 1, name);
+    }
+    int reason = errno;
+    free(directory);
+    free(resolved);
+    errno = reason;
+    return whole;
+}
+
 e2str_status e2_pool_lies_at(const e2str_pool *pool, const char *path, bool *lies, e2str_error *error) {
     *lies = false;
     if (!pool->archive) return E2STR_OK;
     char *resolved = realpath(path, NULL);
+    if (!resolved && errno == ENOENT) resolved = resolve_missing(path); /* one that is gone has the name it had */
     if (!resolved && errno == ENOMEM) return e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory", path);
-    *lies = !strcmp(resolved ? resolved : path, pool->origin.path); /* one that is gone has the name it had */
+    *lies = resolved && !strcmp(resolved, pool->origin.path);
     free(resolved);
     return E2STR_OK;
 }
