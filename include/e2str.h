@@ -529,7 +529,7 @@ typedef struct e2str_pool_info {
     uint64_t segments;     /* runs of examples in it: at most some 60 and one for each 65,536 examples */
     uint64_t file_bytes;
     uint64_t unused_bytes;   /* about as many would be saved by writing it anew */
-    uint64_t without_tokens; /* examples in it that have no visual tokens */
+    uint64_t without_tokens; /* examples of the pool in it that have no visual tokens */
 } e2str_pool_info;
 E2STR_API e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, e2str_error *error);
 E2STR_API void e2str_pool_info_init_size(e2str_pool_info *info, size_t size);

@@ -250,6 +250,32 @@ static uint64_t used_bytes(const e2_archive *archive) {
     return used;
 }
 
+/* Rows of a segment that count for the archive and have no visual tokens. What cannot be read counts as having some. */
+static uint64_t tokenless_rows(const e2_archive *archive, const e2_segment *s) {
+    uint64_t n = s->is.tokenless;
+    e2_archive_row row;
+    if (n == s->is.rows) return n - s->is.removed;
+    for (size_t i = 0; n && s->removed && i < s->is.rows; i++)
+        if (e2_archive_is_removed(s, i) && !e2_archive_row_at(archive, s->first + i, &row, NULL)) n -= !row.tokens_at;
+    return n;
+}
+
+/* Of these, those that the pool has not removed since. */
+static uint64_t tokenless_locked(const e2str_pool *pool) {
+    const e2_archive *rows = e2_pool_rows_locked(pool);
+    uint64_t n = 0;
+    for (size_t i = 0; rows && i < rows->directory.segments; i++) n += tokenless_rows(rows, &rows->segments[i]);
+    for (size_t i = 0; n && i < pool->n_gone; i++) {
+        size_t at;
+        bool found;
+        e2_archive_row row;
+        if (!e2_archive_find(rows, pool->gone[i], &at, &found, NULL) && found &&
+            !e2_archive_row_at(rows, at, &row, NULL))
+            n -= !row.tokens_at;
+    }
+    return n;
+}
+
 e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, e2str_error *error) {
     if (!pool || !info) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "info" : "pool");
     e2str_pool_info known = {.size = sizeof known};
@@ -265,8 +291,7 @@ e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, 
         known.segments = archive->directory.segments;
         known.file_bytes = archive->root.length;
         known.unused_bytes = archive->root.length > used ? archive->root.length - used : 0;
-        for (size_t i = 0; i < archive->directory.segments; i++)
-            known.without_tokens += archive->segments[i].is.tokenless;
+        known.without_tokens = tokenless_locked(pool);
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return e2_answer_write(info, &known, "e2str_pool_info", error);

@@ -322,6 +322,31 @@ static void a_memory_is_kept(void **state) {
     e2str_pool_free(twin);
 }
 
+/* Of examples that are there only. The pool has 12 without tokens, and another one. */
+static void tokenless_are_counted(e2str_pool *pool) {
+    assert_ok(e2str_pool_remove(pool, 2, error));
+    assert_ok(e2str_pool_remove(pool, 13, error));
+    for (int saved = 0; saved < 2; saved++) {
+        assert_int_equal(archive_info(pool).without_tokens, 11);
+        assert_int_equal(archive_info(pool).examples, 11);
+        assert_ok(e2str_pool_save(pool, path, error));
+    }
+    for (size_t i = 0; i < 16; i++) { /* until they stand in a segment with others */
+        memory_add(&f, pool, i, "new");
+        assert_ok(e2str_pool_save(pool, path, error));
+    }
+    const e2_archive_entry *mixed = &pool->archive->segments[0].is;
+    assert_true(mixed->tokenless == 11 && mixed->rows > 11);
+    assert_ok(e2str_pool_remove(pool, 3, error));
+    assert_ok(e2str_pool_remove(pool, mixed->last_id, error));
+    for (int saved = 0; saved < 2; saved++) {
+        assert_int_equal(archive_info(pool).without_tokens, 10);
+        assert_ok(e2str_pool_save(pool, path, error));
+    }
+    e2str_pool_clear(pool);
+    assert_int_equal(archive_info(pool).without_tokens, 0);
+}
+
 static void without_tokens(void **state) {
     (void)state;
     e2str_archive_options options;
@@ -365,6 +390,7 @@ static void without_tokens(void **state) {
     }
     assert_int_equal(archive_info(pool).without_tokens, 12);
     assert_ok(e2str_pool_verify(pool, error));
+    tokenless_are_counted(pool);
     e2str_result_free(a);
     e2str_result_free(b);
     e2str_pool_free(pool);
