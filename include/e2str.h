@@ -929,7 +929,7 @@ E2STR_API e2str_status e2str_stream_read(e2str_stream *stream, const e2str_image
                                          e2str_error *error);
 
 typedef enum e2str_outcome {
-    E2STR_OUTCOME_NONE = 0,     /* no example was made of it: it was right (options.add_right) */
+    E2STR_OUTCOME_NONE = 0,     /* no example was made of it: it was right (options.add_right), or rightly empty */
     E2STR_OUTCOME_ADDED = 1,    /* it is an example */
     E2STR_OUTCOME_REPEATED = 2, /* an example of this picture says the same */
     E2STR_OUTCOME_REPLACED = 3, /* an example of this picture said something else, and is gone */

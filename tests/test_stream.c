@@ -222,6 +222,40 @@ static void what_is_right_is_added_as_asked(void **state) {
     }
 }
 
+/* An empty text cannot be a label: that it is right counts all the same. */
+static void a_right_empty_text_is_confirmed(void **state) {
+    (void)state;
+    for (int when = E2STR_ADD_RIGHT_WITH_ROOM; when <= E2STR_ADD_RIGHT_NEVER; when++) {
+        scene s;
+        e2str_stream_options o = stream_options();
+        o.add_right = (e2str_add_right)when;
+        open_scene(&s, &o);
+        e2str_constraint_options nothing;
+        e2str_constraint *constraint;
+        e2str_constraint_options_init(&nothing);
+        nothing.pattern = "";
+        assert_int_equal(e2str_constraint_new(&nothing, &constraint, NULL), E2STR_OK);
+        e2str_read_options options = memory_options(0, 1);
+        options.constraint = constraint;
+        e2str_correction c;
+        for (uint64_t i = 0; i < 2; i++) {
+            uint64_t ticket;
+            assert_int_equal(e2str_stream_read(s.stream, &s.f.images[i], &options, s.result, &ticket, NULL), E2STR_OK);
+            assert_int_equal(e2str_result_text_size(s.result), 0);
+            e2str_correction_init(&c);
+            if (i)
+                assert_int_equal(correct(&s, ticket, "", &c), E2STR_OK);
+            else
+                assert_int_equal(e2str_stream_confirm(s.stream, ticket, &c, NULL), E2STR_OK);
+            assert_true(c.right && c.outcome == E2STR_OUTCOME_NONE && !c.id);
+        }
+        e2str_stream_report r = report_of(&s);
+        assert_true(r.judged == 2 && r.right == 2 && r.recent == 1.0f && !r.tickets && !r.examples);
+        e2str_constraint_free(constraint);
+        close_scene(&s);
+    }
+}
+
 static void the_newer_label_wins(void **state) {
     (void)state;
     scene s;
@@ -758,6 +792,7 @@ int main(void) {
         cmocka_unit_test(tickets_are_judged_once),
         cmocka_unit_test(tickets_have_so_much_memory),
         cmocka_unit_test(what_is_right_is_added_as_asked),
+        cmocka_unit_test(a_right_empty_text_is_confirmed),
         cmocka_unit_test(the_newer_label_wins),
         cmocka_unit_test(or_the_older_one),
         cmocka_unit_test(contradictions_that_are_there_already_are_settled),
