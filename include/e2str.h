@@ -898,7 +898,8 @@ typedef enum e2str_add_right {
 typedef struct e2str_stream_options {
     size_t size;
     uint64_t max_examples; /* cap for the pool's examples; default 1000; 0: none */
-    uint64_t max_bytes;    /* cap for e2str_pool_bytes; default 0: none. The pool's own must be larger, or be none */
+    uint64_t max_bytes;    /* cap for e2str_pool_bytes, which examples that lie in an archive do not go for; default 0:
+                              none. The pool's own must be larger, or be none */
     e2str_drop drop;       /* default E2STR_DROP_LEAST_USEFUL */
     e2str_contradiction contradiction; /* default E2STR_NEWER_WINS */
     float learn_share;    /* 0 to 1: the pool learns again when this share of it has changed; this share of a cap is
@@ -953,10 +954,11 @@ E2STR_API void e2str_correction_init_size(e2str_correction *correction, size_t s
 #define e2str_correction_init(correction) e2str_correction_init_size((correction), sizeof(e2str_correction))
 
 /* Judges a read: correct says what the picture says (text_size may be SIZE_MAX for a NUL-terminated text), confirm that
- * it was read right. Either closes the ticket. answer may be NULL. While the call runs the pool may have one example
- * more than its cap. Errors: NOT_FOUND (no such ticket is open), FULL (above the cap, and each example is the last one
- * with some character), those of e2str_pool_add, but not of learning (answer.learning): what failed was not judged, the
- * ticket stays open, and the pool has no example more. */
+ * it was read right. Either closes the ticket. A text that is rightly empty counts, but is never an example: labels are
+ * not empty. answer may be NULL. While the call runs the pool may have one example more than its cap. Errors: NOT_FOUND
+ * (no such ticket is open), FULL (above the cap, and too many of its examples are the last one with some character),
+ * those of e2str_pool_add, but not of learning (answer.learning): what failed was not judged, the ticket stays open,
+ * and the pool has no example more or less. */
 E2STR_API e2str_status e2str_stream_correct(e2str_stream *stream, uint64_t ticket, const char *text, size_t text_size,
                                             e2str_correction *answer, e2str_error *error);
 E2STR_API e2str_status e2str_stream_confirm(e2str_stream *stream, uint64_t ticket, e2str_correction *answer,

@@ -330,3 +330,11 @@ uint64_t e2str_pool_bytes(const e2str_pool *pool) {
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return bytes;
 }
+
+uint64_t e2_pool_example_bytes(const e2str_pool *pool, uint64_t id) {
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    size_t at = e2_pool_find_locked(pool, id);
+    uint64_t bytes = at < pool->count ? pool->examples[at]->bytes : 0;
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return bytes;
+}

@@ -70,6 +70,9 @@ e2_projection *e2_pool_projection_new(const e2str_pool *pool, size_t values);
  * removed, or the room is gone. */
 void e2_pool_keep(const e2str_pool *pool, e2_example *example, e2_projection *projection);
 
+/* What an example takes of e2str_pool_bytes: 0 of an archive's row, and of one that is not there. */
+uint64_t e2_pool_example_bytes(const e2str_pool *pool, uint64_t id);
+
 /* Position of an id in the list, or count; the caller holds the lock. */
 size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id);
 /* Whether `bytes` more may be cached; the caller holds the lock. */
