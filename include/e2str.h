@@ -288,8 +288,8 @@ typedef enum e2str_trim {
  * `rotate` turns the picture clockwise by 0, 90, 180 or 270 degrees before it is read: a line of text that runs
  * upwards needs 90. With E2STR_ROTATE_AUTO a read tries those that shape and scores ask for, 0 and 180 first (of
  * pictures 1.5 times as high as wide 90 and 270), and gives the best by score, as e2str_result_area says: some 1.2
- * reads for an upright word, 2.2 to 2.4 for others (docs/crops.md). A constraint has no say in that; the word is read
- * once more with it then. Width and height are 1 to 16,384.
+ * times the time of a plain read for an upright word, 2.0 to 2.1 times for others (docs/crops.md). A constraint has no
+ * say in that; the word is read once more with it then. Width and height are 1 to 16,384.
  * Alpha (not premultiplied) is composed over white, but over black if what can be seen is light: with every pixel's
  * alpha as its weight, lighter than half. A picture of which more than three quarters can be seen (alpha 64 and above)
  * has paper of its own, and the background is like that: white behind light, black behind dark. With alpha 255
@@ -403,10 +403,10 @@ typedef struct e2str_pool_options {
     uint64_t index_from;   /* examples from which on the nearest are found by an index; default E2STR_INDEX_FROM;
                               UINT64_MAX: never. An index scans one bit for each number of a key in place of the key and
                               compares some hundred examples exactly, so at least 99 % of the nearest 2 are found
-                              (docs/performance.md), and all of them where there are no more examples than that. What it
-                              finds depends on the examples alone, not on earlier calls or threads. It takes a bit for
-                              each number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192
-                              numbers; of a pool in an archive they lie in the file (one without them is compared
+                              (docs/scale.md#nearest), and all of them where there are no more examples than that.
+                              What it finds depends on the examples alone, not on earlier calls or threads. It takes a
+                              bit for each number and 8 bytes an example, beside max_bytes: 32 bytes where keys have
+                              192 numbers; of a pool in an archive they lie in the file (one without them is compared
                               exactly until e2str_pool_save_archive writes it anew). Keys of more than 4,096 numbers
                               are always compared exactly */
 } e2str_pool_options;
@@ -553,7 +553,9 @@ E2STR_API void e2str_pool_info_init_size(e2str_pool_info *info, size_t size);
  * labels leave out, such as dashes on number plates, are read and not shown, and where the labels have all letters in
  * one case against what the model reads, so has the text.
  *
- * A memory acts where a picture is of the kind of its examples, by its retrieval key; anything else is read as without.
+ * A memory acts where a picture is of the kind of its examples, by its retrieval key. To the letters and digits of
+ * other domains it does next to nothing; the case and punctuation of pictures that look alike may change by more
+ * (docs/accuracy.md).
  */
 
 #define E2STR_STRENGTH_CHECKED (-1.0f)
