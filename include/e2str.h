@@ -288,8 +288,8 @@ typedef enum e2str_trim {
  * `rotate` turns the picture clockwise by 0, 90, 180 or 270 degrees before it is read: a line of text that runs
  * upwards needs 90. With E2STR_ROTATE_AUTO a read tries those that shape and scores ask for, 0 and 180 first (of
  * pictures 1.5 times as high as wide 90 and 270), and gives the best by score, as e2str_result_area says: some 1.2
- * reads for an upright word, 2.2 to 2.4 for others (docs/crops.md). A constraint has no say in that; the word is read
- * once more with it then. Width and height are 1 to 16,384.
+ * times the time of a plain read for an upright word, 2.0 to 2.1 times for others (docs/crops.md). A constraint has no
+ * say in that; the word is read once more with it then. Width and height are 1 to 16,384.
  * Alpha (not premultiplied) is composed over white, but over black if what can be seen is light: with every pixel's
  * alpha as its weight, lighter than half. A picture of which more than three quarters can be seen (alpha 64 and above)
  * has paper of its own, and the background is like that: white behind light, black behind dark. With alpha 255
@@ -403,10 +403,10 @@ typedef struct e2str_pool_options {
     uint64_t index_from;   /* examples from which on the nearest are found by an index; default E2STR_INDEX_FROM;
                               UINT64_MAX: never. An index scans one bit for each number of a key in place of the key and
                               compares some hundred examples exactly, so at least 99 % of the nearest 2 are found
-                              (docs/performance.md), and all of them where there are no more examples than that. What it
-                              finds depends on the examples alone, not on earlier calls or threads. It takes a bit for
-                              each number and 8 bytes an example, beside max_bytes: 32 bytes where keys have 192
-                              numbers; of a pool in an archive they lie in the file (one without them is compared
+                              (docs/scale.md#nearest), and all of them where there are no more examples than that.
+                              What it finds depends on the examples alone, not on earlier calls or threads. It takes a
+                              bit for each number and 8 bytes an example, beside max_bytes: 32 bytes where keys have
+                              192 numbers; of a pool in an archive they lie in the file (one without them is compared
                               exactly until e2str_pool_save_archive writes it anew). Keys of more than 4,096 numbers
                               are always compared exactly */
 } e2str_pool_options;
@@ -478,7 +478,8 @@ E2STR_API void e2str_pool_free(e2str_pool *pool);
  *
  * e2str_pool_save to the path that an archive was loaded from (by this name or through a link) appends what is new, and
  * costs what that costs. It is there whole or not at all, after a loss of power, too; if the last sync fails, an IO
- * error says that it is not known which. CONFLICT as for other files. Other processes that have the archive open are
+ * error says that it is not known which. CONFLICT as for other files; IO or FORMAT where the file cannot be read or is
+ * damaged. One that was taken away is written anew. Other processes that have the archive open are
  * not disturbed: they see the state that they opened, until e2str_pool_refresh. e2str_pool_overwrite writes all of it
  * anew, as does e2str_pool_save_archive, and e2str_pool_save to another path writes the other kind, for which all
  * examples come to memory. e2str_pool_learn reads their visual tokens one by one, all of them at each call.
@@ -510,7 +511,8 @@ E2STR_API e2str_status e2str_pool_save_archive(e2str_pool *pool, const char *pat
 
 /* Takes what others have saved since into a pool that lies in an archive; reads that have begun keep what they have. If
  * there is nothing new, or the pool lies in no archive, nothing happens. CONFLICT: there is something new, and the pool
- * has changes of its own that are not saved. Errors as of e2str_pool_load; the pool is as before then. */
+ * has changes of its own that are not saved, such as other threads make meanwhile, too. Errors as of e2str_pool_load;
+ * the pool is as before then. */
 E2STR_API e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error);
 
 /* Checks every checksum, label, key and visual token of the archive that the pool lies in. FORMAT: the message says
@@ -527,7 +529,7 @@ typedef struct e2str_pool_info {
     uint64_t segments;     /* runs of examples in it: at most some 60 and one for each 65,536 examples */
     uint64_t file_bytes;
     uint64_t unused_bytes;   /* about as many would be saved by writing it anew */
-    uint64_t without_tokens; /* examples in it that have no visual tokens */
+    uint64_t without_tokens; /* examples of the pool in it that have no visual tokens */
 } e2str_pool_info;
 E2STR_API e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, e2str_error *error);
 E2STR_API void e2str_pool_info_init_size(e2str_pool_info *info, size_t size);
@@ -551,7 +553,9 @@ E2STR_API void e2str_pool_info_init_size(e2str_pool_info *info, size_t size);
  * labels leave out, such as dashes on number plates, are read and not shown, and where the labels have all letters in
  * one case against what the model reads, so has the text.
  *
- * A memory acts where a picture is of the kind of its examples, by its retrieval key; anything else is read as without.
+ * A memory acts where a picture is of the kind of its examples, by its retrieval key. To the letters and digits of
+ * other domains it does next to nothing; the case and punctuation of pictures that look alike may change by more
+ * (docs/accuracy.md).
  */
 
 #define E2STR_STRENGTH_CHECKED (-1.0f)
@@ -896,7 +900,8 @@ typedef enum e2str_add_right {
 typedef struct e2str_stream_options {
     size_t size;
     uint64_t max_examples; /* cap for the pool's examples; default 1000; 0: none */
-    uint64_t max_bytes;    /* cap for e2str_pool_bytes; default 0: none. The pool's own must be larger, or be none */
+    uint64_t max_bytes;    /* cap for e2str_pool_bytes, which examples that lie in an archive do not go for; default 0:
+                              none. The pool's own must be larger, or be none */
     e2str_drop drop;       /* default E2STR_DROP_LEAST_USEFUL */
     e2str_contradiction contradiction; /* default E2STR_NEWER_WINS */
     float learn_share;    /* 0 to 1: the pool learns again when this share of it has changed; this share of a cap is
@@ -927,7 +932,7 @@ E2STR_API e2str_status e2str_stream_read(e2str_stream *stream, const e2str_image
                                          e2str_error *error);
 
 typedef enum e2str_outcome {
-    E2STR_OUTCOME_NONE = 0,     /* no example was made of it: it was right (options.add_right) */
+    E2STR_OUTCOME_NONE = 0,     /* no example was made of it: it was right (options.add_right), or rightly empty */
     E2STR_OUTCOME_ADDED = 1,    /* it is an example */
     E2STR_OUTCOME_REPEATED = 2, /* an example of this picture says the same */
     E2STR_OUTCOME_REPLACED = 3, /* an example of this picture said something else, and is gone */
@@ -951,10 +956,11 @@ E2STR_API void e2str_correction_init_size(e2str_correction *correction, size_t s
 #define e2str_correction_init(correction) e2str_correction_init_size((correction), sizeof(e2str_correction))
 
 /* Judges a read: correct says what the picture says (text_size may be SIZE_MAX for a NUL-terminated text), confirm that
- * it was read right. Either closes the ticket. answer may be NULL. While the call runs the pool may have one example
- * more than its cap. Errors: NOT_FOUND (no such ticket is open), FULL (above the cap, and each example is the last one
- * with some character), those of e2str_pool_add, but not of learning (answer.learning): what failed was not judged, the
- * ticket stays open, and the pool has no example more. */
+ * it was read right. Either closes the ticket. A text that is rightly empty counts, but is never an example: labels are
+ * not empty. answer may be NULL. While the call runs the pool may have one example more than its cap. Errors: NOT_FOUND
+ * (no such ticket is open), FULL (above the cap, and too many of its examples are the last one with some character),
+ * those of e2str_pool_add, but not of learning (answer.learning): what failed was not judged, the ticket stays open,
+ * and the pool has no example more or less. */
 E2STR_API e2str_status e2str_stream_correct(e2str_stream *stream, uint64_t ticket, const char *text, size_t text_size,
                                             e2str_correction *answer, e2str_error *error);
 E2STR_API e2str_status e2str_stream_confirm(e2str_stream *stream, uint64_t ticket, e2str_correction *answer,

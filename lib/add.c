@@ -9,9 +9,31 @@
 #include "session.h"
 #include "upright.h"
 
+static e2str_storage storage_of(const e2str_pool *pool) {
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    e2str_storage storage = pool->storage;
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return storage;
+}
+
+/* An example is stored as the pool's are when it comes in: a refresh meanwhile may bring an archive of the other
+ * storage. */
+static e2str_status put(e2str_pool *pool, const e2str_model *model, const e2_encoded *image, const e2_label *label,
+                        uint64_t *id, e2str_error *error) {
+    e2str_status status;
+    do {
+        e2_example *example;
+        status = e2_example_new(model, storage_of(pool), image, label, &example, error);
+        if (status) return status;
+        status = e2_pool_insert(pool, example, id, error);
+        if (status) e2_example_release(example);
+    } while (status == E2STR_ERROR_MISMATCH);
+    return status;
+}
+
 /* Encodes outside the pool's lock, so that other threads read on meanwhile. */
-static e2str_status make_example(const e2_compute *compute, e2str_storage storage, const e2str_image *image,
-                                 const e2_label *label, e2_example **example, e2str_error *error) {
+static e2str_status encode_and_put(const e2_compute *compute, e2str_pool *pool, const e2str_image *image,
+                                   const e2_label *label, uint64_t *id, e2str_error *error) {
     const e2str_model *model = compute->model;
     e2_measured measured;
     e2str_status status = e2_measure_images(compute, image, 1, &measured, error);
@@ -22,7 +44,7 @@ static e2str_status make_example(const e2_compute *compute, e2str_storage storag
     float *key = e2_arena_floats(compute->arena, model->vision.width);
     status = tokens && key ? e2_encode_images(compute, &measured, 1, tokens, key, error)
                            : e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while encoding an image");
-    if (!status) status = e2_example_new(model, storage, &(e2_encoded){tokens, n, key}, label, example, error);
+    if (!status) status = put(pool, model, &(e2_encoded){tokens, n, key}, label, id, error);
     e2_arena_release(compute->arena, mark);
     return status;
 }
@@ -78,7 +100,6 @@ e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2st
                        : !label   ? "label"
                                   : "id");
     e2_label read;
-    e2_example *example = NULL;
     e2str_image view = *image;
     e2str_status status = e2_models_check(session->compute.model, pool->model, "pool", error);
     if (status) return status;
@@ -86,9 +107,7 @@ e2str_status e2str_pool_add(e2str_pool *pool, e2str_session *session, const e2st
     status = e2_label_read(pool->model, label, label_size, &read, error);
     if (status) return status;
     if (view.rotate == E2STR_ROTATE_AUTO) status = turn_by_label(session, label, label_size, &view, error);
-    if (!status) status = make_example(&session->compute, pool->storage, &view, &read, &example, error);
+    if (!status) status = encode_and_put(&session->compute, pool, &view, &read, id, error);
     e2_label_free(&read);
-    if (!status) status = e2_pool_insert(pool, example, id, error);
-    if (status) e2_example_release(example);
     return status;
 }

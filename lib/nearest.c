@@ -449,13 +449,17 @@ static e2str_status choose_of(const e2_compute *compute, const e2str_pool *pool,
     if (!all) return e2_fail(error, E2STR_ERROR_MEMORY, "out of memory for the nearest examples");
     for (size_t i = 0; !status && i < n; i++) {
         e2_choice choice = {.id = ids[i]};
+        e2str_error reason; /* which is not the caller's if the example is passed over */
         if (i && ids[i] == ids[i - 1]) continue;
-        status = e2_pool_fetch(pool, ids[i], &choice.example, &choice.projection, error);
+        status = e2_pool_fetch(pool, ids[i], &choice.example, &choice.projection, &reason);
         if (status == E2STR_ERROR_NOT_FOUND || status == E2STR_ERROR_UNSUPPORTED) { /* none, or without tokens */
             status = E2STR_OK;
             continue;
         }
-        if (status) break;
+        if (status) {
+            e2_fail(error, status, "%s", reason.message);
+            break;
+        }
         compute->kernels->similarity(key, choice.example->key, 1, pool->model->vision.width, &choice.similarity);
         all[count++] = choice;
         if (choice.similarity >= s->minimum) offer(best, s->k, choice);

@@ -133,6 +133,7 @@ static bool index_more(e2str_pool *pool) {
 }
 
 static e2str_status insert_locked(e2str_pool *pool, e2_example *example, e2str_error *error) {
+    if (example->storage != pool->storage) return E2STR_ERROR_MISMATCH;
     if (pool->max_bytes && (pool->bytes > pool->max_bytes || example->bytes > pool->max_bytes - pool->bytes))
         return e2_fail(error, E2STR_ERROR_FULL,
                        "the pool is full: it holds %" PRIu64 " of at most %" PRIu64
@@ -326,6 +327,14 @@ uint64_t e2str_pool_bytes(const e2str_pool *pool) {
     if (!pool) return 0;
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     uint64_t bytes = pool->bytes;
+    pthread_rwlock_unlock(e2_pool_lock(pool));
+    return bytes;
+}
+
+uint64_t e2_pool_example_bytes(const e2str_pool *pool, uint64_t id) {
+    pthread_rwlock_rdlock(e2_pool_lock(pool));
+    size_t at = e2_pool_find_locked(pool, id);
+    uint64_t bytes = at < pool->count ? pool->examples[at]->bytes : 0;
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return bytes;
 }

@@ -51,7 +51,7 @@ struct e2str_pool {
 
 /* Puts an example into the pool and takes over the caller's reference when it succeeds; gives it the next id, or keeps
  * the id it has if that is not 0 (loading). *id (may be NULL): its id, known before another thread can remove it.
- * FULL, MEMORY. */
+ * FULL, LIMIT, MEMORY; MISMATCH without a message: it is not stored as the pool's are, which a refresh may change. */
 e2str_status e2_pool_insert(e2str_pool *pool, e2_example *example, uint64_t *id, e2str_error *error);
 
 /* The pool's memory, a reference for the caller, or NULL; pool may be NULL. */
@@ -70,6 +70,9 @@ e2_projection *e2_pool_projection_new(const e2str_pool *pool, size_t values);
  * removed, or the room is gone. */
 void e2_pool_keep(const e2str_pool *pool, e2_example *example, e2_projection *projection);
 
+/* What an example takes of e2str_pool_bytes: 0 of an archive's row, and of one that is not there. */
+uint64_t e2_pool_example_bytes(const e2str_pool *pool, uint64_t id);
+
 /* Position of an id in the list, or count; the caller holds the lock. */
 size_t e2_pool_find_locked(const e2str_pool *pool, uint64_t id);
 /* Whether `bytes` more may be cached; the caller holds the lock. */
@@ -86,6 +89,8 @@ static inline pthread_rwlock_t *e2_pool_lock(const e2str_pool *pool) { return &(
 /* The rows that count; NULL: none. Position p of the pool is row p, then example p - rows. */
 static inline e2_archive *e2_pool_rows_locked(const e2str_pool *pool) { return pool->emptied ? NULL : pool->archive; }
 size_t e2_pool_count_locked(const e2str_pool *pool);
+/* Whether the pool has what its archive has not; true without one. */
+bool e2_pool_is_changed_locked(const e2str_pool *pool);
 bool e2_pool_is_gone_locked(const e2str_pool *pool, uint64_t id);
 /* Whether the pool has an example; false where the file is damaged. */
 bool e2_pool_has_locked(const e2str_pool *pool, uint64_t id);
@@ -116,7 +121,7 @@ typedef struct e2_pool_content {
     size_t count;
     uint64_t next_id, memory_last_id, clears;
     e2str_memory *memory; /* or NULL */
-    bool changed;         /* against the archive; true without one */
+    bool changed;         /* as e2_pool_is_changed_locked */
 } e2_pool_content;
 e2str_status e2_pool_content_take(const e2str_pool *pool, e2_pool_content *content, e2str_error *error);
 void e2_pool_content_free(e2_pool_content *content);

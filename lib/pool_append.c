@@ -209,8 +209,10 @@ static e2str_status append_locked(e2str_pool *pool, const e2_pool_content *conte
     e2_archive_root root;
     bool twins;
     struct stat about;
-    if (!e2_pool_is_same_archive(pool->archive, file)) return e2_pool_conflict(pool->origin.path, error);
-    e2str_status status = e2_archive_read_root(pool->model, file, &storage, &root, &twins, error);
+    bool same;
+    e2str_status status = e2_pool_is_same_archive(pool->archive, file, &same, error);
+    if (!status && !same) status = e2_pool_conflict(pool->origin.path, error);
+    if (!status) status = e2_archive_read_root(pool->model, file, &storage, &root, &twins, error);
     if (status) return status;
     /* What a killed writer left behind the end. */
     if (!fstat(file, &about) && (uint64_t)about.st_size > root.length) (void)!ftruncate(file, (off_t)root.length);

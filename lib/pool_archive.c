@@ -94,9 +94,15 @@ static e2str_status read_memory(const e2_archive *archive, e2str_memory **memory
 
 /* ------------------------------------------------------------------------------------------------------- loading -- */
 
-/* Puts an archive with its memory in the place of what the pool has of the former one; takes over both references. */
-static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, uint64_t last_id) {
+/* Puts an archive with its memory in the place of what the pool has of the former one; takes over both references.
+ * CONFLICT, and nothing is done: another thread has changed the pool, and that is not saved. */
+static e2str_status attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, uint64_t last_id,
+                           e2str_error *error) {
     pthread_rwlock_wrlock(&pool->lock);
+    if (pool->archive && e2_pool_is_changed_locked(pool)) {
+        pthread_rwlock_unlock(&pool->lock);
+        return e2_pool_conflict(pool->origin.path, error);
+    }
     e2_archive *former = pool->archive;
     e2str_memory *gone = pool->memory, *archived = pool->archived_memory;
     e2_pool_forget_recent_locked(pool);
@@ -112,6 +118,7 @@ static void attach(e2str_pool *pool, e2_archive *archive, e2str_memory *memory, 
     e2_memory_release(gone);
     e2_memory_release(archived);
     e2_archive_release(former);
+    return E2STR_OK;
 }
 
 e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, const e2str_pool_options *options,
@@ -127,49 +134,84 @@ e2str_status e2_pool_load_archive(const e2str_model *model, const char *path, co
     if (!status) status = read_memory(archive, &memory, &last_id, error);
     if (!status && !(fresh->origin.path = realpath(path, NULL)))
         status = e2_fail(error, e2_system_status(errno), "%s", strerror(errno));
+    if (!status) status = attach(fresh, archive, memory, last_id, error);
     if (status) {
         e2_memory_release(memory);
         e2_archive_release(archive);
         e2str_pool_free(fresh);
         return e2_within(error, status, path);
     }
-    attach(fresh, archive, memory, last_id);
     *pool = fresh;
     return E2STR_OK;
+}
+
+/* The path of a file that is not there, its directory resolved; malloc'ed. NULL with errno: that is not there either,
+ * or memory is out. */
+static char *resolve_missing(const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    size_t size = (size_t)(name - path);
+    char *directory = e2_alloc(size + 2, 1), *resolved = NULL, *whole = NULL;
+    if (directory) {
+        memcpy(directory, size ? path : ".", size ? size : 1);
+        directory[size ? size : 1] = 0;
+        resolved = realpath(directory, NULL);
+    }
+    if (resolved) {
+        size = strcmp(resolved, "/") ? strlen(resolved) : 0;
+        whole = e2_alloc(size + strlen(name) + 2, 1);
+    }
+    if (whole) {
+        memcpy(whole, resolved, size);
+        whole[size] = '/';
+        strcpy(whole + size + 1, name);
+    }
+    int reason = errno;
+    free(directory);
+    free(resolved);
+    errno = reason;
+    return whole;
 }
 
 e2str_status e2_pool_lies_at(const e2str_pool *pool, const char *path, bool *lies, e2str_error *error) {
     *lies = false;
     if (!pool->archive) return E2STR_OK;
     char *resolved = realpath(path, NULL);
+    if (!resolved && errno == ENOENT) resolved = resolve_missing(path); /* one that is gone has the name it had */
     if (!resolved && errno == ENOMEM) return e2_fail(error, E2STR_ERROR_MEMORY, "%s: out of memory", path);
-    *lies = !strcmp(resolved ? resolved : path, pool->origin.path); /* one that is gone has the name it had */
+    *lies = resolved && !strcmp(resolved, pool->origin.path);
     free(resolved);
     return E2STR_OK;
+}
+
+/* Whether the pool has what its archive has not. */
+static bool has_changed(e2str_pool *pool) {
+    pthread_rwlock_rdlock(&pool->lock);
+    bool changed = e2_pool_is_changed_locked(pool);
+    pthread_rwlock_unlock(&pool->lock);
+    return changed;
 }
 
 e2str_status e2str_pool_refresh(e2str_pool *pool, e2str_error *error) {
     if (!pool) return e2_fail(error, E2STR_ERROR_ARGUMENT, "pool is NULL");
     e2_archive *archive = NULL;
     e2str_memory *memory = NULL;
-    uint64_t last_id;
+    uint64_t last_id = 0;
+    bool same = true;
     pthread_mutex_lock(&pool->saving);
     const char *path = pool->origin.path;
     e2str_status status = E2STR_OK;
     if (pool->archive) status = e2_archive_open(pool->model, path, pool->mapped, &archive, error);
+    if (archive) status = e2_pool_is_same_state(pool->archive, archive, &same, error);
     if (status) status = e2_within(error, status, path);
-    bool changed = archive && !e2_pool_is_same_state(pool->archive, archive);
-    if (changed) {
-        e2_pool_content content;
-        status = e2_pool_content_take(pool, &content, error);
-        if (!status && (content.changed || pool->emptied)) status = e2_pool_conflict(path, error);
-        e2_pool_content_free(&content);
-        if (!status) status = read_memory(archive, &memory, &last_id, error);
+    if (!status && !same) {
+        if (has_changed(pool)) status = e2_pool_conflict(path, error);
+        if (!status && (status = read_memory(archive, &memory, &last_id, error))) e2_within(error, status, path);
+        if (!status) status = attach(pool, archive, memory, last_id, error);
     }
-    if (changed && !status)
-        attach(pool, archive, memory, last_id);
-    else
+    if (status || same) {
+        e2_memory_release(memory);
         e2_archive_release(archive);
+    }
     pthread_mutex_unlock(&pool->saving);
     return status;
 }
@@ -208,6 +250,32 @@ static uint64_t used_bytes(const e2_archive *archive) {
     return used;
 }
 
+/* Rows of a segment that count for the archive and have no visual tokens. What cannot be read counts as having some. */
+static uint64_t tokenless_rows(const e2_archive *archive, const e2_segment *s) {
+    uint64_t n = s->is.tokenless;
+    e2_archive_row row;
+    if (n == s->is.rows) return n - s->is.removed;
+    for (size_t i = 0; n && s->removed && i < s->is.rows; i++)
+        if (e2_archive_is_removed(s, i) && !e2_archive_row_at(archive, s->first + i, &row, NULL)) n -= !row.tokens_at;
+    return n;
+}
+
+/* Of these, those that the pool has not removed since. */
+static uint64_t tokenless_locked(const e2str_pool *pool) {
+    const e2_archive *rows = e2_pool_rows_locked(pool);
+    uint64_t n = 0;
+    for (size_t i = 0; rows && i < rows->directory.segments; i++) n += tokenless_rows(rows, &rows->segments[i]);
+    for (size_t i = 0; n && i < pool->n_gone; i++) {
+        size_t at;
+        bool found;
+        e2_archive_row row;
+        if (!e2_archive_find(rows, pool->gone[i], &at, &found, NULL) && found &&
+            !e2_archive_row_at(rows, at, &row, NULL))
+            n -= !row.tokens_at;
+    }
+    return n;
+}
+
 e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, e2str_error *error) {
     if (!pool || !info) return e2_fail(error, E2STR_ERROR_ARGUMENT, "%s is NULL", pool ? "info" : "pool");
     e2str_pool_info known = {.size = sizeof known};
@@ -223,8 +291,7 @@ e2str_status e2str_pool_get_info(const e2str_pool *pool, e2str_pool_info *info, 
         known.segments = archive->directory.segments;
         known.file_bytes = archive->root.length;
         known.unused_bytes = archive->root.length > used ? archive->root.length - used : 0;
-        for (size_t i = 0; i < archive->directory.segments; i++)
-            known.without_tokens += archive->segments[i].is.tokenless;
+        known.without_tokens = tokenless_locked(pool);
     }
     pthread_rwlock_unlock(e2_pool_lock(pool));
     return e2_answer_write(info, &known, "e2str_pool_info", error);

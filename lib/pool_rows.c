@@ -262,6 +262,12 @@ e2str_status e2str_pool_key(const e2str_pool *pool, uint64_t id, float *key, e2s
 
 /* ---------------------------------------------------------------------------------------------------- one moment -- */
 
+bool e2_pool_is_changed_locked(const e2str_pool *pool) {
+    const e2_archive *rows = e2_pool_rows_locked(pool);
+    return !rows || pool->n_gone || pool->count || pool->memory != pool->archived_memory ||
+           pool->next_id != rows->directory.next_id;
+}
+
 e2str_status e2_pool_content_take(const e2str_pool *pool, e2_pool_content *content, e2str_error *error) {
     pthread_rwlock_rdlock(e2_pool_lock(pool));
     *content = (e2_pool_content){.archive = e2_archive_retain(e2_pool_rows_locked(pool)),
@@ -272,8 +278,7 @@ e2str_status e2_pool_content_take(const e2str_pool *pool, e2_pool_content *conte
                                  .memory_last_id = pool->memory_last_id,
                                  .clears = pool->clears,
                                  .memory = e2_memory_retain(pool->memory)};
-    content->changed = !content->archive || pool->n_gone || pool->count || pool->memory != pool->archived_memory ||
-                       pool->next_id != content->archive->directory.next_id;
+    content->changed = e2_pool_is_changed_locked(pool);
     if (content->gone && pool->n_gone) memcpy(content->gone, pool->gone, pool->n_gone * sizeof *content->gone);
     if (content->examples)
         for (; content->count < pool->count; content->count++)

@@ -316,8 +316,10 @@ static bool has_room(const e2str_stream *stream) {
     return (!o->max_examples || n < o->max_examples) && (!o->max_bytes || !n || bytes + bytes / n <= o->max_bytes);
 }
 
-static bool is_wanted(const e2str_stream *stream, bool right) {
+/* Whether it shall be an example: of what was read right as no text there can be none, since a label is never empty. */
+static bool is_wanted(const e2str_stream *stream, bool right, size_t size) {
     e2str_add_right when = stream->options.add_right;
+    if (right && !size) return false;
     return !right || when == E2STR_ADD_RIGHT_ALWAYS || (when == E2STR_ADD_RIGHT_WITH_ROOM && has_room(stream));
 }
 
@@ -349,7 +351,7 @@ static e2str_status judge(e2str_stream *stream, uint64_t number, const char *tex
     c->right = size == ticket->text_size && !memcmp(text, ticket->text, size);
     uint64_t newest = stream->newest;
     e2str_status status = probe(stream, ticket, error);
-    if (!status && is_wanted(stream, c->right)) status = add(stream, ticket, text, size, c, error);
+    if (!status && is_wanted(stream, c->right, size)) status = add(stream, ticket, text, size, c, error);
     if (status) return status;
     e2_worths_judge(&stream->worths, stream->probe, text, size);
     c->drift = has_drifted(stream, c->right, newest);

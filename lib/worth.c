@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hash.h"
+#include "pool.h"
 #include "unicode.h"
 
 #define FADES        0.99   /* of a use, per judged read: half of it is left after 69 */
@@ -255,9 +256,32 @@ static candidate *candidates_of(const e2_worths *worths, e2str_drop how, uint64_
     return all;
 }
 
+static bool is_above(const e2_cap *cap, uint64_t examples, uint64_t bytes) {
+    return (cap->examples && examples > cap->examples) || (cap->bytes && bytes > cap->bytes);
+}
+
 bool e2_cap_is_exceeded(const e2_cap *cap, const e2str_pool *pool) {
-    return (cap->examples && e2str_pool_count(pool) > cap->examples) ||
-           (cap->bytes && e2str_pool_bytes(pool) > cap->bytes);
+    return is_above(cap, e2str_pool_count(pool), e2str_pool_bytes(pool));
+}
+
+/* Brings the candidates that are to go to the front, in their order; returns how many. *above: the pool is above `cap`
+ * without them, too. One that takes no bytes, since it lies in an archive, goes for the number only. */
+static size_t choose(const e2str_pool *pool, candidate *all, size_t n, carriers *c, uint64_t newest, const e2_cap *cap,
+                     const e2_cap *wanted, bool *above) {
+    uint64_t examples = e2str_pool_count(pool), bytes = e2str_pool_bytes(pool);
+    size_t chosen = 0;
+    for (size_t i = 0; i < n && is_above(wanted, examples, bytes); i++) {
+        candidate is = all[i];
+        uint64_t its = e2_pool_example_bytes(pool, is.id);
+        bool helps = its || is_above(wanted, examples, 0);
+        if (is.id == newest || !helps || is_last_carrier(c, is.at)) continue;
+        for (size_t j = c->first[is.at]; j < c->first[is.at + 1]; j++) --*labels_with(c, c->codes[j]);
+        examples -= examples > 0; /* others may have removed some meanwhile */
+        bytes -= its < bytes ? its : bytes;
+        all[chosen++] = is;
+    }
+    *above = is_above(cap, examples, bytes);
+    return chosen;
 }
 
 e2str_status e2_drop_examples(e2str_pool *pool, e2_worths *worths, e2str_drop how, uint64_t seed, uint64_t newest,
@@ -269,20 +293,15 @@ e2str_status e2_drop_examples(e2str_pool *pool, e2_worths *worths, e2str_drop ho
     candidate *all = candidates_of(worths, how, seed);
     if (!all || !find_carriers(pool, worths->rows, worths->n, &c))
         status = e2_fail(error, E2STR_ERROR_MEMORY, "out of memory while choosing which examples go");
-    size_t n = worths->n;
-    for (size_t i = 0; !status && i < n && e2_cap_is_exceeded(wanted, pool); i++) {
-        if (all[i].id == newest || is_last_carrier(&c, all[i].at)) continue;
-        if (e2str_pool_remove(pool, all[i].id, NULL)) continue; /* gone meanwhile */
-        for (size_t j = c.first[all[i].at]; j < c.first[all[i].at + 1]; j++) --*labels_with(&c, c.codes[j]);
-        ++*dropped;
-    }
+    bool above = false;
+    size_t n = status ? 0 : choose(pool, all, worths->n, &c, newest, cap, wanted, &above);
+    if (above)
+        status = e2_fail(error, E2STR_ERROR_FULL,
+                         "the pool is above its cap, and too many of its examples are the last with some character: it "
+                         "holds %zu examples of %" PRIu64 " bytes",
+                         e2str_pool_count(pool), e2str_pool_bytes(pool));
+    for (size_t i = 0; !status && i < n; i++) *dropped += !e2str_pool_remove(pool, all[i].id, NULL);
     free_carriers(&c);
     free(all);
-    if (!status && e2_cap_is_exceeded(cap, pool))
-        status =
-            e2_fail(error, E2STR_ERROR_FULL,
-                    "the pool is above its cap, and each of its examples is the last with some character: it holds "
-                    "%zu examples of %" PRIu64 " bytes",
-                    e2str_pool_count(pool), e2str_pool_bytes(pool));
     return status;
 }

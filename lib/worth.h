@@ -38,8 +38,8 @@ typedef struct e2_cap {
 bool e2_cap_is_exceeded(const e2_cap *cap, const e2str_pool *pool);
 
 /* Takes examples out of a pool that is above `cap` until it is within `wanted`, as far as that goes: never `newest`,
- * and never the last example that has some character in its label. The worths follow the pool. FULL: it is above the
- * cap still; MEMORY: nothing has been taken out. */
+ * and never the last example that has some character in its label. The worths follow the pool. FULL: it would be above
+ * the cap still, MEMORY: nothing has been taken out then. */
 e2str_status e2_drop_examples(e2str_pool *pool, e2_worths *worths, e2str_drop how, uint64_t seed, uint64_t newest,
                               const e2_cap *cap, const e2_cap *wanted, uint64_t *dropped, e2str_error *error);
 

@@ -322,6 +322,31 @@ static void a_memory_is_kept(void **state) {
     e2str_pool_free(twin);
 }
 
+/* Of examples that are there only. The pool has 12 without tokens, and another one. */
+static void tokenless_are_counted(e2str_pool *pool) {
+    assert_ok(e2str_pool_remove(pool, 2, error));
+    assert_ok(e2str_pool_remove(pool, 13, error));
+    for (int saved = 0; saved < 2; saved++) {
+        assert_int_equal(archive_info(pool).without_tokens, 11);
+        assert_int_equal(archive_info(pool).examples, 11);
+        assert_ok(e2str_pool_save(pool, path, error));
+    }
+    for (size_t i = 0; i < 16; i++) { /* until they stand in a segment with others */
+        memory_add(&f, pool, i, "new");
+        assert_ok(e2str_pool_save(pool, path, error));
+    }
+    const e2_archive_entry *mixed = &pool->archive->segments[0].is;
+    assert_true(mixed->tokenless == 11 && mixed->rows > 11);
+    assert_ok(e2str_pool_remove(pool, 3, error));
+    assert_ok(e2str_pool_remove(pool, mixed->last_id, error));
+    for (int saved = 0; saved < 2; saved++) {
+        assert_int_equal(archive_info(pool).without_tokens, 10);
+        assert_ok(e2str_pool_save(pool, path, error));
+    }
+    e2str_pool_clear(pool);
+    assert_int_equal(archive_info(pool).without_tokens, 0);
+}
+
 static void without_tokens(void **state) {
     (void)state;
     e2str_archive_options options;
@@ -365,6 +390,7 @@ static void without_tokens(void **state) {
     }
     assert_int_equal(archive_info(pool).without_tokens, 12);
     assert_ok(e2str_pool_verify(pool, error));
+    tokenless_are_counted(pool);
     e2str_result_free(a);
     e2str_result_free(b);
     e2str_pool_free(pool);
@@ -425,6 +451,33 @@ static void names_are_resolved(void **state) {
     assert_ok(e2str_pool_refresh(linked, error));
     archive_check_same(&f, pool, linked);
     e2str_pool_free(linked);
+    e2str_pool_free(pool);
+}
+
+/* Taken away, it is written again by whatever name leads to its place: as an archive. */
+static void a_lost_archive_has_the_name_it_had(void **state) {
+    (void)state;
+    char before[4096], linked[FOLDER_PATH + 8];
+    snprintf(linked, sizeof linked, "%s/pool", second);
+    const char *const names[] = {"pool", "./pool", "second/pool", linked, path};
+    e2str_pool *pool = archive_pool(&f, E2STR_STORE_F16, 2);
+    assert_ok(e2str_pool_save_archive(pool, path, NULL, error));
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(folder), 0);
+    assert_int_equal(symlink(".", second), 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_int_equal(remove(path), 0);
+        for (int again = 0; again < 2; again++) {
+            memory_add(&f, pool, 3, "x");
+            assert_ok(e2str_pool_save(pool, names[i], error));
+            e2str_pool *loaded = archive_load(&f, path);
+            assert_int_equal(archive_info(loaded).archive, 1);
+            archive_check_same(&f, pool, loaded);
+            e2str_pool_free(loaded);
+        }
+    }
+    assert_fails(e2str_pool_save(pool, "gone/pool", error), E2STR_ERROR_IO, "gone/pool");
+    assert_int_equal(chdir(before), 0);
     e2str_pool_free(pool);
 }
 
@@ -509,10 +562,19 @@ static void writers_side_by_side(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        test(the_same_as_in_memory), test(threads_find_the_same), test(appended_and_refreshed),
-        test(conflicts_are_seen),    test(many_small_saves),      test(cleared_and_filled_again),
-        test(a_memory_is_kept),      test(without_tokens),        test(arguments_are_checked),
-        test(names_are_resolved),    test(writers_are_killed),    test(writers_side_by_side),
+        test(the_same_as_in_memory),
+        test(threads_find_the_same),
+        test(appended_and_refreshed),
+        test(conflicts_are_seen),
+        test(many_small_saves),
+        test(cleared_and_filled_again),
+        test(a_memory_is_kept),
+        test(without_tokens),
+        test(arguments_are_checked),
+        test(names_are_resolved),
+        test(a_lost_archive_has_the_name_it_had),
+        test(writers_are_killed),
+        test(writers_side_by_side),
     };
     return cmocka_run_group_tests_name("archive", tests, set_up, tear_down);
 }

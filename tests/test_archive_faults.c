@@ -25,6 +25,8 @@ static struct {
     size_t cut_at;         /* before which call another process cuts a file to `cut_to` bytes; 0: never */
     const char *cut;
     off_t cut_to;
+    size_t meanwhile_at; /* before which call another thread does something; 0: never */
+    void (*meanwhile)(void);
 } plan;
 
 static bool fails(call which) {
@@ -34,6 +36,10 @@ static bool fails(call which) {
         return true;
     }
     if (++plan.calls == plan.cut_at) assert_int_equal(truncate(plan.cut, plan.cut_to), 0);
+    if (plan.calls == plan.meanwhile_at) {
+        plan.meanwhile_at = 0;
+        plan.meanwhile();
+    }
     if (plan.calls != plan.fail_at) return false;
     plan.failed = which;
     errno = plan.error;
@@ -187,6 +193,8 @@ static void every_call_fails(void **state) {
                 if (status && !(known && error.message[0]))
                     fail_msg("operation %zu, call %zu (%d), error %d: status %d: %s", o, n, (int)which, errors[e],
                              (int)status, error.message);
+                if (o == 0 && status == E2STR_ERROR_CONFLICT) /* nobody else has changed it */
+                    fail_msg("call %zu (%d), error %d: %s", n, (int)which, errors[e], error.message);
                 /* What can be done without: the map, cutting off what is left, the second root, and what only a
                  * new file's writer looks at. */
                 bool needless = which == MMAP || which == FTRUNCATE || which == PWRITE || o == 1 ||
@@ -252,11 +260,84 @@ static void leftovers_go_while_it_is_opened(void **state) {
     assert_true(calls > 5);
 }
 
+/* Nor is damage taken for what somebody else has saved. */
+static void damage_is_no_conflict(void **state) {
+    (void)state;
+    static const uint8_t zeros[2 * E2_ARCHIVE_ROOT];
+    begin();
+    int file = open(path, O_RDWR);
+    assert_true(file >= 0);
+    assert_int_equal(pwrite(file, zeros, sizeof zeros, E2_ARCHIVE_ROOT), sizeof zeros);
+    close(file);
+    for (size_t o = 0; o < 2; o++) {
+        assert_fails(operations[o](error), E2STR_ERROR_FORMAT, "both of its roots");
+        assert_fails(operations[o](error), E2STR_ERROR_FORMAT, path);
+    }
+    assert_ok(e2str_pool_overwrite(pool, path, error));
+    check_saved(0, E2STR_OK, "");
+}
+
+/* --------------------------------------------------------------------------------------------- other threads -- */
+
+static e2str_pool *reader;
+
+static void add_one(void) { memory_add(&f, reader, 5, "mine"); }
+static void remove_one(void) { assert_ok(e2str_pool_remove(reader, 1, error)); }
+static void learn_anew(void) { memory_learn(&f, reader); }
+static void forget(void) { e2str_pool_forget(reader); }
+static void clear(void) { e2str_pool_clear(reader); }
+
+/* What another thread does to a pool that looks whether there is something new, between whatever calls it comes: that
+ * is a conflict, and nothing of it is lost. */
+static void changed_while_it_is_refreshed(void **state) {
+    (void)state;
+    static const struct {
+        void (*change)(void);
+        size_t examples;
+        bool learnt;
+    } cases[] = {
+        {add_one, 4, true}, {remove_one, 2, false}, {learn_anew, 3, true}, {forget, 3, false}, {clear, 0, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t at = 1;; at++) {
+            plan_nothing();
+            e2str_pool_free(pool);
+            pool = archive_pool(&f, E2STR_STORE_F16, 3);
+            memory_learn(&f, pool);
+            assert_ok(e2str_pool_save_archive(pool, path, NULL, error));
+            reader = archive_load_with(&f, path, true);
+            memory_add(&f, pool, 4, "four");
+            memory_learn(&f, pool);
+            assert_ok(e2str_pool_save(pool, path, error));
+            e2str_error reason = {""};
+            plan_nothing();
+            plan.meanwhile_at = at;
+            plan.meanwhile = cases[i].change;
+            e2str_status status = e2str_pool_refresh(reader, &reason);
+            bool done = plan.meanwhile_at != 0;
+            plan_nothing();
+            if (status != (done ? E2STR_OK : E2STR_ERROR_CONFLICT))
+                fail_msg("case %zu, call %zu: %d: %s", i, at, (int)status, reason.message);
+            if (!done) {
+                assert_int_equal(e2str_pool_count(reader), cases[i].examples);
+                assert_int_equal(has_learnt(reader), cases[i].learnt);
+                assert_ok(e2str_pool_overwrite(reader, path, error));
+            }
+            e2str_pool *loaded = archive_load(&f, path);
+            assert_ok(e2str_pool_verify(loaded, error));
+            archive_check_same(&f, reader, loaded);
+            e2str_pool_free(loaded);
+            e2str_pool_free(reader);
+            if (!done) continue;
+            assert_in_range(at, 8, 100);
+            break;
+        }
+}
+
 static int set_up(void **state) {
     (void)state;
     if (!folder_make()) return 1;
     folder_path(path, "pool");
-    return fixture_open(&f, NULL);
+    return memory_open(&f, (tiny_model_options){0});
 }
 
 static int tear_down(void **state) {
@@ -269,8 +350,9 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_call_fails), cmocka_unit_test(interrupted_and_short),
-                                       cmocka_unit_test(cut_behind_the_back),
-                                       cmocka_unit_test(leftovers_go_while_it_is_opened)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_call_fails),      cmocka_unit_test(interrupted_and_short),
+        cmocka_unit_test(cut_behind_the_back),   cmocka_unit_test(leftovers_go_while_it_is_opened),
+        cmocka_unit_test(damage_is_no_conflict), cmocka_unit_test(changed_while_it_is_refreshed)};
     return cmocka_run_group_tests_name("archive_faults", tests, set_up, tear_down);
 }

@@ -91,6 +91,51 @@ static void all_at_once(void **state) {
     e2str_pool_free(reader);
 }
 
+/* ---- an archive of another storage, while an example is on its way ---- */
+
+static e2_layer_norm_fn *layer_norm; /* the model's, before it was wrapped */
+static unsigned norms;
+
+static void refresh_and_norm(const float *x, size_t rows, size_t n, const float *weight, const float *bias,
+                             float epsilon, float *out) {
+    if (!norms++) check(!e2str_pool_refresh(pool, NULL));
+    layer_norm(x, rows, n, weight, bias, epsilon, out);
+}
+
+/* An example is stored as the pool's are when it comes in, not as they were when its encoding began. */
+static void the_storage_changes_meanwhile(void **state) {
+    (void)state;
+    e2str_pool *twin = archive_pool(&f, E2STR_STORE_F32, 2);
+    failed = 0;
+    pool = archive_pool(&f, E2STR_STORE_F16, 3);
+    assert_ok(e2str_pool_save_archive(pool, path, NULL, error));
+    assert_ok(e2str_pool_save_archive(twin, path, NULL, error));
+    layer_norm = f.model->kernels->layer_norm;
+    f.model->kernels->layer_norm = refresh_and_norm;
+    assert_int_equal(memory_add(&f, pool, 5, "new"), 3);
+    f.model->kernels->layer_norm = layer_norm;
+    assert_int_equal(failed, 0);
+    assert_int_equal(archive_info(pool).storage, E2STR_STORE_F32);
+    memory_add(&f, twin, 5, "new");
+    archive_check_same(&f, twin, pool);
+    archive_check_reads(&f, twin, pool);
+    assert_ok(e2str_pool_save(pool, path, error));
+    assert_ok(e2str_pool_verify(pool, error));
+    archive_check_reads(&f, twin, pool);
+    e2_example *narrow; /* one that was made before, and comes after */
+    float key[FIXTURE_KEY] = {1}, tokens[64 * FIXTURE_KEY] = {0};
+    e2_label label;
+    assert_ok(e2_label_read(f.model, "ab", 2, &label, error));
+    const e2_encoded image = {tokens, f.model->visual_tokens, key};
+    assert_ok(e2_example_new(f.model, E2STR_STORE_F16, &image, &label, &narrow, error));
+    assert_int_equal(e2_pool_insert(pool, narrow, NULL, NULL), E2STR_ERROR_MISMATCH);
+    assert_int_equal(e2str_pool_count(pool), 3);
+    e2_example_release(narrow);
+    e2_label_free(&label);
+    e2str_pool_free(pool);
+    e2str_pool_free(twin);
+}
+
 static int set_up(void **state) {
     (void)state;
     if (!folder_make()) return 1;
@@ -106,6 +151,6 @@ static int tear_down(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(all_at_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(all_at_once), cmocka_unit_test(the_storage_changes_meanwhile)};
     return cmocka_run_group_tests_name("archive_threads", tests, set_up, tear_down);
 }

@@ -159,6 +159,7 @@ typedef struct asking {
 static void asking_open(asking *a) {
     a->pool = pool_of(FROM);
     a->proposal = (proposal){.status = E2STR_OK};
+    a->error = (e2str_error){""};
     for (size_t i = 1; i < FIXTURE_IMAGES; i++) {
         uint64_t id;
         assert_int_equal(e2str_pool_add(a->pool, f.session, &f.images[i], "a", 1, &id, NULL), E2STR_OK);
@@ -192,6 +193,7 @@ static void proposals_are_compared_exactly(void **unused) {
     a.proposal.n = 6;
     memcpy(a.proposal.ids, (uint64_t[]){9, 4, 1000, 9, 0, 12}, 6 * sizeof *a.proposal.ids);
     assert_int_equal(ask(&a), E2STR_OK);
+    assert_string_equal(a.error.message, ""); /* the read did not fail */
     assert_int_equal(a.proposal.asked, 1);
     assert_int_equal(a.proposal.most, 8);
     assert_int_equal(e2str_pool_nearest(a.pool, a.proposal.key, FIXTURE_IMAGES, -1, ids, similarities, &n, NULL),

@@ -222,6 +222,40 @@ static void what_is_right_is_added_as_asked(void **state) {
     }
 }
 
+/* An empty text cannot be a label: that it is right counts all the same. */
+static void a_right_empty_text_is_confirmed(void **state) {
+    (void)state;
+    for (int when = E2STR_ADD_RIGHT_WITH_ROOM; when <= E2STR_ADD_RIGHT_NEVER; when++) {
+        scene s;
+        e2str_stream_options o = stream_options();
+        o.add_right = (e2str_add_right)when;
+        open_scene(&s, &o);
+        e2str_constraint_options nothing;
+        e2str_constraint *constraint;
+        e2str_constraint_options_init(&nothing);
+        nothing.pattern = "";
+        assert_int_equal(e2str_constraint_new(&nothing, &constraint, NULL), E2STR_OK);
+        e2str_read_options options = memory_options(0, 1);
+        options.constraint = constraint;
+        e2str_correction c;
+        for (uint64_t i = 0; i < 2; i++) {
+            uint64_t ticket;
+            assert_int_equal(e2str_stream_read(s.stream, &s.f.images[i], &options, s.result, &ticket, NULL), E2STR_OK);
+            assert_int_equal(e2str_result_text_size(s.result), 0);
+            e2str_correction_init(&c);
+            if (i)
+                assert_int_equal(correct(&s, ticket, "", &c), E2STR_OK);
+            else
+                assert_int_equal(e2str_stream_confirm(s.stream, ticket, &c, NULL), E2STR_OK);
+            assert_true(c.right && c.outcome == E2STR_OUTCOME_NONE && !c.id);
+        }
+        e2str_stream_report r = report_of(&s);
+        assert_true(r.judged == 2 && r.right == 2 && r.recent == 1.0f && !r.tickets && !r.examples);
+        e2str_constraint_free(constraint);
+        close_scene(&s);
+    }
+}
+
 static void the_newer_label_wins(void **state) {
     (void)state;
     scene s;
@@ -362,6 +396,30 @@ static void a_cap_of_last_carriers_is_full(void **state) {
     assert_int_equal(report_of(&s).judged, 3);
     assert_int_equal(correct(&s, ticket, "cab", &c), E2STR_OK); /* the ticket stayed open */
     assert_int_equal(c.dropped, 1);
+    close_scene(&s);
+}
+
+/* What would have to go is known before anything goes: nothing does where it is not enough, and nobody goes because the
+ * example that is refused has its characters. */
+static void a_refused_correction_takes_nothing(void **state) {
+    (void)state;
+    scene s;
+    e2str_stream_options o = stream_options();
+    o.max_examples = 3;
+    open_scene(&s, &o);
+    static const char *const labels[] = {"a", "a", "b", "c", "d", "e"}; /* a pool from elsewhere, far above the cap */
+    for (size_t i = 0; i < 6; i++) memory_add(&s.f, s.pool, i, labels[i]);
+    e2str_correction c;
+    uint64_t ticket = read_image(&s, &s.f.images[7]), ids[7];
+    e2str_stream_report before = report_of(&s);
+    assert_int_equal(correct(&s, ticket, "b", &c), E2STR_ERROR_FULL); /* an "a" and the former "b" are three too few */
+    assert_int_equal(e2str_pool_ids(s.pool, ids, 7), 6);
+    for (uint64_t i = 0; i < 6; i++) assert_label(&s, ids[i], labels[i]);
+    e2str_stream_report after = report_of(&s);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_int_equal(correct(&s, ticket, "abcd", &c), E2STR_OK); /* the ticket stayed open: all but "e" may go */
+    assert_int_equal(c.dropped, 4);
+    assert_int_equal(report_of(&s).dropped, 4);
     close_scene(&s);
 }
 
@@ -519,6 +577,27 @@ static uint64_t mix(uint64_t sum, const void *data, size_t size) {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < size; i++) sum = (sum ^ bytes[i]) * 1099511628211u;
     return sum;
+}
+
+/* A cap of bytes is one for what is in memory: examples that lie in an archive would go for nothing. */
+static void rows_of_an_archive_do_not_go_for_bytes(void **state) {
+    (void)state;
+    scene s;
+    e2str_stream_options o = stream_options();
+    open_scene(&s, &o);
+    e2str_stream_free(s.stream);
+    for (size_t i = 0; i < 4; i++) memory_add(&s.f, s.pool, i, "ab");
+    o.max_bytes = e2str_pool_bytes(s.pool) / 2; /* two */
+    o.drop = E2STR_DROP_OLDEST;
+    assert_int_equal(e2str_pool_save_archive(s.pool, path, NULL, NULL), E2STR_OK);
+    open_stream(&s, &o);
+    uint64_t dropped = 0, ids[8];
+    for (uint32_t i = 0; i < 3; i++) dropped += teach_drawn(&s, i, "ba").dropped;
+    assert_int_equal(dropped, 2); /* a tenth of the cap is free again */
+    assert_int_equal(e2str_pool_ids(s.pool, ids, 8), 5);
+    for (uint64_t i = 0; i < 4; i++) assert_int_equal(ids[i], i + 1);
+    assert_int_equal(ids[4], 7);
+    close_scene(&s);
 }
 
 /* All that a stream reads and answers, and the file that it leaves. */
@@ -758,17 +837,20 @@ int main(void) {
         cmocka_unit_test(tickets_are_judged_once),
         cmocka_unit_test(tickets_have_so_much_memory),
         cmocka_unit_test(what_is_right_is_added_as_asked),
+        cmocka_unit_test(a_right_empty_text_is_confirmed),
         cmocka_unit_test(the_newer_label_wins),
         cmocka_unit_test(or_the_older_one),
         cmocka_unit_test(contradictions_that_are_there_already_are_settled),
         cmocka_unit_test(the_cap_holds_and_no_character_goes),
         cmocka_unit_test(the_oldest_go_first),
         cmocka_unit_test(a_cap_of_last_carriers_is_full),
+        cmocka_unit_test(a_refused_correction_takes_nothing),
         cmocka_unit_test(use_is_what_examples_did),
         cmocka_unit_test(a_pool_from_elsewhere_goes_on),
         cmocka_unit_test(reads_go_on_with_what_was_learnt),
         cmocka_unit_test(failed_learning_is_told),
         cmocka_unit_test(a_model_that_cannot_learn_has_streams_too),
+        cmocka_unit_test_setup_teardown(rows_of_an_archive_do_not_go_for_bytes, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(threads_change_no_bit, make_directory, remove_directory),
         cmocka_unit_test(drift_is_noticed_and_steadiness_is_not),
         cmocka_unit_test(rising_is_no_drift),
