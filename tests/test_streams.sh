@@ -189,7 +189,7 @@ for option in '--places' '--alternatives 2' '--influences 2'; do
     # shellcheck disable=SC2086 # an option and its value
     refuses 'is for --json' read $option "$images/open.png"
 done
-for option in '-k 2' '--memory 0.5' '--min-similarity 0' '--everywhere' '--influences 1 --json'; do
+for option in '-k 2' '--memory 0.5' '--min-similarity 0' '--everywhere' '--second-look 0.5' '--influences 1 --json'; do
     # shellcheck disable=SC2086 # an option and its value
     refuses 'is for reads with a pool: -p POOL' read $option "$images/open.png"
     [ "${option##* }" = --json ] && continue
@@ -202,6 +202,11 @@ for option in '--storage f32' '--no-learn' '--strength 1' '--keep-doubtful'; do
 done
 refuses '--no-learn leaves that out' pool add "$work/p" --no-learn --strength 1 "$images/open.png" OPEN
 refuses '--clean-up does not go with' read --clean-up --chars A-Z "$images/open.png"
+refuses '--everywhere is for the memory' read -p "$work/piped.pool" --memory 0 --everywhere "$images/open.png"
+refuses '--influences is for the memory' read -p "$work/piped.pool" --memory 0 --influences 1 --json "$images/open.png"
+refuses '--spin is for several threads' read --spin 100 "$images/open.png"
+refuses '--trim does not go with --no-trim' read --trim --no-trim "$images/open.png"
+refuses '--drop-seed is for --drop random' stream --drop-seed 1 "$work/p"
 refuses '--null is for the names' read -0 "$images/open.png"
 refuses 'can be read once, and is given 2 times' read - -
 refuses 'can be read once' read - --files-from -
