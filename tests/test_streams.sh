@@ -61,6 +61,30 @@ says 'read needs IMAGE..., or --files-from FILE'
 cp "$images/open.png" "$work/in"
 expect 'an image from standard input among others' 0 "$e2str" read "$images/exit.jpg" -
 check 'in its place' test "$(cut -f 2 "$work/out" | paste -sd ' ')" = 'EXIT OPEN'
+# ---- folders ----
+mkdir -p "$work/folder/inner" "$work/no_images"
+cp "$images/open.png" "$work/folder/b.png"
+cp "$images/exit.jpg" "$work/folder/B.JPG"
+cp "$images/2026.png" "$work/folder/a.png"
+cp "$images/street.png" "$work/folder/.hidden.png"
+cp "$images/street.png" "$work/folder/inner/c.png"
+echo text | tee "$work/folder/notes.txt" "$work/folder/png" > "$work/no_images/a.txt"
+expect 'a folder among images' 0 "$e2str" read "$images/total.jpg" "$work/folder" "$images/music.png"
+quiet
+check 'stands for the images in it, by name' test "$(cut -f 1 "$work/out" | paste -sd ' ')" = \
+    "$images/total.jpg $work/folder/B.JPG $work/folder/a.png $work/folder/b.png $images/music.png"
+cut -f 2- "$work/out" > "$work/one"
+expect 'with a slash, and three at once' 0 "$e2str" read --jobs 3 "$images/total.jpg" "$work/folder/" "$images/music.png"
+check 'is the same' diff "$work/one" <(cut -f 2- "$work/out")
+check 'with one slash' grep -q "^$work/folder/a.png$tab" "$work/out"
+expect 'a folder without images' 1 "$e2str" read --json "$work/no_images" "$images/open.png"
+says "$work/no_images: a folder without images"
+check 'and the others' test "$(grep -c '"text":"OPEN"' "$work/out")" -eq 1
+expect 'pool suggest of a folder' 0 "$e2str" pool suggest "$work/no.pool" "$work/folder"
+check 'has all of them' test "$(wc -l < "$work/out")" -eq 3
+echo "$work/folder" > "$work/in"
+expect 'a folder in a list' 1 "$e2str" read --files-from -
+says "$work/folder: "
 printf '%s\0' "$images"/{open.png,exit.jpg} > "$work/in"
 expect 'pool suggest takes such lists' 0 "$e2str" pool suggest "$work/no.pool" -0 --files-from -
 check 'and suggests from them' test "$(wc -l < "$work/out")" = 2

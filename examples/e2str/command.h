@@ -206,6 +206,9 @@ typedef struct name_list {
     const char *path;
     int end; /* of a name in the list: line end or NUL */
     size_t line;
+    const char *folder; /* the operand that is one, while its files are given */
+    struct dirent **entries;
+    int n_entries, next_entry;
 } name_list;
 
 typedef enum name_kind {
@@ -216,7 +219,8 @@ typedef enum name_kind {
 
 /* The operands from the given one on, then the names in --files-from. false after a message. */
 bool names_open(name_list *list, const invocation *run, int first_operand);
-/* name: [MAX_NAME + 1]; of what is longer its beginning. `-` stands for standard input, and is never from a list. */
+/* name: [MAX_NAME + 1]; of what is longer its beginning. `-` stands for standard input, and is never from a list. An
+ * operand that is a folder stands for the images in it. */
 name_kind next_name(name_list *list, char *name, e2str_error *error);
 size_t names_total(const name_list *list); /* 0: not known */
 void names_close(name_list *list);

@@ -19,8 +19,9 @@ typedef struct command_row {
 
 static const command_row commands[] = {
     {NULL, "read", READ, 0, INT32_MAX, run_read, "[IMAGE...]",
-     "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP,\n"
-     "PBM, PGM, PPM), or - for standard input; --files-from has more of them, any number."},
+     "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP, PBM, PGM, PPM), - for\n"
+     "standard input, or a folder: the image files in it, in the order of their names, but not those in folders in it.\n"
+     "--files-from has more files, any number."},
     {NULL, "page", PAGE, 1, 1, run_page, "IMAGE --boxes FILE",
      "Reads the words of a page, in the boxes or quadrangles of any detector, and prints them in reading order.\n"
      "Lines are those that the boxes say, else found by where boxes lie. IMAGE is a file or - as for read."},
@@ -62,7 +63,7 @@ static const command_row commands[] = {
     {"pool", "suggest", SUGGEST, 1, INT32_MAX, run_pool_suggest, "POOL [IMAGE...]",
      "Tells which of the images to label next, and prints: path TAB value, best first. Valuable is what is read\n"
      "with doubt, unlike the examples of the pool and the images before it in the list, and like the images given as\n"
-     "a whole. The pool file may be missing; it is not changed."},
+     "a whole. IMAGE is as for read, but not standard input. The pool file may be missing; it is not changed."},
     {NULL, "eval", EVAL, 0, 0, run_eval, "--labels FILE",
      "Reads labelled images and prints word accuracy: exact; case-insensitive; alphanumeric (case-insensitive, all\n"
      "punctuation, symbols but ^, and blanks left out). A labels file has `image TAB text` lines; the path of an\n"

@@ -164,7 +164,7 @@ static const option_row options[] = {
      "model file; default E2STR_MODEL, else the shipped one"},
     {"pool", 'p', READS & ~(unsigned)STREAM, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
     {"examples", 'k', READS, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
-     "most similar examples put before each image, 0 to 64, or fewer if the model says so (e2str info); default 2; "
+     "most similar examples put before each image, 0 to 64 (e2str info: how many the model takes); default 2; "
      "0 if the pool has learnt from 8 examples or more"},
     {"memory", 0, READS, "X", factor, AT(read.memory_factor), 0, 4,
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},

@@ -60,7 +60,7 @@ static bool list_paths(crop_list *list, const invocation *run, size_t *bad) {
     for (name_kind kind; good && (kind = next_name(&from, name, &error)) != NO_MORE_NAMES;) {
         if (kind == NAME && !add_path(list, &capacity, name)) good = false;
         if (kind == NAME) continue;
-        complain("%s", error.message);
+        complain_of_image(stderr, 0, name, &error);
         ++*bad;
     }
     names_close(&from);
