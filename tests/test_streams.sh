@@ -74,7 +74,8 @@ quiet
 check 'stands for the images in it, by name' test "$(cut -f 1 "$work/out" | paste -sd ' ')" = \
     "$images/total.jpg $work/folder/B.JPG $work/folder/a.png $work/folder/b.png $images/music.png"
 cut -f 2- "$work/out" > "$work/one"
-expect 'with a slash, and three at once' 0 "$e2str" read --jobs 3 "$images/total.jpg" "$work/folder/" "$images/music.png"
+expect 'with a slash, and three at once' 0 \
+    "$e2str" read --jobs 3 "$images/total.jpg" "$work/folder/" "$images/music.png"
 check 'is the same' diff "$work/one" <(cut -f 2- "$work/out")
 check 'with one slash' grep -q "^$work/folder/a.png$tab" "$work/out"
 expect 'a folder without images' 1 "$e2str" read --json "$work/no_images" "$images/open.png"

@@ -20,8 +20,8 @@ typedef struct command_row {
 static const command_row commands[] = {
     {NULL, "read", READ, 0, INT32_MAX, run_read, "[IMAGE...]",
      "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP, PBM, PGM, PPM), - for\n"
-     "standard input, or a folder: the image files in it, in the order of their names, but not those in folders in it.\n"
-     "--files-from has more files, any number."},
+     "standard input, or a folder: the image files in it, in the order of their names, but not those of folders\n"
+     "in it. --files-from has more files, any number."},
     {NULL, "page", PAGE, 1, 1, run_page, "IMAGE --boxes FILE",
      "Reads the words of a page, in the boxes or quadrangles of any detector, and prints them in reading order.\n"
      "Lines are those that the boxes say, else found by where boxes lie. IMAGE is a file or - as for read."},
