@@ -42,9 +42,11 @@ for option in '-k 2' '-k 0' '-k 3 --min-similarity -1 --memory 0'; do
     check 'is the same' cmp "$work/before" "$work/out"
 done
 expect 'info' 0 "$e2str" info "$archive"
-holds 'archive         1 segments, '
+holds 'archive         1 segment, '
+holds 'in memory       0 bytes: examples stay in the file'
 expect 'verify' 0 "$e2str" pool verify "$archive"
 holds ' examples, all whole'
+check 'in one line' test "$(wc -l < "$work/out")" -eq 1
 expect 'verify of a pool file' 0 "$e2str" pool verify "$pool"
 
 # ---- changes are appended ----
@@ -59,6 +61,7 @@ expect 'remove' 0 "$e2str" pool remove "$archive" "$id"
 expect 'remove again' 1 "$e2str" pool remove "$archive" "$id"
 says "$id"
 expect 'compact' 0 "$e2str" pool compact "$archive"
+check 'says so in one line' test "$(wc -l < "$work/out")" -eq 1
 check 'makes it smaller' test "$(size "$archive")" -le "$before"
 expect 'compact of a pool file' 1 "$e2str" pool compact "$pool"
 says 'no archive'
@@ -71,6 +74,27 @@ expect 'read with what was learnt' 0 "$e2str" read -p "$archive" -k 0 $images/*.
 cp "$work/out" "$work/before"
 expect 'read without tokens' 0 "$e2str" read -p "$work/keys" -k 2 $images/*.png
 check 'is the same' cmp "$work/before" "$work/out"
+says 'visual tokens of 10 examples were left out of the pool'
+check 'once' test "$(wc -l < "$work/err")" -eq 1
+expect 'without memory, too' 0 "$e2str" read -p "$work/keys" --memory 0 $images/open.png $images/2026.png
+says 'visual tokens of 10 examples were left out of the pool'
+expect 'a read that wants no prompt' 0 "$e2str" read -p "$work/keys" -k 0 $images/open.png
+quiet
+cp "$work/keys" "$work/learnt"
+expect 'to remove what it learnt from, and cannot again' 1 "$e2str" pool remove "$work/keys" 1
+says 'its visual tokens were left out'
+says 'nothing is removed'
+check 'leaves the file as it was' cmp "$work/keys" "$work/learnt"
+echo "$images/2026.png${tab}1999" > "$work/in"
+stream_in() { "$e2str" stream "$work/keys" < "$work/in"; }
+expect 'a stream of corrections' 1 stream_in
+says 'this pool cannot learn'
+check 'leaves it, too' cmp "$work/keys" "$work/learnt"
+expect 'an addition that cannot be learnt' 1 "$e2str" pool add "$work/learnt" $images/open.png OPEN
+says 'its visual tokens were left out'
+holds "${tab}OPEN"
+expect 'leaves what was learnt' 0 "$e2str" pool info "$work/learnt"
+holds 'characters of 10 examples'
 expect 'info of it' 0 "$e2str" pool info "$work/keys"
 holds 'without tokens  '
 expect 'no way back' 1 "$e2str" pool convert "$work/keys" "$work/none"
@@ -84,7 +108,21 @@ expect 'drop tokens of a pool file' 2 "$e2str" pool convert --drop-tokens "$arch
 says '--drop-tokens'
 expect 'onto itself' 1 "$e2str" pool convert "$archive" "$archive"
 says 'itself'
-expect 'a pool file onto itself' 0 "$e2str" pool convert "$work/back" "$work/back"
+cp "$work/back" "$work/twin"
+expect 'onto what is there' 1 "$e2str" pool convert "$pool" "$work/twin"
+says "$work/twin: is there already"
+expect 'onto itself' 1 "$e2str" pool convert "$work/twin" "$work/twin"
+says 'is there already'
+expect 'onto itself, without what nothing brings back' 1 \
+    "$e2str" pool convert --force --drop-tokens "$work/twin" "$work/twin"
+says 'cannot be converted onto itself with --drop-tokens'
+check 'leaves it as it was' cmp "$work/back" "$work/twin"
+check 'and no lock' test ! -e "$work/twin.lock"
+expect 'with --force onto what is there' 0 "$e2str" pool convert --force "$archive" "$work/twin"
+check 'it is replaced' cmp "$work/back" "$work/twin"
+expect 'an archive with --force onto itself' 1 "$e2str" pool convert --force "$archive" "$archive"
+says 'itself'
+expect 'a pool file onto itself' 0 "$e2str" pool convert --force "$work/back" "$work/back"
 check 'is an archive then' test "$(head -c 8 "$work/back")" = e2strarc
 
 # ---- damage ----
@@ -92,6 +130,18 @@ printf 'x' | dd of="$archive" bs=1 seek=20000 conv=notrunc 2> /dev/null
 expect 'verify of a damaged one' 1 "$e2str" pool verify "$archive"
 says "$archive"
 says 'damaged'
+expect 'a pool that has not learnt' 0 "$e2str" pool add "$work/new.pool" --labels $images/labels.tsv --no-learn
+expect 'as an archive' 0 "$e2str" pool convert "$work/new.pool" "$work/new"
+at=$(grep -obaU Platform "$work/new" | cut -d : -f 1)
+printf 'x' | dd of="$work/new" bs=1 seek="$at" conv=notrunc 2> /dev/null
+expect 'list of damaged labels' 1 "$e2str" pool list "$work/new"
+check 'lists nothing' test ! -s "$work/out"
+says "$work/new: 10 examples from id 1 on: the file is damaged"
+says '10 examples not listed'
+expect 'audit of them' 1 "$e2str" pool audit "$work/new"
+says '10 examples from id 1 on: the file is damaged'
+expect 'explain with them' 1 "$e2str" explain -p "$work/new" -k 2 --min-similarity -1 $images/open.png
+says '10 examples from id 1 on: the file is damaged'
 head -c 30000 "$work/back" > "$work/cut"
 expect 'one that is cut' 1 "$e2str" pool list "$work/cut"
 says 'cut'

@@ -25,6 +25,9 @@ says 'usage: e2str read'
 for how in help --help -h; do expect "e2str $how" 0 "$e2str" $how; holds 'e2str pool add'; quiet; done
 expect 'e2str help read' 0 "$e2str" help read
 holds '--alternatives N'
+expect 'e2str help tells of the others' 0 "$e2str" help
+holds 'e2str help --completion SHELL'
+holds 'e2str help --man'
 expect 'e2str pool add --help' 0 "$e2str" pool add --help
 holds '--max-bytes N'
 expect 'e2str --version' 0 "$e2str" --version
@@ -122,9 +125,8 @@ expect 'a probability above 1' 2 "$e2str" read --reject 1.1 "$images/open.png"
 says '--reject'
 expect 'a second look above 1' 2 "$e2str" read --second-look 1.1 "$images/open.png"
 says '--second-look'
-expect 'a second look with nothing to look with' 0 "$e2str" read --second-look 1 --json "$images/open.png"
-holds '"text":"OPEN"'
-check 'is told in JSON' grep -q '"second_look":[0-2]' "$work/out"
+expect 'a second look with nothing to look with' 2 "$e2str" read --second-look 1 --json "$images/open.png"
+says '--second-look is for reads with a pool'
 if "$e2str" info "$E2STR_MODEL" | grep -q "^places  *of each"; then
     expect 'finds places' 0 "$e2str" read --places --json "$images/open.png"
     check 'of each character' test "$(grep -o '"box":\[' "$work/out" | wc -l)" = 4
@@ -225,6 +227,7 @@ else
 fi
 expect 'info of a model' 0 "$e2str" info "$E2STR_MODEL"
 holds "file            $(stat -L -c %s "$E2STR_MODEL") bytes"
+holds 'prompt          8 examples at most'
 check 'with a checksum' grep -qE '^checksum        [0-9a-f]{16}$' "$work/out"
 LC_ALL=C sed "s/e2str-small/e2str\x1bsmall/" "$E2STR_MODEL" > "$work/$evil.gguf"
 expect 'info of a hostile model' 0 "$e2str" info "$work/$evil.gguf"
@@ -266,6 +269,12 @@ holds 'examples        11'
 expect 'reads with a pool' 0 "$e2str" read -p "$pool" -k 3 --min-similarity -1 --json "$images/open.png"
 check 'and names three examples' test "$(grep -o '"similarity"' "$work/out" | wc -l)" -eq 3
 holds '{"id":1,"similarity":1,"label":"OPEN"}'
+expect 'as many examples as there are positions for' 0 \
+    "$e2str" read -p "$pool" -k 8 --min-similarity -1 "$images/open.png"
+expect 'more of them' 1 "$e2str" read -p "$pool" -k 9 --min-similarity -1 "$images/open.png" "$images/exit.jpg"
+check 'is told once' test "$(cat "$work/err")" = 'e2str: -k 9: the model has positions for 8 examples before an image'
+expect 'a second look' 0 "$e2str" read -p "$pool" --second-look 1 --json "$images/open.png"
+check 'is told in JSON' grep -q '"second_look":[0-2]' "$work/out"
 expect 'no example is similar enough' 0 "$e2str" read -p "$pool" --min-similarity 1 --json "$images/garden.jpg"
 expect 'k = 0, and no memory' 0 "$e2str" read -p "$pool" -k 0 --memory 0 "$images/open.png" "$images/garden.jpg"
 cp "$work/out" "$work/zero"
@@ -287,10 +296,24 @@ says "$work/no/where.pool"
 expect 'an image as pool' 1 "$e2str" pool add "$work/cut.png" "$images/open.png" OPEN
 check 'is not overwritten' cmp -n 1500 "$work/cut.png" "$images/open.png"
 head -c 5000 "$pool" > "$work/half.pool"
+expect 'a text as pool' 1 "$e2str" read -p "$root/README.md" "$images/open.png"
+says "$root/README.md: not a pool file"
+expect 'a pool as model' 1 "$e2str" read -m "$pool" "$images/open.png"
+says "$pool: a pool file, not a model: give it with -p"
+expect 'an archive' 0 "$e2str" pool convert "$pool" "$work/model.archive"
+expect 'as model' 1 "$e2str" read -m "$work/model.archive" "$images/open.png"
+says 'a pool file, not a model: give it with -p'
 expect 'a cut pool' 1 "$e2str" pool list "$work/half.pool"
 says "$work/half.pool"
 expect 'f16 storage' 0 "$e2str" pool add "$work/f16.pool" --no-learn --labels "$images/labels.tsv"
 expect 'f32 storage' 0 "$e2str" pool add "$work/f32.pool" --no-learn --storage f32 --labels "$images/labels.tsv"
+for other in f16 f32; do
+    cp "$work/$other.pool" "$work/before"
+    wish=f$((48 - ${other#f}))
+    expect "$wish into a pool of $other" 1 "$e2str" pool add "$work/$other.pool" --storage $wish "$images/open.png" OPEN
+    says "it keeps visual tokens as $other, which --storage $wish cannot change"
+    check 'leaves it as it was' cmp "$work/before" "$work/$other.pool"
+done
 f16=$(stat -c %s "$work/f16.pool")
 check 'takes about twice the room' test "$(stat -c %s "$work/f32.pool")" -gt $((f16 * 3 / 2))
 expect 'remove all' 0 "$e2str" pool remove "$work/f32.pool" 1 2 3 4 5 6 7 8 9 10
@@ -395,6 +418,11 @@ check 'shuffles the same everywhere' \
 expect 'eval --pool-first' 0 "$e2str" eval --labels "$images/labels.tsv" --seed 1 --pool-first 4 -k 1
 holds 'images            6'
 holds 'pool              4 examples, k = 1'
+printf 'open.png\tOPEN\nnone.png\tX\n2026.png\t2026\n' > "$work/set/hole.tsv"
+expect 'eval with an example that cannot be one' 1 "$e2str" eval --labels "$work/set/hole.tsv" --pool-first 2
+says 'none.png'
+holds 'pool              1 example, k = '
+holds 'images            1'
 expect 'eval with a pool file' 0 "$e2str" eval --labels "$images/labels.tsv" -p "$pool"
 holds 'pool              12 examples, k = 0'
 

@@ -67,9 +67,11 @@ takes_all() {
         command=(read none.png)
         options_of read | grep -qxe "$option" || command=(pool add none.pool none.png x)
         options_of "${command[*]:0:2}" | grep -qxe "$option" || command=(stream none.pool)
+        options_of "${command[0]}" | grep -qxe "$option" || [ "${command[0]}" = pool ] || command=(page none.png)
         for value in $values; do takes "$option" "$value" || { cat "$work/err"; return 1; }; done
         ! takes "$option" nonsense || return 1
     done < "$work/values"
 }
 check 'every value that is offered is one' takes_all
+check 'the formats of pages are offered' grep -qx -- '--format text tsv hocr alto json' "$work/values"
 finish

@@ -53,6 +53,23 @@ expect 'a second look' 0 "$e2str" explain -p "$work/tags.pool" -k 0 --second-loo
 same_reading -p "$work/tags.pool" -k 0 --second-look 1 $tags/queries/17-250.jpg
 holds 'second look: ₩17,250 stays'
 
+# ---- as options say ----
+expect 'with nothing beside the characters' 0 \
+    "$e2str" explain -p "$work/tags.pool" -k 0 --alternatives 0 --influences 0 $tags/queries/17-250.jpg
+check 'has no alternatives and no influences' \
+    test -z "$(sed -n '/^character/,/^$/p' "$work/out" | awk -F '\t' 'NR > 1 && NF && ($4 != "" || $6 != "")')"
+expect 'and in JSON' 0 \
+    "$e2str" explain -p "$work/tags.pool" --alternatives 0 --influences 0 --json $tags/queries/17-250.jpg
+check 'neither' test "$(grep -cE '"alternatives"|"influences"' "$work/out")" -eq 0
+expect 'by default' 0 "$e2str" explain -p "$work/tags.pool" --json $tags/queries/17-250.jpg
+check 'both' grep -qE '"alternatives".*"influences"' "$work/out"
+expect 'a text that is not sure enough' 0 "$e2str" explain --reject 1 --html "$work/page.html" $images/coffee.jpg
+same_reading --reject 1 $images/coffee.jpg
+holds 'rejected: Coffee has a confidence below 1'
+check 'on the page, too' grep -qF '<h1>–</h1><p>rejected: Coffee has a confidence below 1</p>' "$work/page.html"
+expect 'one that is' 0 "$e2str" explain --reject 0.1 --html "$work/page.html" $images/coffee.jpg
+check 'is not rejected' test "$(cat "$work/out" "$work/page.html" | grep -c rejected)" -eq 0
+
 # ---- JSON and the page ----
 expect 'as JSON' 0 "$e2str" explain -p "$work/tags.pool" -k 2 --json $tags/queries/17-250.jpg
 check 'in one line' test "$(wc -l < "$work/out")" -eq 1

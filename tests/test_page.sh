@@ -121,6 +121,14 @@ expect 'boxes of several pages' 1 read_page "$work/pages.tsv"
 says 'choose one with --page-number N'
 expect 'and one of them' 0 read_page "$work/pages.tsv" --page-number 2 --format tsv
 check 'is that page' grep -qP '^5\t2\t1\t1\t1\t1\t78\t65\t126\t48\t[0-9.]+\tThe$' "$work/out"
+printf '[[[220,66],[504,66],[504,113],[220,113]]]' > "$work/one.json"
+cut -f 2- "$work/pages.tsv" > "$work/no_pages.tsv"
+for file in one.json no_pages.tsv; do
+    expect "a page of boxes without pages, $file" 2 read_page "$work/$file" --page-number 2
+    says '--page-number is for boxes in pages'
+    expect 'which has its number in other formats' 0 read_page "$work/$file" --page-number 2 --format tsv
+    check 'that is told' grep -qP '^5\t2\t' "$work/out"
+done
 cp "$page" "$work/in"
 expect 'a page from standard input' 0 "$e2str" page - --boxes "$work/sizes.tsv"
 check 'reads the title' diff "$work/out" "$work/title"

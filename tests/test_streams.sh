@@ -61,6 +61,31 @@ says 'read needs IMAGE..., or --files-from FILE'
 cp "$images/open.png" "$work/in"
 expect 'an image from standard input among others' 0 "$e2str" read "$images/exit.jpg" -
 check 'in its place' test "$(cut -f 2 "$work/out" | paste -sd ' ')" = 'EXIT OPEN'
+# ---- folders ----
+mkdir -p "$work/folder/inner" "$work/no_images"
+cp "$images/open.png" "$work/folder/b.png"
+cp "$images/exit.jpg" "$work/folder/B.JPG"
+cp "$images/2026.png" "$work/folder/a.png"
+cp "$images/street.png" "$work/folder/.hidden.png"
+cp "$images/street.png" "$work/folder/inner/c.png"
+echo text | tee "$work/folder/notes.txt" "$work/folder/png" > "$work/no_images/a.txt"
+expect 'a folder among images' 0 "$e2str" read "$images/total.jpg" "$work/folder" "$images/music.png"
+quiet
+check 'stands for the images in it, by name' test "$(cut -f 1 "$work/out" | paste -sd ' ')" = \
+    "$images/total.jpg $work/folder/B.JPG $work/folder/a.png $work/folder/b.png $images/music.png"
+cut -f 2- "$work/out" > "$work/one"
+expect 'with a slash, and three at once' 0 \
+    "$e2str" read --jobs 3 "$images/total.jpg" "$work/folder/" "$images/music.png"
+check 'is the same' diff "$work/one" <(cut -f 2- "$work/out")
+check 'with one slash' grep -q "^$work/folder/a.png$tab" "$work/out"
+expect 'a folder without images' 1 "$e2str" read --json "$work/no_images" "$images/open.png"
+says "$work/no_images: a folder without images"
+check 'and the others' test "$(grep -c '"text":"OPEN"' "$work/out")" -eq 1
+expect 'pool suggest of a folder' 0 "$e2str" pool suggest "$work/no.pool" "$work/folder"
+check 'has all of them' test "$(wc -l < "$work/out")" -eq 3
+echo "$work/folder" > "$work/in"
+expect 'a folder in a list' 1 "$e2str" read --files-from -
+says "$work/folder: "
 printf '%s\0' "$images"/{open.png,exit.jpg} > "$work/in"
 expect 'pool suggest takes such lists' 0 "$e2str" pool suggest "$work/no.pool" -0 --files-from -
 check 'and suggests from them' test "$(wc -l < "$work/out")" = 2
@@ -189,7 +214,7 @@ for option in '--places' '--alternatives 2' '--influences 2'; do
     # shellcheck disable=SC2086 # an option and its value
     refuses 'is for --json' read $option "$images/open.png"
 done
-for option in '-k 2' '--memory 0.5' '--min-similarity 0' '--everywhere' '--influences 1 --json'; do
+for option in '-k 2' '--memory 0.5' '--min-similarity 0' '--everywhere' '--second-look 0.5' '--influences 1 --json'; do
     # shellcheck disable=SC2086 # an option and its value
     refuses 'is for reads with a pool: -p POOL' read $option "$images/open.png"
     [ "${option##* }" = --json ] && continue
@@ -202,6 +227,11 @@ for option in '--storage f32' '--no-learn' '--strength 1' '--keep-doubtful'; do
 done
 refuses '--no-learn leaves that out' pool add "$work/p" --no-learn --strength 1 "$images/open.png" OPEN
 refuses '--clean-up does not go with' read --clean-up --chars A-Z "$images/open.png"
+refuses '--everywhere is for the memory' read -p "$work/piped.pool" --memory 0 --everywhere "$images/open.png"
+refuses '--influences is for the memory' read -p "$work/piped.pool" --memory 0 --influences 1 --json "$images/open.png"
+refuses '--spin is for several threads' read --spin 100 "$images/open.png"
+refuses '--trim does not go with --no-trim' read --trim --no-trim "$images/open.png"
+refuses '--drop-seed is for --drop random' stream --drop-seed 1 "$work/p"
 refuses '--null is for the names' read -0 "$images/open.png"
 refuses 'can be read once, and is given 2 times' read - -
 refuses 'can be read once' read - --files-from -

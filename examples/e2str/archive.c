@@ -23,6 +23,20 @@ static bool is_same(const char *path, const char *other) {
     return !stat(path, &here) && !stat(other, &there) && here.st_ino == there.st_ino && here.st_dev == there.st_dev;
 }
 
+/* Whether what is at `path` may go for what is written there. */
+static bool may_replace(const invocation *run, const char *path, bool archive) {
+    struct stat there;
+    bool itself = is_same(run->operands[0], path);
+    if (itself && (archive || run->archive_options.without_tokens))
+        complain("%s: cannot be converted onto itself%s: give another name", path,
+                 archive ? "" : " with --drop-tokens, which nothing brings back");
+    else if (!run->force && !lstat(path, &there))
+        complain("%s: is there already; --force replaces it", path);
+    else
+        return true;
+    return false;
+}
+
 int run_pool_convert(invocation *run) {
     const char *path = run->operands[1];
     if (!open_model(run, false) || !load_pool(run, run->operands[0])) return FAILED;
@@ -31,11 +45,7 @@ int run_pool_convert(invocation *run) {
         complain("--drop-tokens is for archives, and %s becomes a pool file: see e2str pool compact", run->operands[0]);
         return USAGE;
     }
-    if (archive && is_same(run->operands[0], path)) {
-        complain("%s: cannot be converted onto itself: give another name", path);
-        return FAILED;
-    }
-    if (!lock_pool(run, path)) return FAILED;
+    if (!lock_pool(run, path) || !may_replace(run, path, archive)) return FAILED;
     return (archive ? save_pool(run, path) : save_archive(run, path)) ? OK : FAILED;
 }
 
@@ -48,7 +58,7 @@ int run_pool_compact(invocation *run) {
         return FAILED;
     }
     if (!save_archive(run, path)) return FAILED;
-    printf("%llu bytes, %llu before\n", (unsigned long long)info_of(run).file_bytes,
+    printf("%llu bytes, %llu before", (unsigned long long)info_of(run).file_bytes,
            (unsigned long long)before.file_bytes);
     return end_line() ? OK : FAILED;
 }
@@ -60,6 +70,7 @@ int run_pool_verify(invocation *run) {
         complain("%s: %s", run->operands[0], error.message);
         return FAILED;
     }
-    printf("%zu examples, all whole\n", e2str_pool_count(run->pool));
+    size_t count = e2str_pool_count(run->pool);
+    printf("%zu example%s, all whole", count, plural(count));
     return end_line() ? OK : FAILED;
 }

@@ -53,18 +53,17 @@ static void judge(finding *f, const finding *all, size_t count, const uint64_t *
 static bool examine(const invocation *run, finding *findings, const uint64_t *ids, size_t count) {
     e2str_model_info info;
     e2str_model_info_init(&info);
-    e2str_error error = {{0}};
+    e2str_error error = {"out of memory"};
     e2str_model_get_info(run->model, &info, NULL);
     float *key = malloc(info.visual_width * sizeof *key), *similarities = malloc(count * sizeof *similarities);
     uint64_t *others = malloc(count * sizeof *others);
     bool good = key && similarities && others;
     for (size_t i = 0; i < count && good; i++) {
         size_t size;
-        findings[i] = (finding){.id = ids[i], .label = pool_label(run, ids[i], &size)};
+        findings[i] = (finding){.id = ids[i], .label = pool_label(run, ids[i], &size, &error)};
         good = findings[i].label;
         e2str_pool_doubt(run->pool, ids[i], &findings[i].doubt, NULL);
     }
-    if (!good) snprintf(error.message, sizeof error.message, "out of memory");
     for (size_t i = 0; i < count && good; i++) {
         size_t found;
         show_progress("comparing", i, count);
@@ -73,7 +72,7 @@ static bool examine(const invocation *run, finding *findings, const uint64_t *id
         if (good) judge(&findings[i], findings, count, others, similarities, found);
     }
     show_progress("comparing", count, count);
-    if (!good) complain("%s", error.message);
+    if (!good) complain("%s: %s", run->operands[0], error.message);
     free(key);
     free(similarities);
     free(others);

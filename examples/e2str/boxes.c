@@ -201,6 +201,7 @@ static bool parse_table(box_list *list, const char *name, char *text, size_t siz
         if (t.line == 1 ? !parse_header(&t, line) : *line && !(parse_cells(&t, line) && add_row(list, &t)))
             return false;
     }
+    list->paged = t.line && t.cells[PAGE_NUMBER] >= 0;
     if (!t.line) complain("%s: it is empty", name);
     if (t.other_pages && !page) complain("%s: boxes of several pages: choose one with --page-number N", name);
     return t.line && (!t.other_pages || page);

@@ -11,6 +11,8 @@
 
 enum { OK = 0, FAILED = 1, USAGE = 2 }; /* exit statuses */
 
+#define NOT_GIVEN UINT32_MAX /* of options of explain whose default is not 0 */
+
 typedef enum progress_wish { PROGRESS_IF_SEEN, PROGRESS_NEVER, PROGRESS_ALWAYS } progress_wish;
 typedef enum page_format { FORMAT_TEXT, FORMAT_TSV, FORMAT_HOCR, FORMAT_ALTO, FORMAT_JSON } page_format;
 
@@ -28,14 +30,19 @@ typedef struct invocation {
     uint32_t rotate;
     e2str_trim trim;
     e2str_archive_options archive_options;
-    uint32_t json, verbose, hard, no_learn, null_names, page_number, split; /* 0: not given */
+    uint32_t json, verbose, hard, no_learn, null_names, page_number, split, force; /* 0: not given */
+    uint32_t always_trim, never_trim;
     uint32_t jobs;
     progress_wish progress;
     page_format format;
     struct seed {
         uint64_t value;
         bool given;
-    } seed, random_examples;
+    } seed, random_examples, drop_seed;
+    struct storage_wish {
+        e2str_storage value;
+        bool given;
+    } storage;
     uint64_t limit, skip, pool_first, suggestions, save_every;
     char **operands;
     int n_operands;
@@ -145,7 +152,7 @@ bool open_model(invocation *run, bool reading);
 int make_constraint(invocation *run);
 bool load_pool(invocation *run, const char *path);
 bool new_pool(invocation *run);
-bool load_or_new_pool(invocation *run, const char *path);
+bool load_or_new_pool(invocation *run, const char *path); /* with the storage that was asked for */
 bool save_pool(const invocation *run, const char *path);
 uint64_t *pool_ids(const invocation *run,
                    size_t *count); /* in ascending order; NULL: no memory, said; the caller frees */
@@ -155,7 +162,14 @@ e2str_status load_image(const invocation *run, const char *path, e2str_image *im
 e2str_status add_example(invocation *run, const char *path, const char *label, uint64_t *id, e2str_error *error);
 /* Examples that a read puts before an image: -k, else 2, or none with a pool that has learnt. */
 uint32_t prompt_size(const invocation *run);
-char *pool_label(const invocation *run, uint64_t id, size_t *size); /* NULL: none, or no memory; the caller frees */
+/* Of a model: examples that an image can have before it. */
+uint32_t most_examples(const e2str_model_info *info);
+/* Before anything is read with run->pool, if there is one, of which so many examples could stand in a prompt: false,
+ * after a message, where -k asks for more than the model has positions for. Examples that cannot stand in one are told
+ * of. */
+bool prompts_fit(const invocation *run, size_t examples);
+/* The caller frees it. NULL: *error, which may be NULL, says why. Id 0, as of damaged examples, has none. */
+char *pool_label(const invocation *run, uint64_t id, size_t *size, e2str_error *error);
 void close_all(invocation *run);
 /* The whole file; NULL with errno, EFBIG where it has more than `most` bytes. The caller frees. */
 #define MAX_FILE ((size_t)512 << 20) /* as the library reads images */
@@ -192,6 +206,9 @@ typedef struct name_list {
     const char *path;
     int end; /* of a name in the list: line end or NUL */
     size_t line;
+    const char *folder; /* the operand that is one, while its files are given */
+    struct dirent **entries;
+    int n_entries, next_entry;
 } name_list;
 
 typedef enum name_kind {
@@ -202,7 +219,8 @@ typedef enum name_kind {
 
 /* The operands from the given one on, then the names in --files-from. false after a message. */
 bool names_open(name_list *list, const invocation *run, int first_operand);
-/* name: [MAX_NAME + 1]; of what is longer its beginning. `-` stands for standard input, and is never from a list. */
+/* name: [MAX_NAME + 1]; of what is longer its beginning. `-` stands for standard input, and is never from a list. An
+ * operand that is a folder stands for the images in it. */
 name_kind next_name(name_list *list, char *name, e2str_error *error);
 size_t names_total(const name_list *list); /* 0: not known */
 void names_close(name_list *list);
@@ -290,6 +308,7 @@ void write_number(FILE *to, const char *before, double value); /* as JSON; null 
  * size: SIZE_MAX if the text is NUL-terminated. */
 enum { NO_CHARACTER = 0x110000 };
 size_t utf8_next(const char *text, size_t size, uint32_t *code);
+const char *plural(uint64_t count); /* the "s" behind what is counted, or "" */
 double milliseconds(void);
 
 /* ---- progress.c ---- */

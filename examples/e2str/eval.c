@@ -14,6 +14,7 @@ typedef struct bin {
 
 typedef struct tally {
     size_t images, failed, exact, any_case, alphanumeric, unmatched;
+    size_t not_added;                /* of --pool-first */
     size_t looked, changed;          /* again; of them those with another text then */
     size_t accepted, accepted_right; /* not rejected; of them alphanumeric */
     bin bins[BINS];
@@ -168,7 +169,7 @@ static void report(const invocation *run, const tally *counts) {
     if (counts->failed) printf(" (%zu failed, counted as wrong)", counts->failed);
     putchar('\n');
     if (examples)
-        printf("pool              %zu examples, k = %u%s\n", examples, prompt_size(run),
+        printf("pool              %zu example%s, k = %u%s\n", examples, plural(examples), prompt_size(run),
                run->random_examples.given ? " at random" : "");
     if (run->read.memory_factor > 0) print_report(run, stdout, 18);
     printf("exact             %6.2f %%  (%zu)", share(counts->exact, n), counts->exact);
@@ -186,7 +187,7 @@ static void report(const invocation *run, const tally *counts) {
 }
 
 /* The first rows become the pool; false when there can be none. */
-static bool fill_pool(invocation *run, const label_list *labels) {
+static bool fill_pool(invocation *run, const label_list *labels, tally *counts) {
     if (!new_pool(run)) return false;
     for (size_t i = 0; i < run->pool_first; i++) {
         e2str_error error = {{0}};
@@ -194,6 +195,7 @@ static bool fill_pool(invocation *run, const label_list *labels) {
         show_progress("adding", i, run->pool_first);
         if (!add_example(run, labels->rows[i].path, labels->rows[i].text, &id, &error)) continue;
         complain_of_image(stderr, labels->rows[i].line, labels->rows[i].path, &error);
+        counts->not_added++;
     }
     show_progress("adding", run->pool_first, run->pool_first);
     return true;
@@ -289,7 +291,7 @@ static void report_hard(const invocation *run, const hard *h, const tally *count
            (unsigned long long)run->seed.value, prompt_size(run));
     if (run->read.memory_factor > 0) print_report(run, stdout, 12);
     putchar('\n');
-    int width = printf("on the %zu words outside the pool", others);
+    int width = printf("on the %zu word%s outside the pool", others, plural(others));
     printf("%*s     after\n", 46 - width, "before");
     printf("errors that are left                 %8zu  %8zu\n", left, h->still_wrong);
     printf("right words, now wrong               %8d  %8zu\n", 0, h->now_wrong);
@@ -307,7 +309,7 @@ static bool evaluate_hard(invocation *run, const label_row *rows, size_t count, 
         complain("out of memory");
     good = good && new_pool(run);
     if (good) annotate(run, &h);
-    good = good && learn(run, counts);
+    good = good && learn(run, counts) && prompts_fit(run, h.annotated);
     if (good) {
         read_with_pool(run, &h, counts);
         report_hard(run, &h, counts);
@@ -322,7 +324,8 @@ static bool evaluate_hard(invocation *run, const label_row *rows, size_t count, 
 static bool evaluate_all(invocation *run, const label_list *labels, lottery *lots, tally *counts) {
     if (!open_model(run, true)) return false;
     if (run->pool_path && !load_pool(run, run->pool_path)) return false;
-    if (run->pool_first && !(fill_pool(run, labels) && learn(run, counts))) return false;
+    if (run->pool_first && !(fill_pool(run, labels, counts) && learn(run, counts))) return false;
+    if (run->pool && !prompts_fit(run, e2str_pool_count(run->pool))) return false;
     if (run->random_examples.given && !fill_lottery(run, lots)) return false;
     const label_row *rows = labels->rows + run->pool_first + run->skip;
     size_t count = labels->count - run->pool_first - run->skip;
@@ -363,7 +366,7 @@ int run_eval(invocation *run) {
     if (run->pool_first >= labels.count || run->skip >= labels.count - run->pool_first)
         complain("%s: --pool-first and --skip leave none of the %zu labels", run->labels_path, labels.count);
     else
-        good = evaluate_all(run, &labels, &lots, &counts) && !counts.failed && !labels.bad;
+        good = evaluate_all(run, &labels, &lots, &counts) && !counts.failed && !counts.not_added && !labels.bad;
     free(lots.ids);
     labels_free(&labels);
     return good ? OK : FAILED;

@@ -161,8 +161,8 @@ static e2str_status list_examples(explanation *e, e2str_error *error) {
         explained_example *example = &e->examples[e->n_examples];
         size_t size;
         e2str_result_example(result, e->n_examples, &example->id, &example->similarity, NULL);
-        example->label = pool_label(e->run, example->id, &size);
-        if (!example->label) return out_of_memory(error);
+        example->label = pool_label(e->run, example->id, &size, error);
+        if (!example->label) return E2STR_ERROR_FORMAT; /* or out of memory: the message tells */
     }
     return E2STR_OK;
 }
@@ -245,8 +245,8 @@ static void ask_for_everything(invocation *run) {
     e2str_model_get_info(run->model, &info, NULL);
     run->read.places = info.places;
     run->read.attention = !info.resampler_layers;
-    if (!run->read.alternatives) run->read.alternatives = 4;
-    if (!run->read.influences) run->read.influences = 3;
+    if (run->read.alternatives == NOT_GIVEN) run->read.alternatives = 4;
+    if (run->read.influences == NOT_GIVEN) run->read.influences = 3;
 }
 
 int run_explain(invocation *run) {
@@ -257,6 +257,7 @@ int run_explain(invocation *run) {
     if (wrong) return wrong;
     if (!open_model(run, true)) return FAILED;
     if (run->pool_path && !load_pool(run, run->pool_path)) return FAILED;
+    if (run->pool && !prompts_fit(run, e2str_pool_count(run->pool))) return FAILED;
     ask_for_everything(run);
     e2str_status status = load_image(run, e.path, &e.picture, stderr, &error);
     if (!status) status = gather(&e, &a, &error);

@@ -156,7 +156,7 @@ static void write_influences(FILE *to, const explanation *e, size_t character) {
         size_t size = 0, length;
         const char *at;
         e2str_result_influence(result, character, rank, &influence, NULL);
-        char *label = pool_label(e->run, influence.example, &size);
+        char *label = pool_label(e->run, influence.example, &size, NULL);
         length = influence_character(&influence, label, size, &at);
         fputs("<li>", to);
         amount(to, (double)influence.amount);
@@ -251,7 +251,12 @@ bool write_explanation_page(FILE *to, const explanation *e) {
             style);
     text(to, "<title>", e->path, "</title>\n");
     if (!write_picture(to, e, &u)) return false;
-    text(to, "<h1>", e2str_result_text(result), "</h1>");
+    if (e2str_result_rejected(result)) {
+        text(to, "<h1>–</h1><p>rejected: ", e2str_result_text(result), "");
+        fprintf(to, " has a confidence below %g</p>", (double)e->run->read.reject_below);
+    } else {
+        text(to, "<h1>", e2str_result_text(result), "</h1>");
+    }
     text(to, "<p>", e->path, "");
     fprintf(to,
             ", read: %u × %u pixels from %u, %u</p><p>score %.3f · confidence %.3f · without a text %.3f · "

@@ -63,7 +63,7 @@ static void write_influences(FILE *to, const explanation *e, size_t character) {
         e2str_influence influence = {0};
         size_t size = 0;
         e2str_result_influence(result, character, rank, &influence, NULL);
-        char *label = pool_label(e->run, influence.example, &size);
+        char *label = pool_label(e->run, influence.example, &size, NULL);
         fprintf(to, "%s%llu", rank ? ", " : "\t", (unsigned long long)influence.example);
         write_marked(to, &influence, label, size);
         fprintf(to, " %+.2f", (double)influence.amount);
@@ -110,11 +110,15 @@ static void write_examples(FILE *to, const explanation *e) {
 void write_explanation(FILE *to, const explanation *e) {
     const e2str_result *result = e->run->result;
     write_text(to, "", e->path);
-    write_text(to, "\t", e2str_result_text(result));
+    write_text(to, "\t", e2str_result_rejected(result) ? "" : e2str_result_text(result));
     fprintf(
         to, "\t%.3f\nconfidence %.3f, without a text %.3f; log-probability %.2f; read: %u x %u pixels from %u, %u\n",
         (double)e2str_result_score(result), (double)e2str_result_confidence(result),
         (double)e2str_result_textless(result), e->log_probability, e->area.width, e->area.height, e->area.x, e->area.y);
+    if (e2str_result_rejected(result)) {
+        write_text(to, "rejected: ", e2str_result_text(result));
+        fprintf(to, " has a confidence below %g\n", (double)e->run->read.reject_below);
+    }
     if (e->first_look) {
         write_text(to, "second look: ", e->first_look);
         fputs(e2str_result_second_look(result) > 1 ? " was replaced\n" : " stays\n", to);

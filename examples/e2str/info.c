@@ -27,7 +27,11 @@ static int model_info(const invocation *run, const char *path) {
     printf("decoder         %u layers of width %u\n", info.decoder_layers, info.decoder_width);
     printf("vocabulary      %u tokens, %s\n", info.vocabulary, info.tokenizer);
     printf("positions       %u\n", info.positions);
-    if (info.segment_stride) printf("segment stride  %u\n", info.segment_stride);
+    if (info.segment_stride) {
+        uint32_t most = most_examples(&info);
+        printf("segment stride  %u\n", info.segment_stride);
+        printf("prompt          %u example%s at most\n", most, plural(most));
+    }
     printf("memory          %s\n", info.memory ? "pools learn" : "none: pools do not learn");
     if (info.trim) puts("borders         trimmed");
     printf("confidence      %s\n", info.calibrated ? "calibrated" : "not calibrated: the score");

@@ -35,8 +35,6 @@ bool pool_report(const invocation *run, e2str_memory_report *report) {
     return run->pool && !e2str_pool_report(run->pool, report, NULL);
 }
 
-static const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }
-
 void print_report(const invocation *run, FILE *to, int width) {
     e2str_memory_report r;
     if (!pool_report(run, &r)) return;

@@ -19,8 +19,9 @@ typedef struct command_row {
 
 static const command_row commands[] = {
     {NULL, "read", READ, 0, INT32_MAX, run_read, "[IMAGE...]",
-     "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP,\n"
-     "PBM, PGM, PPM), or - for standard input; --files-from has more of them, any number."},
+     "Reads each image and prints: path TAB text TAB score. IMAGE is a file (PNG, JPEG, BMP, PBM, PGM, PPM), - for\n"
+     "standard input, or a folder: the image files in it, in the order of their names, but not those of folders\n"
+     "in it. --files-from has more files, any number."},
     {NULL, "page", PAGE, 1, 1, run_page, "IMAGE --boxes FILE",
      "Reads the words of a page, in the boxes or quadrangles of any detector, and prints them in reading order.\n"
      "Lines are those that the boxes say, else found by where boxes lie. IMAGE is a file or - as for read."},
@@ -38,12 +39,14 @@ static const command_row commands[] = {
      "pool learns: its memory is made anew from all examples. With --labels, standard error tells what came of it."},
     {"pool", "list", LIST, 1, 1, run_pool_list, "POOL", "Prints: id TAB text, for each example."},
     {"pool", "remove", REMOVE, 2, INT32_MAX, run_pool_remove, "POOL ID...",
-     "Takes examples out of a pool file. If the pool had a memory, it learns anew from those that are left."},
+     "Takes examples out of a pool file. If the pool had a memory, it learns anew from those that are left; where it\n"
+     "cannot, the file stays as it is."},
     {"pool", "info", POOL_INFO, 1, 1, run_pool_info, "POOL",
      "Prints size, number of examples, memory and model of a pool."},
     {"pool", "convert", CONVERT, 2, 2, run_pool_convert, "POOL NEW",
      "Writes a pool file as an archive, which is mapped and not loaded, for pools of many examples; an archive as a\n"
-     "pool file. All commands take both kinds, and additions to an archive are appended (docs/archive-format.md)."},
+     "pool file. What is there as NEW is replaced with --force only. All commands take both kinds, and additions to\n"
+     "an archive are appended (docs/archive-format.md)."},
     {"pool", "compact", COMPACT, 1, 1, run_pool_compact, "POOL",
      "Writes an archive anew, without what was removed or written more than once."},
     {"pool", "verify", VERIFY, 1, 1, run_pool_verify, "POOL",
@@ -60,7 +63,7 @@ static const command_row commands[] = {
     {"pool", "suggest", SUGGEST, 1, INT32_MAX, run_pool_suggest, "POOL [IMAGE...]",
      "Tells which of the images to label next, and prints: path TAB value, best first. Valuable is what is read\n"
      "with doubt, unlike the examples of the pool and the images before it in the list, and like the images given as\n"
-     "a whole. The pool file may be missing; it is not changed."},
+     "a whole. IMAGE is as for read, but not standard input. The pool file may be missing; it is not changed."},
     {NULL, "eval", EVAL, 0, 0, run_eval, "--labels FILE",
      "Reads labelled images and prints word accuracy: exact; case-insensitive; alphanumeric (case-insensitive, all\n"
      "punctuation, symbols but ^, and blanks left out). A labels file has `image TAB text` lines; the path of an\n"
@@ -115,7 +118,10 @@ static void print_help(FILE *to, const char *group) {
             to);
     print_usages(to, group);
     fprintf(to, "       e2str help [COMMAND]\n%s\n",
-            group ? "" : "       e2str --version\n\nExit status: " EXIT_STATUS);
+            group ? ""
+                  : "       e2str help --completion SHELL    (bash, zsh or fish)\n"
+                    "       e2str help --man                 (the manual page)\n"
+                    "       e2str --version\n\nExit status: " EXIT_STATUS);
 }
 
 static bool is_group(const char *word) {
@@ -136,7 +142,8 @@ static void print_manual(void) {
     }
     for (const external_row *row = externals; row->name; row++)
         printf(".B e2str %s\n[OPTION...] %s\n.br\n", row->name, row->operands);
-    puts(".B e2str help\n[COMMAND]\n.SH DESCRIPTION");
+    puts(".B e2str help\n[COMMAND]\n.br\n.B e2str help \\-\\-completion\nSHELL (bash, zsh or fish)\n.br\n"
+         ".B e2str help \\-\\-man\n.SH DESCRIPTION");
     puts("Gets better on a new domain by being shown examples: a pool file keeps them and what was learnt from them.");
     for (const command_row *row = commands; row < commands + N_COMMANDS; row++) {
         printf(".SS e2str %s%s%s\n", row->group ? row->group : "", row->group ? " " : "", row->name);

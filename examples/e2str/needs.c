@@ -11,12 +11,20 @@ static const char *of_json(const invocation *run) {
     return o->alternatives ? "--alternatives" : o->influences ? "--influences" : o->places ? "--places" : NULL;
 }
 
+static bool asks_for_influences(const e2str_read_options *o) { return o->influences && o->influences != NOT_GIVEN; }
+
+static const char *of_memory(const invocation *run) {
+    const e2str_read_options *o = &run->read;
+    return o->memory_everywhere ? "--everywhere" : asks_for_influences(o) ? "--influences" : NULL;
+}
+
 static const char *of_reads_with_pools(const invocation *run) {
     const e2str_read_options *o = &run->read;
     if (o->k && o->k != E2STR_K_DEFAULT) return "-k";
     if (o->memory_factor > 0 && (o->memory_factor < 1 || o->memory_factor > 1)) return "--memory";
     if (o->min_similarity >= -1) return "--min-similarity";
-    return o->memory_everywhere ? "--everywhere" : o->influences ? "--influences" : NULL;
+    if (o->second_look > 0) return "--second-look";
+    return of_memory(run);
 }
 
 static const char *of_learning(const invocation *run) {
@@ -24,7 +32,7 @@ static const char *of_learning(const invocation *run) {
 }
 
 static const char *of_new_pools(const invocation *run) {
-    if (run->pool_options.storage == E2STR_STORE_F32) return "--storage";
+    if (run->storage.given && run->storage.value == E2STR_STORE_F32) return "--storage";
     return run->no_learn ? "--no-learn" : of_learning(run);
 }
 
@@ -60,6 +68,14 @@ bool has_idle_options(const invocation *run, unsigned command) {
         refused(of_new_pools(run), "is for pools that eval makes: --pool-first N or --hard PERCENT"))
         return true;
     if (run->no_learn && refused(of_learning(run), "is for learning, and --no-learn leaves that out")) return true;
+    if (!(run->read.memory_factor > 0) && refused(of_memory(run), "is for the memory, and --memory 0 leaves that out"))
+        return true;
+    if (run->session_options.spin_microseconds && run->session_options.threads == 1 &&
+        refused("--spin", "is for several threads: -t N"))
+        return true;
+    if (run->always_trim && run->never_trim && refused("--trim", "does not go with --no-trim")) return true;
+    if (run->drop_seed.given && run->stream.drop != E2STR_DROP_RANDOM && refused("--drop-seed", "is for --drop random"))
+        return true;
     if (run->null_names && !run->files_path && refused("--null", "is for the names in --files-from FILE")) return true;
     return shares_standard_input(run, command);
 }

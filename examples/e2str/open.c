@@ -8,6 +8,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
+typedef enum file_kind { OTHER_FILE, GGUF_FILE, POOL_FILE } file_kind;
+
+/* By its first bytes, where pool files say what they are; for messages about a file that cannot be opened. */
+static file_kind kind_of(const char *path) {
+    static const char archive[] = "e2strarc", name[] = "e2str-pool"; /* with the NUL of neither */
+    char start[256];
+    struct stat about;
+    FILE *file = !stat(path, &about) && S_ISREG(about.st_mode) ? fopen(path, "rb") : NULL;
+    size_t size = file ? fread(start, 1, sizeof start, file) : 0;
+    if (file) fclose(file);
+    if (size >= sizeof archive - 1 && !memcmp(start, archive, sizeof archive - 1)) return POOL_FILE;
+    if (size && (size < 4 || memcmp(start, "GGUF", 4) != 0)) return OTHER_FILE;
+    for (size_t i = 0; i + sizeof name - 1 <= size; i++)
+        if (!memcmp(start + i, name, sizeof name - 1)) return POOL_FILE;
+    return GGUF_FILE;
+}
+
 bool open_model(invocation *run, bool reading) {
     e2str_error error = {{0}};
     char path[PATH_MAX];
@@ -24,7 +41,10 @@ bool open_model(invocation *run, bool reading) {
     e2str_status status = e2str_model_open(run->model_found, &run->model_options, &run->model, &error);
     if (!status && reading) status = e2str_session_new(run->model, &run->session_options, &run->session, &error);
     if (!status && reading) status = e2str_result_new(&run->result, &error);
-    if (status) complain("%s", error.message);
+    if (status && !run->model && kind_of(run->model_found) == POOL_FILE)
+        complain("%s: a pool file, not a model: give it with -p", run->model_found);
+    else if (status)
+        complain("%s", error.message);
     return !status;
 }
 
@@ -53,7 +73,10 @@ int make_constraint(invocation *run) {
 bool load_pool(invocation *run, const char *path) {
     e2str_error error = {{0}};
     e2str_status status = e2str_pool_load(run->model, path, &run->pool_options, &run->pool, &error);
-    if (status) complain("%s", error.message);
+    if (status == E2STR_ERROR_FORMAT && kind_of(path) == OTHER_FILE)
+        complain("%s: not a pool file", path);
+    else if (status)
+        complain("%s", error.message);
     return !status;
 }
 
@@ -64,9 +87,46 @@ bool new_pool(invocation *run) {
     return !status;
 }
 
+/* --storage is for new pools: one that is there keeps its own. */
+static bool has_storage(const invocation *run, const char *path) {
+    e2str_pool_info info;
+    e2str_pool_info_init(&info);
+    if (!run->storage.given || e2str_pool_get_info(run->pool, &info, NULL) || info.storage == run->storage.value)
+        return true;
+    bool f32 = info.storage == E2STR_STORE_F32;
+    complain("%s: it keeps visual tokens as %s, which --storage %s cannot change", path, f32 ? "f32" : "f16",
+             f32 ? "f16" : "f32");
+    return false;
+}
+
 bool load_or_new_pool(invocation *run, const char *path) {
     struct stat status;
-    return stat(path, &status) == 0 || errno != ENOENT ? load_pool(run, path) : new_pool(run);
+    if (stat(path, &status) && errno == ENOENT) return new_pool(run);
+    return load_pool(run, path) && has_storage(run, path);
+}
+
+bool prompts_fit(const invocation *run, size_t examples) {
+    e2str_model_info model;
+    e2str_pool_info pool;
+    e2str_model_info_init(&model);
+    e2str_pool_info_init(&pool);
+    if (!run->pool || e2str_model_get_info(run->model, &model, NULL) || e2str_pool_get_info(run->pool, &pool, NULL))
+        return true;
+    uint32_t most = most_examples(&model), k = run->read.k;
+    if (k != E2STR_K_DEFAULT && k > most && examples > most) {
+        complain("-k %u: the model has positions for %u example%s before an image", k, most, plural(most));
+        return false;
+    }
+    if (prompt_size(run) && pool.without_tokens)
+        complain("visual tokens of %llu example%s were left out of the pool: no image is read after %s",
+                 (unsigned long long)pool.without_tokens, plural(pool.without_tokens),
+                 pool.without_tokens == 1 ? "it" : "them");
+    return true;
+}
+
+uint32_t most_examples(const e2str_model_info *info) {
+    uint32_t most = info->segment_stride ? info->positions / info->segment_stride - 1 : E2STR_MAX_EXAMPLES;
+    return most < E2STR_MAX_EXAMPLES ? most : E2STR_MAX_EXAMPLES;
 }
 
 bool save_pool(const invocation *run, const char *path) {
@@ -154,12 +214,16 @@ uint32_t prompt_size(const invocation *run) {
     return learnt && report.examples >= E2STR_K_EXAMPLES ? 0 : 2;
 }
 
-char *pool_label(const invocation *run, uint64_t id, size_t *size) {
+char *pool_label(const invocation *run, uint64_t id, size_t *size, e2str_error *error) {
     char start[1];
-    if (e2str_pool_label(run->pool, id, start, sizeof start, size, NULL)) return NULL;
+    e2str_status status = id ? e2str_pool_label(run->pool, id, start, sizeof start, size, error)
+                             : e2str_pool_verify(run->pool, error); /* its id is damaged: where? */
+    if (status || !id) return NULL;
     char *label = malloc(*size + 1);
-    if (label) e2str_pool_label(run->pool, id, label, *size + 1, size, NULL);
-    return label;
+    if (!label && error) snprintf(error->message, sizeof error->message, "out of memory");
+    if (!label || !e2str_pool_label(run->pool, id, label, *size + 1, size, error)) return label;
+    free(label);
+    return NULL;
 }
 
 void close_all(invocation *run) {

@@ -90,14 +90,10 @@ static bool path(const char *text, const option_row *row, void *value) {
 
 static bool storage(const char *text, const option_row *row, void *value) {
     (void)row;
-    *(e2str_storage *)value = !strcmp(text, "f32") ? E2STR_STORE_F32 : E2STR_STORE_F16;
+    struct storage_wish *found = value;
+    found->given = true;
+    found->value = !strcmp(text, "f32") ? E2STR_STORE_F32 : E2STR_STORE_F16;
     return !strcmp(text, "f32") || !strcmp(text, "f16");
-}
-
-static bool trimmed(const char *text, const option_row *row, void *value) {
-    (void)text;
-    *(e2str_trim *)value = (e2str_trim)row->most;
-    return true;
 }
 
 static bool progress(const char *text, const option_row *row, void *value) {
@@ -168,13 +164,14 @@ static const option_row options[] = {
      "model file; default E2STR_MODEL, else the shipped one"},
     {"pool", 'p', READS & ~(unsigned)STREAM, "POOL", path, AT(pool_path), 0, 0, "pool file to take examples from"},
     {"examples", 'k', READS, "K", number, AT(read.k), 0, E2STR_MAX_EXAMPLES,
-     "most similar examples put before each image, 0 to 64; default 2, or 0 with a pool that learnt from 8"},
+     "most similar examples put before each image, 0 to 64 (e2str info: how many the model takes); default 2; "
+     "0 if the pool has learnt from 8 examples or more"},
     {"memory", 0, READS, "X", factor, AT(read.memory_factor), 0, 4,
      "how much of the pool's memory acts, 0 (none) to 4; default 1"},
     {"threads", 't', READ | PAGE | EXPLAIN | LEARNS, "N", number, AT(session_options.threads), 1, E2STR_MAX_THREADS,
      "threads that work on an image, 1 to 256; default 1"},
     {"spin", 0, READ | PAGE | EXPLAIN | LEARNS, "US", wide_number, AT(session_options.spin_microseconds), 0,
-     E2STR_MAX_SPIN, "microseconds for which a thread that waits looks on before it sleeps, 0 to 1000000; default 0"},
+     E2STR_MAX_SPIN, "microseconds that an idle thread busy-waits before it sleeps, 0 to 1000000; default 0"},
     {"precision", 0, READ | PAGE | EXPLAIN | LEARNS | INFO, "TYPE", precision, AT(model_options.precision), 0, 0,
      "of products: auto (default: the fastest here), int8, bf16, f32, file (as the weights)"},
     {"products", 0, READ | PAGE | EXPLAIN | LEARNS, "WHO", products, AT(model_options.products), 0, 0,
@@ -193,9 +190,9 @@ static const option_row options[] = {
      "turn images clockwise by 0, 90, 180 or 270 first; auto: as they read best"},
     {"ignore-orientation", 0, ENCODES, NULL, number, AT(image_limits.ignore_orientation), 1, 1,
      "leave images as they are stored, whatever their EXIF data say"},
-    {"trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_ALWAYS,
+    {"trim", 0, ENCODES, NULL, number, AT(always_trim), 1, 1,
      "leave even borders round the ink out, whatever the model's default"},
-    {"no-trim", 0, ENCODES, NULL, trimmed, AT(trim), 0, E2STR_TRIM_NEVER, "read the whole image"},
+    {"no-trim", 0, ENCODES, NULL, number, AT(never_trim), 1, 1, "read the whole image"},
     {"chars", 0, READS, "SET", path, AT(constraint_options.characters), 0, 0,
      "read nothing but these characters: 0-9.,"},
     {"pattern", 0, READS, "PATTERN", path, AT(constraint_options.pattern), 0, 0,
@@ -203,7 +200,7 @@ static const option_row options[] = {
     {"length", 0, READS, "MIN-MAX", length_range, AT(constraint_options), 0, E2STR_MAX_LENGTH,
      "read nothing but texts of so many characters: 8, 3-12, 3-, -12"},
     {"lexicon", 0, READS, "FILE", path, AT(constraint_options.lexicon_path), 0, 0,
-     "read nothing but its lines"},
+     "the text must be one of the lines of this file"},
     {"lexicon-bonus", 0, READS, "B", factor, AT(constraint_options.lexicon_bonus), 0, E2STR_MAX_BONUS,
      "read other texts, too, but as if they were e^B times less likely"},
     {"ignore-case", 0, READS, NULL, number, AT(constraint_options.ignore_case), 1, 1,
@@ -215,7 +212,7 @@ static const option_row options[] = {
     {"places", 0, READ | PAGE | STREAM, NULL, number, AT(read.places), 1, 1,
      "in JSON: where each character lies, in pixels"},
     {"reject", 0, READS, "X", share_of_1, AT(read.reject_below), 0, 1,
-     "give no text where it is right with a probability below X, 0 to 1; in JSON say so"},
+     "give no text where its confidence, which --json shows (not the score), is below X, 0 to 1; in JSON say so"},
     {"textless", 0, READS, "X", share_of_1, AT(read.textless_from), 0, 1,
      "give an empty text where there is none with a probability of X, 0 to 1; default 0.5"},
     {"second-look", 0, READS, "X", share_of_1, AT(read.second_look), 0, 1,
@@ -227,17 +224,19 @@ static const option_row options[] = {
      "labelled images: `image TAB text` per line; - for standard input"},
     {"max-bytes", 0, ADD | EVAL | STREAM, "N", wide_number, AT(pool_options.max_bytes), 0, UINT64_MAX,
      "most memory of all examples; 0: no limit"},
-    {"storage", 0, ADD | EVAL | STREAM, "TYPE", storage, AT(pool_options.storage), 0, 0,
-     "keep visual tokens as f16 (default) or f32"},
+    {"storage", 0, ADD | EVAL | STREAM, "TYPE", storage, AT(storage), 0, 0,
+     "keep visual tokens of a new pool as f16 (default) or f32"},
     {"drop-tokens", 0, CONVERT | COMPACT, NULL, number, AT(archive_options.without_tokens), 1, 1,
-     "leave visual tokens out: a tenth of the size or less, but no prompts; what was learnt acts as before"},
+     "leave visual tokens out: a tenth of the size or less, but no prompts; what was learnt acts as before, but the "
+     "pool can no longer learn: once it has learnt, no example can be removed"},
+    {"force", 0, CONVERT, NULL, number, AT(force), 1, 1, "replace NEW if it is there already"},
     {"no-learn", 0, ADD | EVAL, NULL, number, AT(no_learn), 1, 1, "leave the pool's memory as it is"},
     {"strength", 0, ADD | REMOVE | EVAL | LEARN, "X", factor, AT(learn.strength), 0, 4,
      "of the memory, 0 (off) to 4; default: the pool's own examples decide, read held out"},
     {"keep-doubtful", 0, ADD | REMOVE | EVAL | LEARN, NULL, number, AT(learn.keep_doubtful), 1, 1,
      "learn from labels that contradict their pictures, too"},
     {"files-from", 0, READ | SUGGEST, "FILE", path, AT(files_path), 0, 0,
-     "more images: one name per line, none of them standard input; - for a list from there"},
+     "a file with one image name per line; - reads the list from standard input"},
     {"null", '0', READ | SUGGEST, NULL, number, AT(null_names), 1, 1,
      "names in --files-from end in NUL bytes, as find -print0 writes them"},
     {"jobs", 'j', READ, "N", number, AT(jobs), 1, E2STR_MAX_THREADS,
@@ -248,9 +247,9 @@ static const option_row options[] = {
      "text (default), tsv (Tesseract's columns), hocr, alto (XML, version 4), json"},
     {"split", 0, PAGE, NULL, number, AT(split), 1, 1, "the boxes are of whole lines: part them into words, at gaps"},
     {"page-number", 0, PAGE, "N", number, AT(page_number), 1, UINT32_MAX,
-     "of boxes in pages (column page_num): those of page N"},
+     "boxes of page N, where they have pages (column page_num); it is the page's number in all formats but text"},
     {"number", 'n', SUGGEST, "N", wide_number, AT(suggestions), 1, SIZE_MAX, "how many to suggest; default 10"},
-    {"drop-seed", 0, STREAM, "S", wide_number, AT(stream.seed), 0, UINT64_MAX, "of --drop random; default 1"},
+    {"drop-seed", 0, STREAM, "S", seed, AT(drop_seed), 0, UINT64_MAX, "of --drop random; default 1"},
     {"seed", 0, EVAL, "S", seed, AT(seed), 0, UINT64_MAX,
      "shuffle the labels (Fisher-Yates, splitmix64 from S; the same on every machine)"},
     {"pool-first", 0, EVAL, "N", wide_number, AT(pool_first), 0, SIZE_MAX,
@@ -306,6 +305,7 @@ static const char *values(const option_row *row) {
            : row->read == dropped     ? "least-useful oldest random least-used"
            : row->read == right_added ? "room always never"
            : row->read == degrees     ? "auto 0 90 180 270"
+           : row->read == page_output ? "text tsv hocr alto json"
                                       : NULL;
 }
 
@@ -361,6 +361,13 @@ static void set_defaults(invocation *run) {
     e2str_stream_options_init(&run->stream);
 }
 
+/* What follows from several options. */
+static void settle(invocation *run) {
+    run->trim = run->always_trim ? E2STR_TRIM_ALWAYS : run->never_trim ? E2STR_TRIM_NEVER : E2STR_TRIM_OF_MODEL;
+    if (run->storage.given) run->pool_options.storage = run->storage.value;
+    if (run->drop_seed.given) run->stream.seed = run->drop_seed.value;
+}
+
 int parse_options(invocation *run, unsigned command, int count, char **arguments) {
     struct option known[N_OPTIONS + 1] = {{0}};
     char letters[2 * N_OPTIONS + 2] = ":", *letter = letters + 1;
@@ -375,6 +382,7 @@ int parse_options(invocation *run, unsigned command, int count, char **arguments
     }
     *letter = 0;
     set_defaults(run);
+    if (command == EXPLAIN) run->read.alternatives = run->read.influences = NOT_GIVEN;
     opterr = 0;
     for (int id; (id = getopt_long(count, arguments, letters, known, NULL)) != -1;) {
         if (id == '?' || id == ':') return wrong_option(id, arguments[optind - 1]);
@@ -384,6 +392,7 @@ int parse_options(invocation *run, unsigned command, int count, char **arguments
         complain("--%s: '%s' is not a value it takes (%s)", row->name, optarg, row->help);
         return USAGE;
     }
+    settle(run);
     run->operands = arguments + optind;
     run->n_operands = count - optind;
     return 0;

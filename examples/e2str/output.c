@@ -122,6 +122,8 @@ void write_number(FILE *to, const char *before, double value) {
     fprintf(to, "%s%s", before, number);
 }
 
+const char *plural(uint64_t count) { return count == 1 ? "" : "s"; }
+
 double milliseconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

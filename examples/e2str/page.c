@@ -20,7 +20,7 @@ typedef struct reading {
     page_word words[BATCH];
     size_t done;            /* words of the page */
     size_t line, open_line; /* in the layout: of the word that comes next; 1 + of the line that was begun last */
-    bool failed;
+    bool failed, misused;   /* misused: by an option that would do nothing */
 } reading;
 
 /* ------------------------------------------------------------------------------------------------------- crops -- */
@@ -196,6 +196,11 @@ static bool open_page(reading *r) {
     e2str_error error = {{0}};
     const char *path = run->operands[0];
     if (!boxes_load(&r->boxes, run->boxes_path, run->page_number)) return false;
+    if (run->page_number && !r->boxes.paged && run->format == FORMAT_TEXT) {
+        complain("--page-number is for boxes in pages, and %s has no column page_num", run->boxes_path);
+        r->misused = true;
+        return false;
+    }
     if (load_image(run, path, &r->picture, stderr, &error)) {
         complain_of_image(stderr, 0, path, &error);
         return false;
@@ -205,6 +210,7 @@ static bool open_page(reading *r) {
         return false;
     }
     if (!open_model(run, true) || (run->pool_path && !load_pool(run, run->pool_path))) return false;
+    if (run->pool && !prompts_fit(run, e2str_pool_count(run->pool))) return false;
     if (!layout_make(&r->layout, &r->boxes)) {
         complain("out of memory");
         return false;
@@ -231,5 +237,5 @@ int run_page(invocation *run) {
     layout_free(&r.layout);
     boxes_free(&r.boxes);
     e2str_image_free(&r.picture);
-    return good ? OK : FAILED;
+    return r.misused ? USAGE : good ? OK : FAILED;
 }

@@ -20,6 +20,7 @@ typedef struct box_list {
     page_box *boxes;
     size_t count, capacity;
     size_t numbered; /* those with a line */
+    bool paged;      /* the file tells the pages that they are of */
 } box_list;
 
 /* ---- boxes.c: every failure is a message ---- */

@@ -37,32 +37,41 @@ static bool add_labels(invocation *run, const label_list *labels, id_range *adde
     return good;
 }
 
-/* id TAB text */
-static bool print_example(const invocation *run, uint64_t id) {
+/* id TAB text. Of those that cannot be printed the first says why, of the others *damaged is the number. false: the
+ * output cannot be written any more. */
+static bool print_example(const invocation *run, uint64_t id, size_t *damaged) {
     size_t size;
-    char *label = pool_label(run, id, &size);
+    e2str_error error = {"an example is damaged"};
+    char *label = pool_label(run, id, &size, &error);
+    if (!label) {
+        if (!*damaged) complain("%s: %s", run->operands[0], error.message);
+        ++*damaged;
+        return true;
+    }
     printf("%llu", (unsigned long long)id);
-    write_text(stdout, "\t", label ? label : "");
+    write_text(stdout, "\t", label);
     free(label);
     return end_line();
 }
 
 static bool print_examples(const invocation *run) {
-    size_t count;
+    size_t count, damaged = 0;
     uint64_t *ids = pool_ids(run, &count);
     bool good = ids;
-    for (size_t i = 0; i < count && good; i++) good = print_example(run, ids[i]);
+    for (size_t i = 0; i < count && good; i++) good = print_example(run, ids[i], &damaged);
     free(ids);
-    return good;
+    if (damaged) complain("%s: %zu example%s not listed", run->operands[0], damaged, plural(damaged));
+    return good && !damaged;
 }
 
-/* What was added is kept even if nothing can be learnt from it. Ids are told of what is in the file: this command alone
- * has the pool, so they count through. */
+/* What was added is kept even if nothing can be learnt from it, and what was learnt before as well. Ids are told of
+ * what is in the file: this command alone has the pool, so they count through. */
 static bool learn_and_save(invocation *run, const char *path, const id_range *added) {
+    size_t damaged = 0;
     bool learnt = run->no_learn || learn_pool(run), saved = save_pool(run, path), told = saved;
-    for (uint64_t id = added->first; told && id <= added->last; id++) told = print_example(run, id);
+    for (uint64_t id = added->first; told && id <= added->last; id++) told = print_example(run, id, &damaged);
     if (run->labels_path && !run->no_learn && learnt && saved) print_report(run, stderr, 10);
-    return learnt && told;
+    return learnt && told && !damaged;
 }
 
 int run_pool_add(invocation *run) {
@@ -116,7 +125,10 @@ int run_pool_remove(invocation *run) {
         complain("%s: %s", path, error.message);
         good = false;
     }
-    if (changed && has_learnt) good = learn_pool(run) && good;
+    if (changed && has_learnt && !learn_pool(run)) {
+        complain("%s: nothing is removed: what the pool has learnt would be lost", path);
+        return FAILED;
+    }
     if (changed) good = save_pool(run, path) && good;
     return good ? OK : FAILED;
 }
@@ -126,13 +138,25 @@ int run_pool_info(invocation *run) {
     return print_pool(run, run->operands[0]);
 }
 
+static bool get_archive(const invocation *run, e2str_pool_info *info) {
+    e2str_pool_info_init(info);
+    return !e2str_pool_get_info(run->pool, info, NULL) && info->archive;
+}
+
+/* What is counted as in memory is what was added to an archive and is not saved. */
+static const char *where_else(const invocation *run) {
+    e2str_pool_info info;
+    if (!get_archive(run, &info)) return "";
+    return info.mapped ? ": examples stay in the file, which is mapped"
+                       : ": examples stay in the file, and are read when they are used";
+}
+
 /* Of a pool that lies in one. */
 static void print_archive(const invocation *run) {
     e2str_pool_info info;
-    e2str_pool_info_init(&info);
-    if (e2str_pool_get_info(run->pool, &info, NULL) || !info.archive) return;
-    printf("archive         %llu segments, %llu bytes unused\n", (unsigned long long)info.segments,
-           (unsigned long long)info.unused_bytes);
+    if (!get_archive(run, &info)) return;
+    printf("archive         %llu segment%s, %llu byte%s unused\n", (unsigned long long)info.segments,
+           plural(info.segments), (unsigned long long)info.unused_bytes, plural(info.unused_bytes));
     if (info.without_tokens) printf("without tokens  %llu\n", (unsigned long long)info.without_tokens);
 }
 
@@ -141,7 +165,7 @@ int print_pool(const invocation *run, const char *path) {
     stat(path, &status);
     write_text(stdout, "pool            ", path);
     printf("\nexamples        %zu\n", e2str_pool_count(run->pool));
-    printf("in memory       %llu bytes\n", (unsigned long long)e2str_pool_bytes(run->pool));
+    printf("in memory       %llu bytes%s\n", (unsigned long long)e2str_pool_bytes(run->pool), where_else(run));
     printf("file            %llu bytes\n", (unsigned long long)status.st_size);
     e2str_memory_report report;
     if (model_learns(run) && !pool_report(run, &report)) puts("learnt          nothing yet: see e2str pool learn");

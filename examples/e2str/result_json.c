@@ -26,7 +26,7 @@ size_t influence_character(const e2str_influence *influence, const char *label, 
 
 static void write_influence(FILE *to, const invocation *run, const e2str_influence *influence) {
     size_t size = 0;
-    char *label = pool_label(run, influence->example, &size);
+    char *label = pool_label(run, influence->example, &size, NULL);
     const char *character;
     size_t length = influence_character(influence, label, size, &character);
     fprintf(to, "{\"id\":%llu", (unsigned long long)influence->example);
@@ -109,7 +109,7 @@ static void write_examples(FILE *to, const invocation *run, const e2str_result *
         e2str_result_example(result, i, &id, &similarity, NULL);
         fprintf(to, "%s{\"id\":%llu", i ? "," : "", (unsigned long long)id);
         write_number(to, ",\"similarity\":", similarity);
-        char *label = pool_label(run, id, &size);
+        char *label = pool_label(run, id, &size, NULL);
         write_json(to, ",\"label\":", label, size);
         free(label);
         fputc('}', to);

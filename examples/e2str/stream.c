@@ -110,7 +110,10 @@ static void judge(streaming *s, uint64_t ticket, const char *text) {
     e2str_status status = text ? e2str_stream_correct(s->stream, ticket, text, SIZE_MAX, &c, &error)
                                : e2str_stream_confirm(s->stream, ticket, &c, &error);
     if (status) {
-        complain("ticket %llu: %s", (unsigned long long)ticket, error.message);
+        char name[32]; /* which some messages begin with */
+        snprintf(name, sizeof name, "ticket %llu", (unsigned long long)ticket);
+        wipe_progress();
+        complain_of_image(stderr, 0, name, &error);
         fail(s, status, &error);
         return;
     }
@@ -217,6 +220,17 @@ static void run_lines(streaming *s) {
     save(s, true);
 }
 
+/* Corrections take examples out, with which a memory goes, and without visual tokens no other can be made. */
+static bool would_lose_memory(const invocation *run) {
+    e2str_memory_report report;
+    e2str_pool_info info;
+    e2str_pool_info_init(&info);
+    if (e2str_pool_get_info(run->pool, &info, NULL) || !info.without_tokens || !pool_report(run, &report)) return false;
+    complain("%s: visual tokens were left out (--drop-tokens), so this pool cannot learn: it is for reading only",
+             run->operands[0]);
+    return true;
+}
+
 int run_stream(invocation *run) {
     const char *path = run->operands[0];
     int wrong = make_constraint(run);
@@ -224,6 +238,7 @@ int run_stream(invocation *run) {
     run->stream.max_bytes = run->pool_options.max_bytes; /* the stream's: the pool would only refuse */
     run->pool_options.max_bytes = 0;
     if (!open_model(run, true) || !lock_pool(run, path) || !load_or_new_pool(run, path)) return FAILED;
+    if (would_lose_memory(run) || !prompts_fit(run, SIZE_MAX)) return FAILED; /* it may come to any number */
     e2str_error error = {{0}};
     streaming s = {.run = run, .good = true};
     if (e2str_stream_new(run->pool, run->session, &run->stream, &s.stream, &error) ||

@@ -60,7 +60,7 @@ static bool list_paths(crop_list *list, const invocation *run, size_t *bad) {
     for (name_kind kind; good && (kind = next_name(&from, name, &error)) != NO_MORE_NAMES;) {
         if (kind == NAME && !add_path(list, &capacity, name)) good = false;
         if (kind == NAME) continue;
-        complain("%s", error.message);
+        complain_of_image(stderr, 0, name, &error);
         ++*bad;
     }
     names_close(&from);
@@ -91,8 +91,11 @@ static e2str_status look_at(invocation *run, crop *c, size_t width, e2str_error 
     c->key = malloc(width * sizeof *c->key);
     if (!c->key) return E2STR_ERROR_MEMORY;
     e2str_status status = load_image(run, c->path, &image, stderr, error);
-    if (!status) status = e2str_encode(run->session, &image, 1, NULL, c->key, error);
     if (!status) status = e2str_read(run->session, &image, run->pool, &run->read, run->result, error);
+    e2str_area area = {0};
+    if (!status) status = e2str_result_area(run->result, &area, error);
+    image.rotate = area.rotate; /* the way up that reading found, where it was to find one */
+    if (!status) status = e2str_encode(run->session, &image, 1, NULL, c->key, error);
     e2str_image_free(&image);
     if (status) return status;
     uint64_t id;
@@ -171,7 +174,7 @@ static bool write_crop(const invocation *run, const crop *c) {
         putchar('}');
     } else {
         write_text(stdout, "", c->path);
-        printf("\t%.3f", c->value);
+        printf("\t%.3g", c->value);
     }
     return end_line();
 }
