@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._header import Header
-from .errors import BY_STATUS, ArgumentError, Error, FileError
+from .errors import ArgumentError, FileError, failure
 
 if TYPE_CHECKING:
     from typing import Self
@@ -58,13 +58,13 @@ def struct(name: str) -> Any:
     return HEADER.structs[f'e2str_{name}']()
 
 
-def call(name: str, *arguments: Any) -> None:
-    """e2str_NAME(arguments, &error). Raises the exception of its status."""
+def call(name: str, *arguments: Any, file: bytes | None = None) -> None:
+    """e2str_NAME(arguments, &error). Raises the exception of its status. file: the one that it opens or writes."""
     error = struct('error')
     status = getattr(lib, f'e2str_{name}')(*arguments, ctypes.byref(error))
     if status:
-        kind = BY_STATUS.get(lib.e2str_status_name(status).decode(), Error)
-        raise kind(error.message.decode(errors='backslashreplace'))
+        message = error.message.decode(errors='backslashreplace')
+        raise failure(lib.e2str_status_name(status).decode(), message, None if file is None else os.fsdecode(file))
 
 
 # ---- handles ----
@@ -78,9 +78,11 @@ def _free(function: str, pointer: int | None, pid: int, keep: tuple[object, ...]
 class Owner:
     """Owns something of the library's: freed when nobody refers to the owner any more, then what it keeps."""
 
-    def __init__(self, make: str, free: str, *arguments: Any, keep: tuple[object, ...] = ()) -> None:
+    def __init__(
+        self, make: str, free: str, *arguments: Any, keep: tuple[object, ...] = (), file: bytes | None = None
+    ) -> None:
         pointer = ctypes.c_void_p()
-        call(make, *arguments, ctypes.byref(pointer))
+        call(make, *arguments, ctypes.byref(pointer), file=file)
         self.pointer = pointer.value
         self.pid = os.getpid()
         # The finalizer holds what is kept, so that it outlives this even where both are garbage of one circle.
