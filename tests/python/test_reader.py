@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -176,6 +177,26 @@ class TestReader(Case):
         self.assertRaisesRegex(e2str.ArgumentError, "'f16'.*'bf16'", e2str.Reader, TINY, precision='f16')
         self.assertRaises(e2str.ArgumentError, e2str.Reader, TINY, threads=0)
         self.assertEqual(self.reader.read(PATHS[0], beams=None), self.reader.read(PATHS[0]))
+
+    def test_unknown_options(self):
+        """an option that is not known is refused with the one that may be meant, and where it belongs"""
+        path, none = PATHS[0], 'there is no option'
+        for message, call in (
+            (f"{none} 'beam': is it 'beams'?", lambda: self.reader.read(path, beam=3)),
+            (f"{none} 'everywhere': is it 'memory_everywhere'?", lambda: self.reader.read_batch([path], everywhere=True)),
+            (f"{none} 'reject': is it 'reject_below'?", lambda: self.reader.read(path, reject=0.5)),
+            (f"{none} 'rotate' here: it is Picture(image, rotate=...)", lambda: self.reader.read(path, rotate='auto')),
+            (f"{none} 'max_side' here: it is Picture(file, max_side=...)", lambda: self.reader.read(path, max_side=9)),
+            (f"{none} 'pattern' here: it is Constraint(pattern=...)", lambda: self.reader.read(path, pattern='[0-9]')),
+            (f"{none} 'rotat' here: is it Picture(image, rotate=...)?", lambda: self.reader.read(path, rotat=90)),
+            (f"{none} 'beams' here: it is read(image, beams=...)", lambda: e2str.Reader(TINY, beams=2)),
+            (f"{none} 'thread': is it 'threads'?", lambda: e2str.Reader(TINY, thread=2)),
+            (f"{none} 'rotat' here: is it Picture(image, rotate=...)?", lambda: e2str.Picture(path, rotat=90)),
+            (f"{none} 'rotat': is it 'rotate'?", lambda: e2str.Picture(noise(), rotat=90)),
+            (f"{none} 'xyz'", lambda: self.reader.read(path, xyz=1)),
+            (f"{none} 'n_examples': is it 'examples'?", lambda: self.reader.read(path, n_examples=1)),
+        ):
+            self.assertRaisesRegex(TypeError, f'^{re.escape(message)}$', call)
 
     def test_wrong_types(self):
         """what has the wrong type is a TypeError that names what is accepted, a handle of another kind as well"""

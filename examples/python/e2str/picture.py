@@ -68,6 +68,9 @@ class Picture:
                 raise TypeError('bgr is for arrays')
             self._load(source, of_file)
         elif of_file:
+            for name in of_file:
+                if name not in FileLimits.__annotations__:
+                    raise _abi.unknown(name, self._view)
             raise TypeError(f'{", ".join(of_file)}: for files only')
         elif pil is not None and isinstance(source, pil.Image):
             if bgr:

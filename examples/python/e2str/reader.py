@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .picture import Path, Source
 
+SHIPPED = _abi.PACKAGE / 'e2str-small.gguf'
 _OF_ONE = ArgumentError, LimitError, OutOfMemoryError  # what a read can say of one picture of a batch
 
 
@@ -554,9 +555,8 @@ class Constraint(Handle):
 
 def default_model() -> str:
     """Path of the model that Reader() opens: $E2STR_MODEL, the package's, or where the library finds one."""
-    shipped = _abi.PACKAGE / 'e2str-small.gguf'
-    if 'E2STR_MODEL' not in os.environ and shipped.is_file():
-        return os.fspath(shipped)
+    if not os.environ.get('E2STR_MODEL') and SHIPPED.is_file():
+        return os.fspath(SHIPPED)
     path = ctypes.create_string_buffer(4096)
     _abi.call('default_model_path', path, len(path))
     return os.fsdecode(path.value)
