@@ -29,7 +29,9 @@ class TestCommand(Case):
     def test_reads(self):
         """python -m e2str is the command, with the model of the package"""
         out, _ = self.command('read', *PATHS)
-        self.assertEqual([line.split('\t')[:2] for line in out.splitlines()], [list(pair) for pair in zip(PATHS, TEXTS)])
+        self.assertEqual(
+            [line.split('\t')[:2] for line in out.splitlines()], [list(pair) for pair in zip(PATHS, TEXTS)]
+        )
         self.assertRegex(self.command('--version')[0], f'^e2str {e2str.__version__} ')
         with tempfile.TemporaryDirectory() as folder:
             pool = os.path.join(folder, 'a b.pool')

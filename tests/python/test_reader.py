@@ -41,7 +41,9 @@ class TestReader(Case):
         self.assertRaisesRegex(TypeError, 'not one str', self.reader.read_batch, 'word.png')
         with e2str.Reader(TINY) as tiny:
             empty = np.zeros((0, 5), np.uint8)
-            self.assertRaisesRegex(e2str.ArgumentError, 'image 601: .* 5 x 0', tiny.read_batch, [noise()] * 601 + [empty])
+            self.assertRaisesRegex(
+                e2str.ArgumentError, 'image 601: .* 5 x 0', tiny.read_batch, [noise()] * 601 + [empty]
+            )
 
     def test_batch_errors(self):
         """with errors='return' the exception stands in the place of what cannot be read, and the others are read"""
@@ -183,7 +185,10 @@ class TestReader(Case):
         path, none = PATHS[0], 'there is no option'
         for message, call in (
             (f"{none} 'beam': is it 'beams'?", lambda: self.reader.read(path, beam=3)),
-            (f"{none} 'everywhere': is it 'memory_everywhere'?", lambda: self.reader.read_batch([path], everywhere=True)),
+            (
+                f"{none} 'everywhere': is it 'memory_everywhere'?",
+                lambda: self.reader.read_batch([path], everywhere=True),
+            ),
             (f"{none} 'reject': is it 'reject_below'?", lambda: self.reader.read(path, reject=0.5)),
             (f"{none} 'rotate' here: it is Picture(image, rotate=...)", lambda: self.reader.read(path, rotate='auto')),
             (f"{none} 'max_side' here: it is Picture(file, max_side=...)", lambda: self.reader.read(path, max_side=9)),
