@@ -18,7 +18,7 @@ ifneq ($(words $(BUILD)),1)
 $(error BUILD is "$(BUILD)": make cannot work in a folder with a blank in its name)
 endif
 
-# The version is written in the header and nowhere else. While the major version is 0 the soname carries the minor one.
+# The version is the header's. While the major version is 0 the soname carries the minor one.
 version_part = $(shell sed -n 's/^.define E2STR_VERSION_$(1) //p' include/e2str.h)
 MAJOR := $(call version_part,MAJOR)
 MINOR := $(call version_part,MINOR)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Puts the library, its header and the weights into the wheel: a hook of hatchling, see pyproject.toml."""
+"""Puts the library, its header, the command and the weights into the wheel: a hook of hatchling, see pyproject.toml."""
 
 import glob
 import os
@@ -28,12 +28,14 @@ class Hook(BuildHookInterface[Any]):
             return
         settings = [f'BUILD={os.path.relpath(BUILD, ROOT)}', 'CFLAGS=-O2', 'LDFLAGS=-Wl,-s']
         jobs = f'-j{os.cpu_count() or 1}'
-        subprocess.run([os.environ.get('MAKE', 'make'), '-s', jobs, 'shared', *settings], cwd=ROOT, check=True)
+        targets = 'shared', f'{os.path.relpath(BUILD, ROOT)}/e2str'
+        subprocess.run([os.environ.get('MAKE', 'make'), '-s', jobs, *targets, *settings], cwd=ROOT, check=True)
         build_data['tag'] = 'py3-none-' + re.sub(r'\W', '_', sysconfig.get_platform())
         licences = [path for pattern in VENDORED for path in glob.glob(f'/usr/share/doc/{pattern}/copyright')]
         build_data['force_include'] = {
             **{path: f'e2str/licences/{os.path.basename(os.path.dirname(path))}' for path in licences},
             os.path.join(BUILD, 'libe2str.so'): 'e2str/libe2str.so',
+            os.path.join(BUILD, 'e2str'): 'e2str/bin/e2str',
             os.path.join(ROOT, 'include', 'e2str.h'): 'e2str/e2str.h',
             os.path.join(ROOT, 'weights', 'e2str-small.gguf'): 'e2str/e2str-small.gguf',
         }

@@ -39,6 +39,5 @@ class Case(unittest.TestCase):
 
     def demo_pool(self):
         pool = e2str.Pool(self.reader)
-        for path, label in labels('examples/demo/pool'):
-            pool.add(path, label)
+        pool.add_labels('examples/demo/pool/labels.tsv')
         return pool

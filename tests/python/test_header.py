@@ -77,7 +77,7 @@ class TestHeader(unittest.TestCase):
             by_python = ['accept', 'threads']
             self.assertEqual(list(kind.__annotations__), [one for one in members(name) if one not in by_python])
         answers = dict(model_info=e2str.ModelInfo, memory_report=e2str.Report, box=e2str.Box, area=e2str.Area)
-        answers.update(correction=e2str.Correction, stream_report=e2str.StreamReport)
+        answers.update(correction=e2str.Correction, stream_report=e2str.StreamReport, pool_info=e2str.PoolInfo)
         for name, kind in answers.items():
             self.assertEqual([field.name for field in fields(kind)], members(name))
         by_python = ['pixels', 'width', 'height', 'stride', 'format', 'owned']

@@ -80,6 +80,58 @@ class TestPool(Case):
             self.assertEqual(dict(e2str.Pool.load(self.reader, path)), dict(pool))
             self.assertRaises(e2str.FileError, pool.save, os.path.join(folder, 'none', 'pool'))
 
+    def test_labels(self):
+        """the examples of a labels file are added, all of them or none"""
+        known = labels('examples/demo/pool')
+        with e2str.Pool(self.reader) as pool, e2str.Pool(self.reader) as other:
+            ids = pool.add_labels('examples/demo/pool/labels.tsv')
+            self.assertEqual(list(pool.items()), list(zip(ids, (label for _, label in known))))
+            for path, label in known:
+                other.add(path, label)
+            self.assertEqual(self.reader.read(QUERIES[0][0], pool), self.reader.read(QUERIES[0][0], other))
+        with tempfile.TemporaryDirectory() as folder, e2str.Reader(TINY) as tiny, e2str.Pool(tiny) as pool:
+            file = Path(folder, 'labels.tsv')
+            for name, size in (('a.pgm', 1), ('b.pgm', 2), ('images/b.pgm', 3), ('images/c.pgm', 4)):
+                Path(folder, name).parent.mkdir(exist_ok=True)
+                Path(folder, name).write_bytes(b'P5 %d 4 255\n' % size + bytes(4 * size))
+            file.write_bytes(b'\xef\xbb\xbfa.pgm\tab\r\n\nb.pgm\tb\nc.pgm\tc\na.pgm\td\n%s/a.pgm\te' % folder.encode())
+            self.assertEqual([pool[id] for id in pool.add_labels(file)], ['e', 'b', 'c'])
+            self.assertEqual([pool[id] for id in pool.add_labels(str(file))], ['e', 'b', 'c'])
+            self.assertEqual(len(pool), 6)
+            for content, kind, message in (
+                (b'a.pgm\tab\nb.pgm ab', e2str.LabelError, '^.*labels.tsv:2: no tab'),
+                (b'a.pgm\tab\nb.pgm\t\xff', e2str.LabelError, '^.*labels.tsv:2: the text is not UTF-8'),
+                (b'a.pgm\tab\nlabels.tsv\tx', e2str.ImageError, '^.*/labels.tsv: '),
+                (b'a.pgm\tab\nd.pgm\tx', FileNotFoundError, '^.*/d.pgm: No such file'),
+                (b'a.pgm\tab\nb.pgm\t\xe6\xbc\xa2', e2str.LabelError, '^.*/b.pgm: '),
+            ):
+                file.write_bytes(content)
+                self.assertRaisesRegex(kind, message, pool.add_labels, file)
+                self.assertEqual(len(pool), 6)
+            file.write_bytes(b'')
+            self.assertEqual(pool.add_labels(file), [])
+            with self.assertRaises(e2str.MissingFileError) as caught:
+                pool.add_labels(Path(folder, 'none'))
+            self.assertEqual(caught.exception.filename, os.path.join(folder, 'none'))
+            self.assertRaisesRegex(e2str.FileError, 'Is a directory', pool.add_labels, folder)
+            self.assertRaisesRegex(TypeError, '^path is a path', pool.add_labels, 5)
+
+    def test_info(self):
+        """what a pool holds, in memory and in an archive"""
+        with tempfile.TemporaryDirectory() as folder, e2str.Reader(TINY) as tiny:
+            path, pool = Path(folder, 'a.archive'), e2str.Pool(tiny, storage='f32')
+            self.assertEqual(pool.info(), e2str.PoolInfo(0, 0, 'f32', False, False, 0, 0, 0, 0))
+            pool.add(noise(), 'abc')
+            self.assertEqual(pool.info(), e2str.PoolInfo(1, 1, 'f32', False, False, 0, 0, 0, 0))
+            pool.save_archive(path, without_tokens=True)
+            pool.add(noise(30), 'd')
+            info = pool.info()
+            self.assertEqual((info.examples, info.added, info.archive, info.segments), (2, 1, True, 1))
+            self.assertEqual((info.file_bytes, info.without_tokens), (path.stat().st_size, 1))
+            self.assertIs(info.mapped, True)
+            pool.close()
+            self.assertRaisesRegex(ValueError, 'closed', pool.info)
+
     def test_archive(self):
         """a pool in an archive: saved to, refreshed, verified, without visual tokens"""
         with tempfile.TemporaryDirectory() as folder, self.demo_pool() as pool:

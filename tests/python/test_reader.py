@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
+import copy
+import errno
 import gc
 import os
+import pickle
+import re
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -34,6 +39,81 @@ class TestReader(Case):
         with self.assertRaisesRegex(e2str.FileError, 'image 2: .*none.png'):
             self.reader.read_batch([*PATHS[:2], 'none.png'])
         self.assertRaisesRegex(TypeError, 'not one str', self.reader.read_batch, 'word.png')
+        with e2str.Reader(TINY) as tiny:
+            empty = np.zeros((0, 5), np.uint8)
+            self.assertRaisesRegex(
+                e2str.ArgumentError, 'image 601: .* 5 x 0', tiny.read_batch, [noise()] * 601 + [empty]
+            )
+
+    def test_batch_errors(self):
+        """with errors='return' the exception stands in the place of what cannot be read, and the others are read"""
+        with e2str.Reader(TINY) as reader:
+            batch = [noise(20, 8 + i % 5) for i in range(300)]
+            right = reader.read_batch(batch)
+            self.assertEqual(reader.read_batch(batch, errors='return'), right)
+            wrong = {
+                0: ('none.png', e2str.MissingFileError, '^none.png: '),
+                7: (b'no picture', e2str.ImageError, '^not PNG'),
+                8: (np.zeros((0, 5), np.uint8), e2str.ArgumentError, '^image.width x height is 5 x 0'),
+                9: ('a\0b', e2str.ArgumentError, 'NUL'),
+                131: (np.zeros((5, 5, 2), np.uint8), e2str.ArgumentError, '1, 3 or 4 channels'),
+                299: (e2str.Picture(noise(), rotate=7), e2str.ArgumentError, '^image.rotate is 7'),
+            }
+            for index, (image, _, _) in wrong.items():
+                batch[index] = image
+            for given, known in ((batch, right), ([batch[0]], [right[0]])):
+                found = reader.read_batch(iter(given), errors='return')
+                self.assertEqual(len(found), len(known))
+                for index, (one, expected) in enumerate(zip(found, known)):
+                    if index in wrong:
+                        self.assertIs(type(one), wrong[index][1])
+                        self.assertRegex(str(one), wrong[index][2])
+                        self.assertIsNone(one.__traceback__)
+                    else:
+                        self.assertEqual(one, expected)
+            self.assertEqual(reader.read_batch([], errors='return'), [])
+            for call in (dict(beams=0, errors='return'), dict(errors='ignore')):
+                self.assertRaises(e2str.ArgumentError, reader.read_batch, batch, **call)
+            self.assertRaisesRegex(TypeError, 'image 1: ', reader.read_batch, [noise(), 5], errors='return')
+            self.assertRaises(ZeroDivisionError, reader.read_batch, (1 // 0 for _ in 'a'), errors='return')
+
+    def test_file_errors(self):
+        """a FileError is the OSError that Python's own calls would raise, and a FileNotFoundError where it is one"""
+        with tempfile.TemporaryDirectory() as folder, e2str.Reader(TINY) as reader:
+            nowhere, blocked = os.path.join(folder, 'none', 'a'), os.path.join(folder, 'file', 'a')
+            Path(folder, 'file').touch()
+            pool = e2str.Pool(reader)
+            for call in (
+                reader.read,
+                lambda path: reader.read(Path(path)),
+                e2str.Reader,
+                lambda path: e2str.Pool.load(reader, path),
+                pool.save,
+                lambda path: pool.save(path, overwrite=True),
+                pool.save_archive,
+                lambda path: e2str.Stream(pool).save(path),
+                lambda path: e2str.Constraint(lexicon_path=path),
+            ):
+                for path, number, is_missing in (
+                    (nowhere, errno.ENOENT, True),
+                    (blocked, errno.ENOTDIR, False),
+                    (folder, errno.EISDIR, False),
+                ):
+                    with self.assertRaises(e2str.FileError) as caught:
+                        call(path)
+                    error = caught.exception
+                    self.assertEqual((error.errno, error.strerror, error.filename), (number, os.strerror(number), path))
+                    self.assertEqual(isinstance(error, FileNotFoundError), is_missing)
+                    self.assertTrue(str(error).startswith(f'{path}: ') and isinstance(error, OSError), error)
+                    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+                        self.assertEqual((type(copied), vars(copied)), (type(error), vars(error)))
+                        self.assertEqual((copied.errno, copied.filename, str(copied)), (number, path, str(error)))
+            with self.assertRaisesRegex(FileNotFoundError, '^image 1: ') as caught:
+                reader.read_batch([noise(), nowhere])
+            self.assertEqual((caught.exception.errno, caught.exception.filename), (errno.ENOENT, nowhere))
+            os.symlink('nothing', os.path.join(folder, 'link'))
+            self.assertRaises(FileNotFoundError, pool.save, os.path.join(folder, 'link'))
+            self.assertIsNone(e2str.FileError('a reason of our own').errno)
 
     def test_reading(self):
         """a reading holds text, characters and alternatives"""
@@ -99,6 +179,29 @@ class TestReader(Case):
         self.assertRaisesRegex(e2str.ArgumentError, "'f16'.*'bf16'", e2str.Reader, TINY, precision='f16')
         self.assertRaises(e2str.ArgumentError, e2str.Reader, TINY, threads=0)
         self.assertEqual(self.reader.read(PATHS[0], beams=None), self.reader.read(PATHS[0]))
+
+    def test_unknown_options(self):
+        """an option that is not known is refused with the one that may be meant, and where it belongs"""
+        path, none = PATHS[0], 'there is no option'
+        for message, call in (
+            (f"{none} 'beam': is it 'beams'?", lambda: self.reader.read(path, beam=3)),
+            (
+                f"{none} 'everywhere': is it 'memory_everywhere'?",
+                lambda: self.reader.read_batch([path], everywhere=True),
+            ),
+            (f"{none} 'reject': is it 'reject_below'?", lambda: self.reader.read(path, reject=0.5)),
+            (f"{none} 'rotate' here: it is Picture(image, rotate=...)", lambda: self.reader.read(path, rotate='auto')),
+            (f"{none} 'max_side' here: it is Picture(file, max_side=...)", lambda: self.reader.read(path, max_side=9)),
+            (f"{none} 'pattern' here: it is Constraint(pattern=...)", lambda: self.reader.read(path, pattern='[0-9]')),
+            (f"{none} 'rotat' here: is it Picture(image, rotate=...)?", lambda: self.reader.read(path, rotat=90)),
+            (f"{none} 'beams' here: it is read(image, beams=...)", lambda: e2str.Reader(TINY, beams=2)),
+            (f"{none} 'thread': is it 'threads'?", lambda: e2str.Reader(TINY, thread=2)),
+            (f"{none} 'rotat' here: is it Picture(image, rotate=...)?", lambda: e2str.Picture(path, rotat=90)),
+            (f"{none} 'rotat': is it 'rotate'?", lambda: e2str.Picture(noise(), rotat=90)),
+            (f"{none} 'xyz'", lambda: self.reader.read(path, xyz=1)),
+            (f"{none} 'n_examples': is it 'examples'?", lambda: self.reader.read(path, n_examples=1)),
+        ):
+            self.assertRaisesRegex(TypeError, f'^{re.escape(message)}$', call)
 
     def test_wrong_types(self):
         """what has the wrong type is a TypeError that names what is accepted, a handle of another kind as well"""

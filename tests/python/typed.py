@@ -17,6 +17,14 @@ def program(page: numpy.typing.NDArray[numpy.uint8]) -> None:
             reader.read_batch([page, 'a.png', Image.open('a.png'), b'', e2str.Picture(page, bgr=True)]),
             list[e2str.Reading],
         )
+        assert_type(reader.read_batch(['a.png'], pool, errors='return', k=0), list[e2str.Reading | e2str.Error])
+        assert_type(reader.read_batch(['a.png'], errors='raise'), list[e2str.Reading])
+        assert_type(pool.add_labels('labels.tsv'), list[int])
+        assert_type(pool.info().storage, str)
+        try:
+            reader.read('a.png')
+        except e2str.FileError as error:
+            assert_type(error.errno, int | None)
         assert_type(pool.learn(keep_doubtful=True), e2str.Report | None)
         assert_type(dict(pool), dict[int, str])
         with pool.memory() as memory:
@@ -27,5 +35,6 @@ def program(page: numpy.typing.NDArray[numpy.uint8]) -> None:
         reader.read(3)  # type: ignore[arg-type]
         reader.read(page, beems=4)  # type: ignore[call-arg]
         reader.read(page, beams='4')  # type: ignore[arg-type]
+        reader.read_batch([page], errors='ignore')  # type: ignore[call-overload]
         e2str.Pool(reader, storage='f64')  # type: ignore[arg-type]
         reading.text = ''  # type: ignore[misc]

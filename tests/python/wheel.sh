@@ -17,6 +17,13 @@ in_venv() {
 }
 # reads NAME: the installed package reads, from a folder that has nothing of ours
 reads() { [ "$(cd / && "$work/$1/bin/python" -c "$script" "$image")" = Coffee ]; }
+# command_works NAME: e2str reads, finds the model, and knows the others, though none is in PATH
+command_works() {
+    local e2str=$work/$1/bin/e2str
+    [ "$(cd / && "$e2str" read "$image" | cut -f 2)" = Coffee ] &&
+        (cd / && quietly "$e2str" report "$image" -o "$work/report.html") &&
+        (cd / && "$e2str" help teach) | grep -q '^usage: e2str-teach'
+}
 # commands_work NAME: both programs, from a folder that has nothing of ours. Interrupted, teach saves its pool.
 # --foreground: to the command alone; without it the signal comes twice, and the second says not to save.
 commands_work() {
@@ -28,10 +35,12 @@ commands_work() {
 }
 # What the loader takes that is neither the C library nor in the wheel; manylinux has zlib.
 loads_its_own() {
-    local library
-    library=$("$work/$1/bin/python" -c 'import e2str; print(e2str.__path__[0])')/libe2str.so
-    ldd "$library" | grep -E 'png|jpeg' > "$work/ldd"
-    [ "$(grep -c /e2str.libs/ "$work/ldd")" -eq 2 ] && [ "$(wc -l < "$work/ldd")" -eq 2 ]
+    local package file
+    package=$("$work/$1/bin/python" -c 'import e2str; print(e2str.__path__[0])')
+    for file in libe2str.so bin/e2str; do
+        ldd "$package/$file" | grep -E 'png|jpeg' > "$work/ldd"
+        [ "$(grep -c /e2str.libs/ "$work/ldd")" -eq 2 ] && [ "$(wc -l < "$work/ldd")" -eq 2 ] || return 1
+    done
 }
 
 # What $PYTHONS does not say: python3, and the newest one beside it.
@@ -48,11 +57,17 @@ fi
 wheel=$(printf '%s\n' "$BUILD"/wheel/e2str-*.whl)
 check 'one wheel for every Python 3, with a manylinux tag' \
     grep -qE '^[^ ]*/e2str-[0-9.]+-py3-none-manylinux_2_[0-9]+_[a-z0-9_]+\.whl$' <<< "$wheel"
+# It says which systems can install it: a call that is new to the C library shuts some out.
+if [ "$(uname -m)" = x86_64 ] && grep -q '^PRETTY_NAME="Debian GNU/Linux 12' /etc/os-release; then
+    tag=${wheel##*-none-}
+    check 'of the oldest C library that docs/python.md tells' grep -qF "\`${tag%.whl}\`" docs/python.md
+fi
 
 for python in $PYTHONS; do
     version=$("$python" -c 'import platform; print(platform.python_version())') || { check "$python" false; continue; }
     check "Python $version: the wheel installs" in_venv "$python" "$version" --no-index "$wheel"
     check "Python $version: and reads, without NumPy" reads "$version"
+    check "Python $version: e2str is a command, with the model" command_works "$version"
     check "Python $version: e2str-teach and e2str-report are commands" commands_work "$version"
     check "Python $version: with libpng and libjpeg of its own" loads_its_own "$version"
     licences=("$work/$version"/lib/*/site-packages/e2str/licences/lib{png,jpeg}*)

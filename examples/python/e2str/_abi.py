@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import difflib
 import logging
 import operator
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._header import Header
-from .errors import BY_STATUS, ArgumentError, Error, FileError
+from .errors import ArgumentError, FileError, failure
 
 if TYPE_CHECKING:
     from typing import Self
@@ -58,13 +59,13 @@ def struct(name: str) -> Any:
     return HEADER.structs[f'e2str_{name}']()
 
 
-def call(name: str, *arguments: Any) -> None:
-    """e2str_NAME(arguments, &error). Raises the exception of its status."""
+def call(name: str, *arguments: Any, file: bytes | None = None) -> None:
+    """e2str_NAME(arguments, &error). Raises the exception of its status. file: the one that it opens or writes."""
     error = struct('error')
     status = getattr(lib, f'e2str_{name}')(*arguments, ctypes.byref(error))
     if status:
-        kind = BY_STATUS.get(lib.e2str_status_name(status).decode(), Error)
-        raise kind(error.message.decode(errors='backslashreplace'))
+        message = error.message.decode(errors='backslashreplace')
+        raise failure(lib.e2str_status_name(status).decode(), message, None if file is None else os.fsdecode(file))
 
 
 # ---- handles ----
@@ -78,9 +79,11 @@ def _free(function: str, pointer: int | None, pid: int, keep: tuple[object, ...]
 class Owner:
     """Owns something of the library's: freed when nobody refers to the owner any more, then what it keeps."""
 
-    def __init__(self, make: str, free: str, *arguments: Any, keep: tuple[object, ...] = ()) -> None:
+    def __init__(
+        self, make: str, free: str, *arguments: Any, keep: tuple[object, ...] = (), file: bytes | None = None
+    ) -> None:
         pointer = ctypes.c_void_p()
-        call(make, *arguments, ctypes.byref(pointer))
+        call(make, *arguments, ctypes.byref(pointer), file=file)
         self.pointer = pointer.value
         self.pid = os.getpid()
         # The finalizer holds what is kept, so that it outlives this even where both are garbage of one circle.
@@ -186,14 +189,48 @@ def _member(kind: Any, name: str, value: Any, keep: list[object]) -> Any:
     return number(kind, value, name, f'an integer or {", ".join(map(repr, choices))}')
 
 
+TAKERS = {
+    'read_options': 'read(image, {}=...)',
+    'image': 'Picture(image, {}=...)',
+    'image_limits': 'Picture(file, {}=...)',
+    'constraint_options': 'Constraint({}=...)',
+    'model_options': 'Reader(model, {}=...)',
+    'session_options': 'Reader(model, {}=...)',
+    'pool_options': 'Pool(reader, {}=...)',
+    'learn_options': 'Pool.learn({}=...)',
+    'archive_options': 'Pool.save_archive(path, {}=...)',
+    'stream_options': 'Stream(pool, {}=...)',
+}
+_PIXELS = {'pixels', 'width', 'height', 'stride', 'format', 'owned'}  # of an image; the rest are its options
+
+
+def _names(kind: type[ctypes.Structure]) -> list[str]:
+    """Members of a structure that can be given: all but those that follow from others."""
+    names = [field[0] for field in kind._fields_]
+    follow = {form.format(name) for name in names for form in ('n_{}', '{}_size', '{}_user')}
+    return [name for name in names if name not in follow and name not in ('size', 'log')]
+
+
+def unknown(name: str, target: Any) -> TypeError:
+    """An option that a structure does not have, with the one that may be meant."""
+    others = {one: form for kind, form in TAKERS.items() for one in _names(HEADER.structs[f'e2str_{kind}'])}
+    others = {one: form for one, form in others.items() if one not in _PIXELS}
+    if name in others:
+        return TypeError(f'there is no option {name!r} here: it is {others[name].format(name)}')
+    if near := difflib.get_close_matches(name, _names(type(target)), 1):
+        return TypeError(f'there is no option {name!r}: is it {near[0]!r}?')
+    if near := difflib.get_close_matches(name, others, 1):
+        return TypeError(f'there is no option {name!r} here: is it {others[near[0]].format(near[0])}?')
+    return TypeError(f'there is no option {name!r}')
+
+
 def fill(target: Any, given: Mapping[str, Any], keep: list[object]) -> None:
     """Sets members. None leaves one as it is; a list of ids also sets the member of its length, n_NAME, and text that
     of its size, NAME_size."""
-    kinds = {name: kind for name, kind in target._fields_ if name not in ('size', 'log', 'log_user')}
+    kinds, names = dict(target._fields_), _names(type(target))
     for name, value in given.items():
-        kind = kinds.get(name)
-        if kind is None:
-            raise TypeError(f'there is no option {name!r}')
+        if name not in names:
+            raise unknown(name, target)
         if value is None:
             continue
         if f'n_{name}' in kinds:
@@ -201,7 +238,7 @@ def fill(target: Any, given: Mapping[str, Any], keep: list[object]) -> None:
             setattr(target, f'n_{name}', len(array))
             setattr(target, name, array)
             continue
-        value = _member(kind, name, value, keep)
+        value = _member(kinds[name], name, value, keep)
         setattr(target, name, value)
         if f'{name}_size' in kinds:
             setattr(target, f'{name}_size', len(value))

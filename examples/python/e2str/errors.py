@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from typing import Any
+
 
 class Error(Exception):
     """Any failure that the library reports. str() of it is the library's message, which names what went wrong."""
@@ -27,9 +31,22 @@ class OutOfMemoryError(Error, MemoryError):
 
 
 class FileError(Error, OSError):
-    """A file cannot be opened, read, written or renamed."""
+    """A file cannot be opened, read, written or renamed. errno, strerror and filename are those of OSError, None where
+    they are not known; str() is the library's message all the same."""
 
     status = 'io'
+
+    def __init__(self, message: str = '', number: int | None = None, filename: str | None = None) -> None:
+        super().__init__(message)
+        self.errno, self.filename = number, filename
+        self.strerror = None if number is None else os.strerror(number)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.errno, self.filename)
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """A FileError whose cause is that the file, or a folder on the way to it, is not there."""
 
 
 class FormatError(Error, ValueError):
@@ -84,6 +101,25 @@ class ConflictError(Error):
     """A pool file was changed by somebody else since it was loaded or saved."""
 
     status = 'conflict'
+
+
+_SAID = {'is a directory': errno.EISDIR, 'is a link to a file that is not there': errno.ENOENT}  # in our own words
+
+
+def failure(status: str, message: str, filename: str | None = None) -> Error:
+    """The exception of a status. Why a file failed is what its message ends with: as the system says it."""
+    if status != FileError.status:
+        return BY_STATUS.get(status, Error)(message)
+    reason = message.rpartition(': ')[2]
+    number = _SAID.get(reason) or next((one for one in errno.errorcode if os.strerror(one) == reason), None)
+    return (MissingFileError if number == errno.ENOENT else FileError)(message, number, filename)
+
+
+def within(error: Error, what: str) -> Error:
+    """The same error, of WHAT: in front of the message."""
+    if isinstance(error, FileError):
+        return type(error)(f'{what}: {error}', error.errno, error.filename)
+    return type(error)(f'{what}: {error}')
 
 
 BY_STATUS: dict[str, type[Error]] = {kind.status: kind for kind in Error.__subclasses__()}

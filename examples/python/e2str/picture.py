@@ -10,6 +10,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from . import _abi
+from .errors import ArgumentError
 
 if TYPE_CHECKING:
     from typing import TypeAlias, Unpack
@@ -67,6 +68,9 @@ class Picture:
                 raise TypeError('bgr is for arrays')
             self._load(source, of_file)
         elif of_file:
+            for name in of_file:
+                if name not in FileLimits.__annotations__:
+                    raise _abi.unknown(name, self._view)
             raise TypeError(f'{", ".join(of_file)}: for files only')
         elif pil is not None and isinstance(source, pil.Image):
             if bgr:
@@ -132,8 +136,8 @@ class Picture:
         else:
             path = os.fsencode(source)
             if b'\0' in path:
-                raise ValueError('a NUL in a path')
-            _abi.call('image_load', path, what, view)
+                raise ArgumentError('a NUL in a path')
+            _abi.call('image_load', path, what, view, file=path)
         weakref.finalize(self, _free, self._view).atexit = False
 
     def _of_pil(self, image: Any) -> None:
@@ -164,7 +168,7 @@ class Picture:
             raise TypeError(f'pixels are uint8, not {array.dtype}')
         channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
         if channels not in (1, 3, 4):
-            raise ValueError(f'pixels are [height][width] with 1, 3 or 4 channels, not {list(array.shape)}')
+            raise ArgumentError(f'pixels are [height][width] with 1, 3 or 4 channels, not {list(array.shape)}')
         if bgr and channels == 4:
             array = array[:, :, [2, 1, 0, 3]]
         array = array.reshape(*array.shape[:2], channels)

@@ -7,15 +7,16 @@ import ctypes
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-from . import _abi
+from . import _abi, _batch
 from ._abi import Handle, Owner, lib
-from .errors import Error, NotFoundError
+from .errors import ArgumentError, Error, LabelError, LimitError, NotFoundError, OutOfMemoryError, failure, within
 from .picture import Picture
-from .results import Encoding, ModelInfo, Reading, Report, reading
+from .results import Encoding, ModelInfo, PoolInfo, Reading, Report, reading
+from .tools.crops import labelled
 
 if TYPE_CHECKING:
     from typing import Self, Unpack
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from .picture import Path, Source
 
-_AT_ONCE = 256  # pictures of a batch that are in memory together
+SHIPPED = _abi.PACKAGE / 'e2str-small.gguf'
+_OF_ONE = ArgumentError, LimitError, OutOfMemoryError  # what a read can say of one picture of a batch
 
 
 class ModelOptions(TypedDict, total=False):
@@ -157,7 +159,7 @@ class Reader(Handle):
             )
         else:
             path = _abi.path(default_model() if model is None else model, 'model', 'a path, or the bytes of a file')
-            self._owner = Owner('model_open', 'model_close', path, ctypes.byref(settings))
+            self._owner = Owner('model_open', 'model_close', path, ctypes.byref(settings), file=path)
         self._help = threads, spin_microseconds
         self._idle = [_Session(self._owner, *self._help)]
         self.info: ModelInfo = _abi.ask(ModelInfo, 'model_info', 'model_get_info', self._owner.pointer)
@@ -194,14 +196,69 @@ class Reader(Handle):
         """Reads one picture; see Picture for what it may be, ReadOptions for the options."""
         return self._read([Picture.of(image)], pool, options)[0]
 
+    @overload
     def read_batch(
-        self, images: Iterable[Source], pool: Pool | None = None, **options: Unpack[ReadOptions]
-    ) -> list[Reading]:
-        """Reads several, which is faster than one by one and gives the same bits. The first failure ends it."""
-        readings: list[Reading] = []
-        for pictures in _pictures(images):
-            readings += self._read(pictures, pool, options)
-        return readings
+        self,
+        images: Iterable[Source],
+        pool: Pool | None = None,
+        *,
+        errors: Literal['raise'] = 'raise',
+        **options: Unpack[ReadOptions],
+    ) -> list[Reading]: ...
+
+    @overload
+    def read_batch(
+        self,
+        images: Iterable[Source],
+        pool: Pool | None = None,
+        *,
+        errors: Literal['return'],
+        **options: Unpack[ReadOptions],
+    ) -> list[Reading | Error]: ...
+
+    def read_batch(
+        self,
+        images: Iterable[Source],
+        pool: Pool | None = None,
+        *,
+        errors: Literal['raise', 'return'] = 'raise',
+        **options: Unpack[ReadOptions],
+    ) -> list[Reading] | list[Reading | Error]:
+        """Reads several, which is faster than one by one and gives the same bits.
+
+        errors: of images that cannot be opened or read. 'raise': the first one ends it, and the exception says which
+            image it was. 'return': the exception, an Error, takes the place of the Reading in the list, and the others
+            are read. What is wrong with every image, such as an option out of its range, is raised all the same.
+        """
+        if errors not in ('raise', 'return'):
+            raise ArgumentError(f"errors is {errors!r}, not one of 'raise', 'return'")
+        if errors == 'raise':
+            readings: list[Reading] = []
+            for pictures in _batch.pictures(images):
+                try:
+                    readings += self._read(pictures, pool, options)
+                except Error as error:
+                    raise _batch.counted_on(error, len(readings)) from None
+            return readings
+        self._read([], pool, options)
+        found: list[Reading | Error] = []
+        for group in _batch.numbered(images):
+            opened = [_batch.open_one(*one) for one in group]
+            read = iter(self._read_apart([one for one in opened if isinstance(one, Picture)], pool, options))
+            found += [next(read) if isinstance(one, Picture) else one for one in opened]
+        return found
+
+    def _read_apart(
+        self, pictures: list[Picture], pool: Pool | None, given: Mapping[str, Any]
+    ) -> list[Reading | Error]:
+        """All that can be read: where one cannot, the halves are tried."""
+        try:
+            return [*self._read(pictures, pool, given)]
+        except _OF_ONE as error:
+            if len(pictures) == 1:
+                return [error.with_traceback(None)]
+        half = len(pictures) // 2
+        return self._read_apart(pictures[:half], pool, given) + self._read_apart(pictures[half:], pool, given)
 
     def _read(self, pictures: list[Picture], pool: Pool | None, given: Mapping[str, Any]) -> list[Reading]:
         raised: list[BaseException] = []
@@ -215,7 +272,7 @@ class Reader(Handle):
             n, results = len(pictures), session.results(len(pictures))
             arguments = n, owner and owner.pointer, ctypes.byref(options), (ctypes.c_void_p * n)(*results)
             try:
-                _abi.call('read_batch', session.pointer, _views(pictures), *arguments)
+                _abi.call('read_batch', session.pointer, _batch.views(pictures), *arguments)
             except Error:
                 if raised:
                     raise raised[0] from None
@@ -232,13 +289,13 @@ class Reader(Handle):
         import numpy
 
         keys, rows = [numpy.empty((0, self.info.visual_width), numpy.float32)], []
-        for pictures in _pictures(images):
+        for pictures in _batch.pictures(images):
             counts = [self._visual_tokens(picture) for picture in pictures]
             keys.append(numpy.empty((len(pictures), self.info.visual_width), numpy.float32))
             parts = numpy.empty((sum(counts) if tokens else 0, self.info.visual_width), numpy.float32)
             with self._session() as session:
                 output = _floats(parts) if tokens else None
-                _abi.call('encode', session.pointer, _views(pictures), len(pictures), output, _floats(keys[-1]))
+                _abi.call('encode', session.pointer, _batch.views(pictures), len(pictures), output, _floats(keys[-1]))
             rows += numpy.split(parts, numpy.cumsum(counts)[:-1]) if tokens else []
         return Encoding(numpy.concatenate(keys), rows)
 
@@ -268,7 +325,8 @@ class Pool(Handle, Mapping[int, str]):
         options, _ = _abi.options('pool_options', given)
         model = _held(reader, Reader, 'reader')
         self._reader = reader
-        self._owner = Owner(make, 'pool_free', model.pointer, *arguments, ctypes.byref(options), keep=(model,))
+        arguments, file = (*arguments, ctypes.byref(options)), arguments[0] if arguments else None
+        self._owner = Owner(make, 'pool_free', model.pointer, *arguments, keep=(model,), file=file)
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -283,6 +341,34 @@ class Pool(Handle, Mapping[int, str]):
             arguments = ctypes.byref(picture._view), text, len(text), ctypes.byref(new)
             _abi.call('pool_add', owner.pointer, session.pointer, *arguments)
         return new.value
+
+    def add_labels(self, path: Path) -> list[int]:
+        """Adds the examples of a labels file, `image TAB text` lines in UTF-8: all, or none. Gives their ids.
+
+        An image is relative to the folder of the file, or to images/ in it; of one that comes again the last line
+        counts. LabelError, with the number of the line: it is none of these.
+        """
+        file = os.fsdecode(_abi.path(path, 'path'))
+        try:
+            labels = labelled(file)
+        except OSError as error:
+            raise failure('io', f'{file}: {error.strerror}', file) from None
+        if labels.faults:
+            raise LabelError(f'{file}:{labels.faults[0]}')
+        ids: list[int] = []
+        try:
+            for image, text in labels.texts.items():
+                picture = Picture(image)
+                try:
+                    ids.append(self.add(picture, text))
+                except Error as error:
+                    raise within(error, image) from None
+        except BaseException:
+            for id in ids:
+                with suppress(NotFoundError):  # another thread may be removing
+                    self.remove(id)
+            raise
+        return ids
 
     def remove(self, id: int) -> None:
         """Takes an example out, and forgets a memory that was learnt from it."""
@@ -317,6 +403,10 @@ class Pool(Handle, Mapping[int, str]):
         """Memory of all examples."""
         return int(lib.e2str_pool_bytes(self._held().pointer))
 
+    def info(self) -> PoolInfo:
+        """What it holds, and of an archive, what that takes."""
+        return _abi.ask(PoolInfo, 'pool_info', 'pool_get_info', self._held().pointer)
+
     def key(self, id: int) -> numpy.typing.NDArray[numpy.float32]:
         """An example's retrieval key: [visual_width], of unit length. Needs NumPy."""
         import numpy
@@ -343,14 +433,16 @@ class Pool(Handle, Mapping[int, str]):
     def save(self, path: Path, *, overwrite: bool = False) -> None:
         """Writes one file, whole or not at all. ConflictError: somebody else has changed it since it was loaded or
         saved; overwrite=True replaces it all the same."""
-        _abi.call('pool_overwrite' if overwrite else 'pool_save', self._held().pointer, _abi.path(path, 'path'))
+        file = _abi.path(path, 'path')
+        _abi.call('pool_overwrite' if overwrite else 'pool_save', self._held().pointer, file, file=file)
 
     def save_archive(self, path: Path, *, without_tokens: bool = False) -> None:
         """Writes a file that load() maps instead of loading it, for pools of many examples; the pool lies in it from
         then on, and save() to it appends what is new. Without visual tokens it is small, and good for what was learnt,
         not for prompts."""
         settings, _ = _abi.options('archive_options', {'without_tokens': without_tokens})
-        _abi.call('pool_save_archive', self._held().pointer, _abi.path(path, 'path'), ctypes.byref(settings))
+        file = _abi.path(path, 'path')
+        _abi.call('pool_save_archive', self._held().pointer, file, ctypes.byref(settings), file=file)
 
     def refresh(self) -> None:
         """Takes what others have saved since into a pool that lies in an archive. ConflictError: there is something
@@ -447,7 +539,8 @@ class Constraint(Handle):
         if accept is not None:
             given['accept'] = lambda _, text, size: bool(accept(ctypes.string_at(text, size).decode()))
         made, keep = _abi.options('constraint_options', given)
-        self._owner = Owner('constraint_new', 'constraint_free', ctypes.byref(made), keep=tuple(keep))
+        arguments, file = (ctypes.byref(made),), made.lexicon_path
+        self._owner = Owner('constraint_new', 'constraint_free', *arguments, keep=tuple(keep), file=file)
 
     def matches(self, text: str) -> bool:
         """Whether a text fits."""
@@ -462,9 +555,8 @@ class Constraint(Handle):
 
 def default_model() -> str:
     """Path of the model that Reader() opens: $E2STR_MODEL, the package's, or where the library finds one."""
-    shipped = _abi.PACKAGE / 'e2str-small.gguf'
-    if 'E2STR_MODEL' not in os.environ and shipped.is_file():
-        return os.fspath(shipped)
+    if not os.environ.get('E2STR_MODEL') and SHIPPED.is_file():
+        return os.fspath(SHIPPED)
     path = ctypes.create_string_buffer(4096)
     _abi.call('default_model_path', path, len(path))
     return os.fsdecode(path.value)
@@ -485,30 +577,6 @@ def _id(value: int) -> int:
     if not 0 <= index < 1 << 64:
         raise NotFoundError(f'no example {value}')
     return index
-
-
-def _pictures(images: Iterable[Source]) -> Iterator[list[Picture]]:
-    """Groups of pictures. A failure says which one it was."""
-    if isinstance(images, (str, bytes, os.PathLike, Picture)):
-        raise TypeError(f'several pictures, not one {type(images).__name__}')
-    try:
-        numbered = enumerate(images)
-    except TypeError:
-        raise _abi.wrong('images', 'an iterable of pictures', images) from None
-    while group := list(islice(numbered, _AT_ONCE)):
-        pictures = []
-        for index, image in group:
-            try:
-                pictures.append(Picture.of(image))
-            except Error as error:
-                raise type(error)(f'image {index}: {error}') from None
-            except TypeError as error:
-                raise TypeError(f'image {index}: {error}') from None
-        yield pictures
-
-
-def _views(pictures: list[Picture]) -> Any:
-    return (_abi.HEADER.structs['e2str_image'] * len(pictures))(*(picture._view for picture in pictures))
 
 
 def _floats(array: Any) -> Any:

@@ -152,6 +152,27 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class PoolInfo:
+    """What a pool holds, and the archive in which it lies: see e2str_pool_info in e2str.h."""
+
+    examples: int
+    added: int
+    """Of these in memory: all, or, of a pool in an archive, those not saved yet."""
+    storage: str
+    """Of visual tokens: 'f16' or 'f32'."""
+    archive: bool
+    """The pool lies in an archive; otherwise the rest is False and 0."""
+    mapped: bool
+    segments: int
+    """Runs of examples in it."""
+    file_bytes: int
+    unused_bytes: int
+    """About as many would be saved by writing it anew."""
+    without_tokens: int
+    """Examples in it that have no visual tokens."""
+
+
+@dataclass(frozen=True)
 class Report:
     """What a pool has learnt."""
 

@@ -99,8 +99,9 @@ class Stream(Handle):
 
     def save(self, path: Path) -> None:
         """Learns what has changed, and saves the pool."""
+        file = _abi.path(path, 'path')
         with self._turn:
-            _abi.call('stream_save', self._held().pointer, _abi.path(path, 'path'))
+            _abi.call('stream_save', self._held().pointer, file, file=file)
 
     @property
     def report(self) -> StreamReport:

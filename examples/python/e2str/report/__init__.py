@@ -10,7 +10,7 @@ import sys
 from ..errors import Error
 from ..reader import Pool, Reader
 from ..tools import complain
-from ..tools.crops import SUFFIXES, Folder, parse_labels, shown
+from ..tools.crops import SUFFIXES, Folder, labelled, shown
 from .page import render
 from .rows import Rows
 
@@ -50,16 +50,11 @@ def _paths(crops: list[str]) -> list[str]:
 
 
 def _labels(path: str) -> dict[str, str]:
-    """{path of a picture: its label}: relative to the folder of the file, or to images/ in it."""
-    with open(path, 'rb') as file:
-        labels = parse_labels(file.read())
+    """{path of a picture: its label}."""
+    labels = labelled(path)
     for fault in labels.faults:
         complain('e2str-report', f'{path}:{fault}: left out')
-    folder, found = os.path.dirname(path), {}
-    for name, text in labels.texts.items():
-        there = os.path.join(folder, name)
-        found[there if os.path.exists(there) else os.path.join(folder, 'images', name)] = text
-    return found
+    return labels.texts
 
 
 def _progress(done: int, total: int) -> None:

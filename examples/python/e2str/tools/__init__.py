@@ -3,9 +3,11 @@
 
 import sys
 
+from ..errors import Error
+
 
 def complain(program: str, error: BaseException | str) -> None:
-    """One line on standard error."""
-    if isinstance(error, OSError) and error.strerror:
+    """One line on standard error. The library's messages name the file already."""
+    if isinstance(error, OSError) and error.strerror and not isinstance(error, Error):
         error = f'{error.filename}: {error.strerror}' if error.filename else error.strerror
     print(f'{program}: {error}', file=sys.stderr)

@@ -122,6 +122,17 @@ def parse_labels(data: bytes) -> Labels:
     return labels
 
 
+def labelled(path: str) -> Labels:
+    """A file of labels whose names are paths: relative to its folder, or to images/ in it, where only those exist."""
+    with open(path, 'rb') as file:
+        labels = parse_labels(file.read())
+    folder, texts = os.path.dirname(path), {}
+    for name, text in labels.texts.items():
+        there, below = os.path.join(folder, name), os.path.join(folder, 'images', name)
+        texts[below if os.path.exists(below) and not os.path.exists(there) else there] = text
+    return Labels(texts, labels.faults)
+
+
 def write_labels(texts: dict[str, str]) -> bytes:
     """The content of a file of labels."""
     return b''.join(os.fsencode(name) + b'\t' + text.encode() + b'\n' for name, text in texts.items())
