@@ -84,7 +84,7 @@
 extern "C" {
 #endif
 
-/* The version lives here and nowhere else: the Makefile reads soname and package version from these three lines. */
+/* The version: Makefile, pkg-config, CMake, packages and Python take it from these three lines (CONTRIBUTING.md). */
 #define E2STR_VERSION_MAJOR 0
 #define E2STR_VERSION_MINOR 1
 #define E2STR_VERSION_PATCH 0

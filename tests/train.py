@@ -173,6 +173,13 @@ def check_training(folder):
         'stage 2 starts from stage 1 and counts on',
         second['before'] == gone_on['seen'] and 320 <= second['samples'] < 384,
     )
+    paths = [os.path.join(folder, name) for name in ('stage1.pt', 'stage2.pt', 'mean.pt')]
+    subprocess.run([sys.executable, 'weights/train/average.py', *paths, '--share', '.25'], check=True)
+    mean = torch.load(paths[2])['model']
+    check(
+        'the mean of two checkpoints lies between them',
+        all(torch.allclose(mean[n], 0.75 * gone_on['model'][n] + 0.25 * t) for n, t in second['model'].items()),
+    )
     check('weights stay finite', all(torch.isfinite(t).all() for t in second['model'].values()))
     check('a curve is written', os.path.getsize(os.path.join(folder, 'stage2.tsv')) > 0)
     return second

@@ -76,6 +76,9 @@ static double common_angle(const box_list *list, const size_t *boxes, size_t cou
     return mean + median(scratch, count);
 }
 
+/* hypot would ask for a newer C library than the wheel does otherwise (2.35), for ranges that pixels do not have. */
+static double length(double x, double y) { return sqrt(x * x + y * y); }
+
 static flat_box flatten(const page_box *box, size_t number, double angle) {
     const double c = cos(angle), s = sin(angle);
     flat_box flat = {.left = INFINITY, .right = -INFINITY, .top = INFINITY, .bottom = -INFINITY, .number = number};
@@ -91,7 +94,7 @@ static flat_box flatten(const page_box *box, size_t number, double angle) {
     }
     const float *p = box->corners;
     flat.height =
-        (hypot((double)p[6] - p[0], (double)p[7] - p[1]) + hypot((double)p[4] - p[2], (double)p[5] - p[3])) / 2;
+        (length((double)p[6] - p[0], (double)p[7] - p[1]) + length((double)p[4] - p[2], (double)p[5] - p[3])) / 2;
     return flat;
 }
 
