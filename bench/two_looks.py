@@ -66,7 +66,7 @@ class Run:
         rows = part.rows
         options = ['--labels', part.labels, '--json', '--verbose', '--no-progress', *part.model]
         options += ['--pool', part.pool_path, *WAYS[way]] if part.pool else []
-        options += ['--second-look', str(threshold)] if threshold and part.pool else []
+        options += ['--second-look', str(threshold)] if threshold else []
         lines = [json.loads(line) for line in run('eval', *options).splitlines()]
         self.summary = lines[-1]
         wrong = {line['image']: line['text'] for line in lines[:-1]}

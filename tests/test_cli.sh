@@ -125,8 +125,9 @@ expect 'a probability above 1' 2 "$e2str" read --reject 1.1 "$images/open.png"
 says '--reject'
 expect 'a second look above 1' 2 "$e2str" read --second-look 1.1 "$images/open.png"
 says '--second-look'
-expect 'a second look with nothing to look with' 2 "$e2str" read --second-look 1 --json "$images/open.png"
-says '--second-look is for reads with a pool'
+expect 'a second look with nothing to look with' 0 "$e2str" read --second-look 1 --json "$images/open.png"
+holds '"text":"OPEN"'
+check 'is told in JSON' grep -q '"second_look":[0-2]' "$work/out"
 if "$e2str" info "$E2STR_MODEL" | grep -q "^places  *of each"; then
     expect 'finds places' 0 "$e2str" read --places --json "$images/open.png"
     check 'of each character' test "$(grep -o '"box":\[' "$work/out" | wc -l)" = 4

@@ -214,7 +214,7 @@ for option in '--places' '--alternatives 2' '--influences 2'; do
     # shellcheck disable=SC2086 # an option and its value
     refuses 'is for --json' read $option "$images/open.png"
 done
-for option in '-k 2' '--memory 0.5' '--min-similarity 0' '--everywhere' '--second-look 0.5' '--influences 1 --json'; do
+for option in '-k 2' '--memory 0.5' '--min-similarity 0' '--everywhere' '--influences 1 --json'; do
     # shellcheck disable=SC2086 # an option and its value
     refuses 'is for reads with a pool: -p POOL' read $option "$images/open.png"
     [ "${option##* }" = --json ] && continue

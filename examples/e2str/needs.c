@@ -18,12 +18,12 @@ static const char *of_memory(const invocation *run) {
     return o->memory_everywhere ? "--everywhere" : asks_for_influences(o) ? "--influences" : NULL;
 }
 
+/* A second look is not among them: a model with a fusion block looks again without a pool, too. */
 static const char *of_reads_with_pools(const invocation *run) {
     const e2str_read_options *o = &run->read;
     if (o->k && o->k != E2STR_K_DEFAULT) return "-k";
     if (o->memory_factor > 0 && (o->memory_factor < 1 || o->memory_factor > 1)) return "--memory";
     if (o->min_similarity >= -1) return "--min-similarity";
-    if (o->second_look > 0) return "--second-look";
     return of_memory(run);
 }
 
