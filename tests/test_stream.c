@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A stream: tickets, corrections that repeat or contradict, the cap, characters that stay, drift, the same bits. */
+/* A stream: tickets, corrections that repeat or contradict, drift, the same bits. Its cap: test_stream_cap.c. */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,103 +7,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <unistd.h>
 
 #include "drift.h"
-#include "memory_fixture.h"
+#include "folder.h"
+#include "stream_scene.h"
 #include "unicode.h"
-
-typedef struct scene {
-    fixture f;
-    e2str_pool *pool;
-    e2str_stream *stream;
-    e2str_result *result;
-} scene;
-
-static e2str_stream_options stream_options(void) {
-    e2str_stream_options options;
-    e2str_stream_options_init(&options);
-    return options;
-}
-
-static void open_stream(scene *s, const e2str_stream_options *options) {
-    e2str_error error = {""};
-    if (e2str_stream_new(s->pool, s->f.session, options, &s->stream, &error)) fail_msg("%s", error.message);
-}
-
-static void open_scene(scene *s, const e2str_stream_options *options) {
-    *s = (scene){.result = memory_result()};
-    assert_int_equal(memory_open(&s->f, (tiny_model_options){.seed = 21}), 0);
-    s->pool = memory_pool(&s->f);
-    open_stream(s, options);
-}
-
-static void close_scene(scene *s) {
-    e2str_stream_free(s->stream);
-    e2str_pool_free(s->pool);
-    e2str_result_free(s->result);
-    fixture_close(&s->f);
-}
-
-static uint64_t read_image(scene *s, const e2str_image *image) {
-    uint64_t ticket;
-    e2str_error error = {""};
-    if (e2str_stream_read(s->stream, image, NULL, s->result, &ticket, &error)) fail_msg("%s", error.message);
-    return ticket;
-}
-
-static e2str_status correct(scene *s, uint64_t ticket, const char *text, e2str_correction *c) {
-    e2str_correction_init(c);
-    e2str_error error = {""};
-    e2str_status status = e2str_stream_correct(s->stream, ticket, text, SIZE_MAX, c, &error);
-    assert_int_equal(status || c->learning, error.message[0] != 0);
-    return status;
-}
-
-/* Reads image i and corrects it. */
-static e2str_correction teach(scene *s, size_t i, const char *text) {
-    e2str_correction c;
-    assert_int_equal(correct(s, read_image(s, &s->f.images[i]), text, &c), E2STR_OK);
-    return c;
-}
-
-/* A picture like no other, of two columns of grey: for pools of more examples than the fixture has images. */
-static e2str_image draw(uint8_t pixels[FIXTURE_WIDTH * FIXTURE_HEIGHT], uint32_t seed) {
-    uint32_t state = 77 + seed * 2654435761u;
-    for (size_t y = 0; y < FIXTURE_HEIGHT; y++)
-        for (size_t x = 0; x < FIXTURE_WIDTH; x++) {
-            uint8_t *at = &pixels[y * FIXTURE_WIDTH + x];
-            *at = x % 8 ? at[-1] : (uint8_t)(fixture_random(&state) >> 24);
-        }
-    return (e2str_image){.pixels = pixels,
-                         .width = FIXTURE_WIDTH,
-                         .height = FIXTURE_HEIGHT,
-                         .stride = FIXTURE_WIDTH,
-                         .format = E2STR_GREY};
-}
-
-static e2str_correction teach_drawn(scene *s, uint32_t seed, const char *text) {
-    uint8_t pixels[FIXTURE_WIDTH * FIXTURE_HEIGHT];
-    e2str_image image = draw(pixels, seed);
-    e2str_correction c;
-    uint64_t ticket = read_image(s, &image);
-    memset(pixels, 0, sizeof pixels); /* a ticket has its own */
-    assert_int_equal(correct(s, ticket, text, &c), E2STR_OK);
-    return c;
-}
-
-static e2str_stream_report report_of(const scene *s) {
-    e2str_stream_report report;
-    e2str_stream_report_init(&report);
-    assert_int_equal(e2str_stream_get_report(s->stream, &report, NULL), E2STR_OK);
-    return report;
-}
-
-static void assert_label(const scene *s, uint64_t id, const char *wanted) {
-    char label[32];
-    assert_int_equal(e2str_pool_label(s->pool, id, label, sizeof label, NULL, NULL), E2STR_OK);
-    assert_string_equal(label, wanted);
-}
 
 /* ----------------------------------------------------------------------------------------------------- reading -- */
 
@@ -312,159 +220,6 @@ static void contradictions_that_are_there_already_are_settled(void **state) {
     close_scene(&s);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- cap -- */
-
-static void characters_of(const e2str_pool *pool, bool known[128]) {
-    uint64_t ids[256];
-    size_t n = e2str_pool_ids(pool, ids, 256);
-    memset(known, 0, 128 * sizeof *known);
-    for (size_t i = 0; i < n; i++) {
-        char label[32];
-        assert_int_equal(e2str_pool_label(pool, ids[i], label, sizeof label, NULL, NULL), E2STR_OK);
-        for (const char *c = label; *c; c++) known[(unsigned char)*c] = true;
-    }
-}
-
-static void the_cap_holds_and_no_character_goes(void **state) {
-    (void)state;
-    for (int how = E2STR_DROP_LEAST_USEFUL; how <= E2STR_DROP_LEAST_USED; how++)
-        for (int by_bytes = 0; by_bytes < 2; by_bytes++) {
-            scene s;
-            e2str_stream_options o = stream_options();
-            open_scene(&s, &o);
-            memory_add(&s.f, s.pool, 0, "Z");
-            uint64_t one = e2str_pool_bytes(s.pool);
-            e2str_stream_free(s.stream);
-            o.drop = (e2str_drop)how;
-            o.max_examples = by_bytes ? 0 : 24;
-            o.max_bytes = by_bytes ? 24 * one : 0;
-            open_stream(&s, &o);
-            uint64_t dropped = 0;
-            bool known[128] = {['Z'] = true}, now[128];
-            for (uint32_t i = 0; i < 90; i++) {
-                char label[8];
-                snprintf(label, sizeof label, "%c%u", i % 9 == 0 ? (char)('a' + i / 9) : 'e', i % 7);
-                e2str_correction c = teach_drawn(&s, i, label);
-                dropped += c.dropped;
-                if (by_bytes)
-                    assert_in_range(e2str_pool_bytes(s.pool), 1, o.max_bytes);
-                else
-                    assert_in_range(e2str_pool_count(s.pool), 1, o.max_examples);
-                if (c.outcome)
-                    for (const char *at = label; *at; at++) known[(unsigned char)*at] = true;
-                characters_of(s.pool, now);
-                for (int code = 0; code < 128; code++) assert_int_equal(now[code], known[code]);
-                if (c.dropped) assert_true(c.learnt && has_learnt(s.pool));
-            }
-            assert_in_range(dropped, 40, 90);
-            assert_int_equal(report_of(&s).dropped, dropped);
-            assert_in_range(report_of(&s).learnt, 10, 60); /* not with each correction */
-            close_scene(&s);
-        }
-}
-
-static void the_oldest_go_first(void **state) {
-    (void)state;
-    scene s;
-    e2str_stream_options o = stream_options();
-    o.drop = E2STR_DROP_OLDEST;
-    o.max_examples = 4;
-    open_scene(&s, &o);
-    for (uint32_t i = 0; i < 4; i++) teach_drawn(&s, i, "ab");
-    e2str_correction c = teach_drawn(&s, 4, "ba");
-    uint64_t ids[4];
-    assert_int_equal(c.dropped, 1);
-    assert_int_equal(e2str_pool_ids(s.pool, ids, 4), 4);
-    for (uint64_t i = 0; i < 4; i++) assert_int_equal(ids[i], i + 2);
-    close_scene(&s);
-}
-
-/* Where each example is the last with some character there is no room: the correction is refused, and nothing lost. */
-static void a_cap_of_last_carriers_is_full(void **state) {
-    (void)state;
-    scene s;
-    e2str_stream_options o = stream_options();
-    o.max_examples = 3;
-    open_scene(&s, &o);
-    static const char *const labels[] = {"a", "b", "c"};
-    for (uint32_t i = 0; i < 3; i++) teach_drawn(&s, i, labels[i]);
-    e2str_correction c;
-    uint64_t ticket = read_image(&s, &s.f.images[0]), ids[4];
-    assert_int_equal(correct(&s, ticket, "d", &c), E2STR_ERROR_FULL);
-    assert_int_equal(e2str_pool_ids(s.pool, ids, 4), 3);
-    for (uint64_t i = 0; i < 3; i++) assert_label(&s, ids[i], labels[i]);
-    assert_int_equal(report_of(&s).judged, 3);
-    assert_int_equal(correct(&s, ticket, "cab", &c), E2STR_OK); /* the ticket stayed open */
-    assert_int_equal(c.dropped, 1);
-    close_scene(&s);
-}
-
-/* What would have to go is known before anything goes: nothing does where it is not enough, and nobody goes because the
- * example that is refused has its characters. */
-static void a_refused_correction_takes_nothing(void **state) {
-    (void)state;
-    scene s;
-    e2str_stream_options o = stream_options();
-    o.max_examples = 3;
-    open_scene(&s, &o);
-    static const char *const labels[] = {"a", "a", "b", "c", "d", "e"}; /* a pool from elsewhere, far above the cap */
-    for (size_t i = 0; i < 6; i++) memory_add(&s.f, s.pool, i, labels[i]);
-    e2str_correction c;
-    uint64_t ticket = read_image(&s, &s.f.images[7]), ids[7];
-    e2str_stream_report before = report_of(&s);
-    assert_int_equal(correct(&s, ticket, "b", &c), E2STR_ERROR_FULL); /* an "a" and the former "b" are three too few */
-    assert_int_equal(e2str_pool_ids(s.pool, ids, 7), 6);
-    for (uint64_t i = 0; i < 6; i++) assert_label(&s, ids[i], labels[i]);
-    e2str_stream_report after = report_of(&s);
-    assert_memory_equal(&before, &after, sizeof before);
-    assert_int_equal(correct(&s, ticket, "abcd", &c), E2STR_OK); /* the ticket stayed open: all but "e" may go */
-    assert_int_equal(c.dropped, 4);
-    assert_int_equal(report_of(&s).dropped, 4);
-    close_scene(&s);
-}
-
-/* What acted for right characters is worth what it added; the one that did least goes. */
-static void use_is_what_examples_did(void **state) {
-    (void)state;
-    scene s;
-    e2str_stream_options o = stream_options();
-    o.max_examples = 12;
-    o.learn_share = 0.0f;
-    o.add_right = E2STR_ADD_RIGHT_NEVER;
-    open_scene(&s, &o);
-    for (uint32_t i = 0; i < 12; i++) teach_drawn(&s, i, i % 2 ? "abc" : "cab");
-    e2str_read_options options;
-    e2str_read_options_init(&options);
-    options.k = 0;
-    options.influences = E2STR_MAX_INFLUENCES;
-    uint64_t ticket, ids[12];
-    assert_int_equal(e2str_stream_read(s.stream, &s.f.images[0], &options, s.result, &ticket, NULL), E2STR_OK);
-    double wanted[13] = {0};
-    size_t n = 0;
-    for (size_t i = 0; i < e2str_result_characters(s.result); i++)
-        for (size_t j = 0; j < e2str_result_influences(s.result, i); j++, n++) {
-            e2str_influence influence;
-            assert_int_equal(e2str_result_influence(s.result, i, j, &influence, NULL), E2STR_OK);
-            wanted[influence.example] += (double)influence.amount;
-        }
-    assert_true(n > 0);
-    double before[13] = {0};
-    size_t count = e2str_pool_ids(s.pool, ids, 12);
-    assert_in_range(count, 8, 12);
-    float use;
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(e2str_stream_use(s.stream, ids[i], &use, NULL), E2STR_OK);
-        before[ids[i]] = (double)use;
-    }
-    assert_int_equal(e2str_stream_confirm(s.stream, ticket, NULL, NULL), E2STR_OK);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(e2str_stream_use(s.stream, ids[i], &use, NULL), E2STR_OK);
-        assert_true(fabs((double)use - (0.99 * before[ids[i]] + wanted[ids[i]])) < 1e-4);
-    }
-    assert_int_equal(e2str_stream_use(s.stream, 99, &use, NULL), E2STR_ERROR_NOT_FOUND);
-    close_scene(&s);
-}
-
 /* ------------------------------------------------------------------------------------------------------ learning -- */
 
 static void a_pool_from_elsewhere_goes_on(void **state) {
@@ -557,47 +312,25 @@ static void a_model_that_cannot_learn_has_streams_too(void **state) {
 
 /* ------------------------------------------------------------------------------------------------------ the bits -- */
 
-static char directory[64], path[96];
+static char path[FOLDER_PATH];
 
-static int make_directory(void **state) {
+static int set_up(void **state) {
     (void)state;
-    strcpy(directory, "/tmp/e2str-test-XXXXXX");
-    if (!mkdtemp(directory)) return 1;
-    snprintf(path, sizeof path, "%s/pool.gguf", directory);
+    if (!folder_make()) return 1;
+    folder_path(path, "pool.gguf");
     return 0;
 }
 
-static int remove_directory(void **state) {
+static int tear_down(void **state) {
     (void)state;
     remove(path);
-    return rmdir(directory);
+    return folder_remove();
 }
 
 static uint64_t mix(uint64_t sum, const void *data, size_t size) {
     const unsigned char *bytes = data;
     for (size_t i = 0; i < size; i++) sum = (sum ^ bytes[i]) * 1099511628211u;
     return sum;
-}
-
-/* A cap of bytes is one for what is in memory: examples that lie in an archive would go for nothing. */
-static void rows_of_an_archive_do_not_go_for_bytes(void **state) {
-    (void)state;
-    scene s;
-    e2str_stream_options o = stream_options();
-    open_scene(&s, &o);
-    e2str_stream_free(s.stream);
-    for (size_t i = 0; i < 4; i++) memory_add(&s.f, s.pool, i, "ab");
-    o.max_bytes = e2str_pool_bytes(s.pool) / 2; /* two */
-    o.drop = E2STR_DROP_OLDEST;
-    assert_int_equal(e2str_pool_save_archive(s.pool, path, NULL, NULL), E2STR_OK);
-    open_stream(&s, &o);
-    uint64_t dropped = 0, ids[8];
-    for (uint32_t i = 0; i < 3; i++) dropped += teach_drawn(&s, i, "ba").dropped;
-    assert_int_equal(dropped, 2); /* a tenth of the cap is free again */
-    assert_int_equal(e2str_pool_ids(s.pool, ids, 8), 5);
-    for (uint64_t i = 0; i < 4; i++) assert_int_equal(ids[i], i + 1);
-    assert_int_equal(ids[4], 7);
-    close_scene(&s);
 }
 
 /* All that a stream reads and answers, and the file that it leaves. */
@@ -841,17 +574,11 @@ int main(void) {
         cmocka_unit_test(the_newer_label_wins),
         cmocka_unit_test(or_the_older_one),
         cmocka_unit_test(contradictions_that_are_there_already_are_settled),
-        cmocka_unit_test(the_cap_holds_and_no_character_goes),
-        cmocka_unit_test(the_oldest_go_first),
-        cmocka_unit_test(a_cap_of_last_carriers_is_full),
-        cmocka_unit_test(a_refused_correction_takes_nothing),
-        cmocka_unit_test(use_is_what_examples_did),
         cmocka_unit_test(a_pool_from_elsewhere_goes_on),
         cmocka_unit_test(reads_go_on_with_what_was_learnt),
         cmocka_unit_test(failed_learning_is_told),
         cmocka_unit_test(a_model_that_cannot_learn_has_streams_too),
-        cmocka_unit_test_setup_teardown(rows_of_an_archive_do_not_go_for_bytes, make_directory, remove_directory),
-        cmocka_unit_test_setup_teardown(threads_change_no_bit, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(threads_change_no_bit, set_up, tear_down),
         cmocka_unit_test(drift_is_noticed_and_steadiness_is_not),
         cmocka_unit_test(rising_is_no_drift),
         cmocka_unit_test(windows_count_right),

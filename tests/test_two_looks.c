@@ -466,55 +466,6 @@ static void the_likelier_wins(void **state) {
     fixture_close(&f);
 }
 
-static bool differ(const e2_answer *a, const e2_answer *b) {
-    bool differ = a->n != b->n;
-    for (uint32_t i = 0; !differ && i < a->n; i++) differ = a->tokens[i].token != b->tokens[i].token;
-    return differ;
-}
-
-/* The first reading's place is taken by another text that came to its end only. Where both are the same, beams leave
- * last bits between what they are worth: that makes none the better. */
-static void other_whole_texts_alone_replace(void **state) {
-    (void)state;
-    size_t unended = 0, same = 0, changed = 0;
-    for (uint64_t seed = 1; seed <= 3; seed++) {
-        fixture f;
-        assert_int_equal(memory_open(&f, (tiny_model_options){.seed = seed}), 0);
-        e2str_pool *pool = pool_of(&f, 20);
-        e2str_memory *memory = memory_of(&f);
-        for (uint32_t round = 0; round < 6; round++) {
-            e2str_read_options options = looking(0, round < 5 ? 1 : 3, 1.0f);
-            options.memory = memory;
-            options.alternatives = E2_DOUBT_ALTERNATIVES;
-            options.max_tokens = round < 5 ? 2 + round : 24;
-            for (size_t i = 0; i < FIXTURE_IMAGES; i++) {
-                encoded e;
-                e2_choice choices[E2STR_MAX_EXAMPLES];
-                e2_query q = query_of(&f, i, NULL, &options, &e);
-                e2_answer answer;
-                const e2_compute *compute = &f.session->compute;
-                assert_int_equal(e2_queries_answer(compute, &q, 1, pool, &options, false, &answer, NULL), E2STR_OK);
-                e2_look look = {.first = &q, .answer = &answer, .second = {.choices = choices}};
-                if (answer.ended) {
-                    assert_int_equal(e2_look_again(compute, &look, 1, pool, &options, NULL), E2STR_OK);
-                    assert_true(!look.changed || (look.looked && look.other.ended && differ(&answer, &look.other)));
-                    unended += look.looked && !look.other.ended;
-                    same += look.looked && look.other.ended && !differ(&answer, &look.other);
-                    changed += look.changed;
-                    e2_query_release(&look.second);
-                }
-                e2_query_release(&q);
-                free(e.tokens);
-                e2_arena_release(&f.session->arena, (e2_arena_mark){0});
-            }
-        }
-        e2str_memory_free(memory);
-        e2str_pool_free(pool);
-        fixture_close(&f);
-    }
-    assert_true(unended > 0 && same > 0 && changed > 0);
-}
-
 /* Where an example that stood before the first reading is labelled with it, there is no second look. */
 static void a_confirmed_reading_stays(void **state) {
     (void)state;
@@ -600,7 +551,6 @@ int main(void) {
         cmocka_unit_test(any_way_up),
         cmocka_unit_test(no_confirmation),
         cmocka_unit_test(the_likelier_wins),
-        cmocka_unit_test(other_whole_texts_alone_replace),
         cmocka_unit_test(a_confirmed_reading_stays),
         cmocka_unit_test(options_are_checked),
     };

@@ -362,6 +362,12 @@ def check_free_widths(folder, net, renderer):
     expected = [read_after(net, torch.cat([images[alike[0]], images[i]]), [label]) for i in alike[1:]]
     read = e2str(*options, '-p', pool, '-k', '1', *(paths[i] for i in alike[1:]))
     check('the same with an example before it, at another width than 128', len(alike) > 1 and nearly(read, expected))
+    done = subprocess.run(
+        [f'{BUILD}/venv/bin/python', 'weights/train/calibrate.py', model, os.path.join(folder, 'none.gguf')],
+        capture_output=True,
+        text=True,
+    )
+    check('a patch head of other weights is refused', done.returncode == 2 and 'of other weights' in done.stderr)
     state, again = net.state_dict(), from_gguf(folder, model, rest)
     check(
         'the free file becomes a checkpoint with all its columns',

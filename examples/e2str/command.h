@@ -164,11 +164,14 @@ e2str_status add_example(invocation *run, const char *path, const char *label, u
 uint32_t prompt_size(const invocation *run);
 /* Of a model: examples that an image can have before it. */
 uint32_t most_examples(const e2str_model_info *info);
-/* Before anything is read with run->pool, if there is one, of which so many examples could stand in a prompt: false,
+/* The pool of --pool, if there is one, for reads. false after a message. */
+bool open_pool(invocation *run);
+/* Before anything is read with run->pool, of which so many examples could stand in a prompt: false,
  * after a message, where -k asks for more than the model has positions for. Examples that cannot stand in one are told
  * of. */
 bool prompts_fit(const invocation *run, size_t examples);
-/* The caller frees it. NULL: *error, which may be NULL, says why. Id 0, as of damaged examples, has none. */
+/* The caller frees it. NULL: *error, which may be NULL, says why. Id 0, as of damaged examples, has none; to say why
+ * takes a look at the whole pool. */
 char *pool_label(const invocation *run, uint64_t id, size_t *size, e2str_error *error);
 void close_all(invocation *run);
 /* The whole file; NULL with errno, EFBIG where it has more than `most` bytes. The caller frees. */

@@ -323,9 +323,10 @@ static bool evaluate_hard(invocation *run, const label_row *rows, size_t count, 
 
 static bool evaluate_all(invocation *run, const label_list *labels, lottery *lots, tally *counts) {
     if (!open_model(run, true)) return false;
-    if (run->pool_path && !load_pool(run, run->pool_path)) return false;
-    if (run->pool_first && !(fill_pool(run, labels, counts) && learn(run, counts))) return false;
-    if (run->pool && !prompts_fit(run, e2str_pool_count(run->pool))) return false;
+    if (!open_pool(run)) return false;
+    if (run->pool_first &&
+        !(fill_pool(run, labels, counts) && learn(run, counts) && prompts_fit(run, e2str_pool_count(run->pool))))
+        return false;
     if (run->random_examples.given && !fill_lottery(run, lots)) return false;
     const label_row *rows = labels->rows + run->pool_first + run->skip;
     size_t count = labels->count - run->pool_first - run->skip;

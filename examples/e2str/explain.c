@@ -255,9 +255,7 @@ int run_explain(invocation *run) {
     e2str_error error = {{0}};
     int wrong = make_constraint(run);
     if (wrong) return wrong;
-    if (!open_model(run, true)) return FAILED;
-    if (run->pool_path && !load_pool(run, run->pool_path)) return FAILED;
-    if (run->pool && !prompts_fit(run, e2str_pool_count(run->pool))) return FAILED;
+    if (!open_model(run, true) || !open_pool(run)) return FAILED;
     ask_for_everything(run);
     e2str_status status = load_image(run, e.path, &e.picture, stderr, &error);
     if (!status) status = gather(&e, &a, &error);

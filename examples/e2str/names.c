@@ -48,6 +48,13 @@ size_t names_total(const name_list *list) {
     return (size_t)list->count;
 }
 
+#define TOO_LONG "a name of more than %d bytes"
+
+static name_kind too_long(e2str_error *error) {
+    snprintf(error->message, sizeof error->message, TOO_LONG, MAX_NAME);
+    return NO_NAME;
+}
+
 /* ---- folders ---- */
 
 static int is_image(const struct dirent *entry) {
@@ -65,19 +72,16 @@ static int compare_entries(const struct dirent **a, const struct dirent **b) {
 
 /* false: it cannot be read, or there are none; *error says which. */
 static bool open_folder(name_list *list, const char *path, e2str_error *error) {
-    errno = 0;
-    list->n_entries = scandir(path, &list->entries, is_image, compare_entries);
-    list->next_entry = 0;
-    if (list->n_entries > 0) {
+    int n = scandir(path, &list->entries, is_image, compare_entries);
+    if (n > 0) {
         list->folder = path;
+        list->n_entries = n;
         return true;
     }
-    const char *why =
-        list->n_entries < 0 ? strerror(errno) : "a folder without images (png, jpg, jpeg, bmp, pbm, pgm, ppm)";
-    snprintf(error->message, sizeof error->message, "%s", why);
-    if (list->n_entries < 0) list->entries = NULL;
-    list->n_entries = 0;
-    close_folder(list);
+    snprintf(error->message, sizeof error->message, "%s",
+             n < 0 ? strerror(errno) : "a folder without images (png, jpg, jpeg, bmp, pbm, pgm, ppm)");
+    if (n == 0) free(list->entries);
+    list->entries = NULL;
     return false;
 }
 
@@ -87,9 +91,7 @@ static name_kind next_of_folder(name_list *list, char *name, e2str_error *error)
     int length = snprintf(name, MAX_NAME + 1, "%s%s%s", folder, slash, entry->d_name);
     free(entry);
     if (list->next_entry == list->n_entries) close_folder(list);
-    if (length <= MAX_NAME) return NAME;
-    snprintf(error->message, sizeof error->message, "a name of more than %d bytes", MAX_NAME);
-    return NO_NAME;
+    return length <= MAX_NAME ? NAME : too_long(error);
 }
 
 /* ---- names ---- */
@@ -115,8 +117,7 @@ static name_kind next_operand(name_list *list, char *name, e2str_error *error) {
     if (strlen(operand) > MAX_NAME) {
         memcpy(name, operand, MAX_NAME);
         name[MAX_NAME] = 0;
-        snprintf(error->message, sizeof error->message, "a name of more than %d bytes", MAX_NAME);
-        return NO_NAME;
+        return too_long(error);
     }
     strcpy(name, operand);
     if (!is_folder(operand)) return NAME;
@@ -136,7 +137,7 @@ name_kind next_name(name_list *list, char *name, e2str_error *error) {
             return NAME;
         }
         char why[64];
-        snprintf(why, sizeof why, cut ? "a name of more than %d bytes" : "a NUL byte in a name (see --null)", MAX_NAME);
+        snprintf(why, sizeof why, cut ? TOO_LONG : "a NUL byte in a name (see --null)", MAX_NAME);
         snprintf(error->message, sizeof error->message, "%s:%zu: %s", list->path, list->line, why);
         return NO_NAME;
     }

@@ -110,8 +110,7 @@ bool prompts_fit(const invocation *run, size_t examples) {
     e2str_pool_info pool;
     e2str_model_info_init(&model);
     e2str_pool_info_init(&pool);
-    if (!run->pool || e2str_model_get_info(run->model, &model, NULL) || e2str_pool_get_info(run->pool, &pool, NULL))
-        return true;
+    if (e2str_model_get_info(run->model, &model, NULL) || e2str_pool_get_info(run->pool, &pool, NULL)) return true;
     uint32_t most = most_examples(&model), k = run->read.k;
     if (k != E2STR_K_DEFAULT && k > most && examples > most) {
         complain("-k %u: the model has positions for %u example%s before an image", k, most, plural(most));
@@ -122,6 +121,10 @@ bool prompts_fit(const invocation *run, size_t examples) {
                  (unsigned long long)pool.without_tokens, plural(pool.without_tokens),
                  pool.without_tokens == 1 ? "it" : "them");
     return true;
+}
+
+bool open_pool(invocation *run) {
+    return !run->pool_path || (load_pool(run, run->pool_path) && prompts_fit(run, e2str_pool_count(run->pool)));
 }
 
 uint32_t most_examples(const e2str_model_info *info) {
@@ -216,9 +219,8 @@ uint32_t prompt_size(const invocation *run) {
 
 char *pool_label(const invocation *run, uint64_t id, size_t *size, e2str_error *error) {
     char start[1];
-    e2str_status status = id ? e2str_pool_label(run->pool, id, start, sizeof start, size, error)
-                             : e2str_pool_verify(run->pool, error); /* its id is damaged: where? */
-    if (status || !id) return NULL;
+    if (!id && error) e2str_pool_verify(run->pool, error); /* its id is damaged: where? */
+    if (!id || e2str_pool_label(run->pool, id, start, sizeof start, size, error)) return NULL;
     char *label = malloc(*size + 1);
     if (!label && error) snprintf(error->message, sizeof error->message, "out of memory");
     if (!label || !e2str_pool_label(run->pool, id, label, *size + 1, size, error)) return label;

@@ -209,8 +209,7 @@ static bool open_page(reading *r) {
         complain("out of memory, or more than %d words", MAX_BOXES);
         return false;
     }
-    if (!open_model(run, true) || (run->pool_path && !load_pool(run, run->pool_path))) return false;
-    if (run->pool && !prompts_fit(run, e2str_pool_count(run->pool))) return false;
+    if (!open_model(run, true) || !open_pool(run)) return false;
     if (!layout_make(&r->layout, &r->boxes)) {
         complain("out of memory");
         return false;

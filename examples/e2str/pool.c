@@ -42,7 +42,7 @@ static bool add_labels(invocation *run, const label_list *labels, id_range *adde
 static bool print_example(const invocation *run, uint64_t id, size_t *damaged) {
     size_t size;
     e2str_error error = {"an example is damaged"};
-    char *label = pool_label(run, id, &size, &error);
+    char *label = pool_label(run, id, &size, *damaged ? NULL : &error);
     if (!label) {
         if (!*damaged) complain("%s: %s", run->operands[0], error.message);
         ++*damaged;

@@ -83,9 +83,7 @@ int run_read(invocation *run) {
     }
     int wrong = make_constraint(run);
     if (wrong) return wrong;
-    if (!open_model(run, true)) return FAILED;
-    if (run->pool_path && !load_pool(run, run->pool_path)) return FAILED;
-    if (run->pool && !prompts_fit(run, e2str_pool_count(run->pool))) return FAILED;
+    if (!open_model(run, true) || !open_pool(run)) return FAILED;
     reading r = {.run = run};
     name_list list;
     bool good = names_open(&list, run, 0) && open_workers(&r, run->jobs);

@@ -14,9 +14,7 @@ import torch
 
 
 def mean_of(before, after, share):
-    """A checkpoint of weights alone. ValueError: they are not of one shape."""
-    if before['sizes'] != after['sizes']:
-        raise ValueError('the checkpoints are of different sizes')
+    """A checkpoint of weights alone, of two of the same sizes."""
     first, second = before['model'], after['model']
     model = {name: (1 - share) * first[name].float() + share * second[name].float() for name in second}
     return {'model': model, **{name: after[name] for name in ('sizes', 'stage', 'seen')}}
@@ -31,7 +29,10 @@ def main():
     a = p.parse_args()
     if not 0 <= a.share <= 1:
         p.error('--share is from 0 to 1')
-    torch.save(mean_of(*(torch.load(path, map_location='cpu') for path in (a.before, a.after)), a.share), a.out)
+    before, after = (torch.load(path, map_location='cpu') for path in (a.before, a.after))
+    if before['sizes'] != after['sizes']:
+        p.error(f'{a.before} and {a.after} are of different sizes')
+    torch.save(mean_of(before, after, a.share), a.out)
 
 
 if __name__ == '__main__':

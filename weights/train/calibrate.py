@@ -211,6 +211,15 @@ def fit(widths, alone, pooled, empty):
 # ---- the file ----
 
 
+def head_of(path, model):
+    """The patch head [tokens, width + 1] in an .npz of weights/export --rest. ValueError: of other weights."""
+    rest = np.load(path)
+    norm = next(t.data for t in gguf.GGUFReader(model).tensors if t.name == 'vision.norm_post.weight')
+    if 'of' not in rest or not np.array_equal(rest['of'], norm):
+        raise ValueError(f'{path} is of other weights than {model}: weights/export --rest writes it')
+    return rest['head'].astype(np.float32)
+
+
 def write(source, target, head, parameters):
     """The file again with the head [tokens, width + 1] and these lists of numbers."""
     tensors = {'weight': head[:, :-1].astype(np.float16), 'bias': head[:, -1].astype(np.float32)}
@@ -323,7 +332,11 @@ def main():
     if a.check:
         check(a.files[0], a.words or 600, a.data)
     else:
-        calibrate(*a.files, np.load(a.rest)['head'].astype(np.float32), a.words or 2400)
+        try:
+            head = head_of(a.rest, a.files[0])
+        except ValueError as error:
+            p.error(str(error))
+        calibrate(*a.files, head, a.words or 2400)
 
 
 if __name__ == '__main__':

@@ -45,8 +45,8 @@ def arched(r, mask, chars):
     rise = r.uniform(0.15, 1.0) * h  # of the middle above the ends; so flat that letters keep their size
     span = min(8 * rise / w, 2.4, 1.2 * w / h)  # radians that the whole takes
     radius = w / span
-    top, bottom = radius + h / 2, (radius - h / 2) * math.cos(min(span / 2, math.pi / 2))
-    half = top * math.sin(min(span / 2, math.pi / 2))
+    top, bottom = radius + h / 2, (radius - h / 2) * math.cos(span / 2)
+    half = top * math.sin(span / 2)
     out_w, out_h = int(2 * half) + 1, int(top - bottom) + 1
     if out_w * out_h > 600000:
         return mask, chars
